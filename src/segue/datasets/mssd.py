@@ -1,0 +1,232 @@
+"""Spotify's Music Streaming Sessions Dataset (sequential skip prediction challenge, WSDM Cup 2019): training logs."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segue import schema
+from segue.datasets import made_up
+from segue.datasets.source import LogFile, Piece, Reject, Source, Unit
+from segue.engines import plain
+from segue.errors import BadInput
+
+LOG = {
+    "session_id": "VARCHAR", "session_position": "BIGINT", "session_length": "BIGINT", "track_id_clean": "VARCHAR",
+    "skip_1": "BOOLEAN", "skip_2": "BOOLEAN", "skip_3": "BOOLEAN", "not_skipped": "BOOLEAN", "context_switch": "BIGINT",
+    "no_pause_before_play": "BIGINT", "short_pause_before_play": "BIGINT", "long_pause_before_play": "BIGINT",
+    "hist_user_behavior_n_seekfwd": "BIGINT", "hist_user_behavior_n_seekback": "BIGINT",
+    "hist_user_behavior_is_shuffle": "BOOLEAN", "hour_of_day": "BIGINT", "date": "VARCHAR", "premium": "BOOLEAN",
+    "context_type": "VARCHAR", "hist_user_behavior_reason_start": "VARCHAR", "hist_user_behavior_reason_end": "VARCHAR",
+}  # fmt: skip
+_DAY = re.compile(r"(?:^|_)(\d{4})(\d{2})(\d{2})_")
+
+
+def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
+    """One unit a log file: in this data set sessions never cross a file."""
+    logs, other = [], []
+    for file in files:
+        header = _header(file)
+        if set(LOG) <= set(header):
+            logs.append(Unit(file.shown, (file,)))
+        elif not _is_tracks(header):
+            other.append(file)
+    return logs, other
+
+
+def _header(file: LogFile) -> list[str]:
+    first = file.head(8192).decode("utf-8-sig", errors="replace").split("\n", 1)[0].rstrip("\r")
+    return next(csv.reader([first]), [])
+
+
+def _is_tracks(header: list[str]) -> bool:
+    return "track_id" in header and "acousticness" in header
+
+
+def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
+    """One log file: rows checked, each kept or rejected with its line."""
+    import ibis
+
+    (file,) = unit.files
+    header = _header(file)
+    with plain(file.path, file.member) as path:
+        rows, unread, n = engine.read_csv(path, {name: LOG.get(name, "VARCHAR") for name in header})
+    rejects: list[Reject] = [(file.shown, line, column, value, reason) for line, column, value, reason in unread]
+    rows = rows.mutate(iso=_iso(rows["date"]))
+    once = ibis.window(group_by=[rows.session_id, rows.session_position], order_by=rows.source_row)
+    rows = rows.mutate(again=ibis.row_number().over(once))
+    wrong = {
+        "session_id": (rows.session_id.isnull() | (rows.session_id == ""), "expected a session id"),
+        "session_position": (_outside(rows.session_position, 1, None) | (rows.session_position > rows.session_length),
+                             "expected a position from 1 to session_length"),
+        "session_length": (_outside(rows.session_length, 1, None), "expected a whole number from 1"),
+        "track_id_clean": (rows.track_id_clean.isnull() | (rows.track_id_clean == ""), "expected a track id"),
+        "hour_of_day": (_outside(rows.hour_of_day, 0, 23), "expected an hour from 0 to 23"),
+        "date": (rows.iso.isnull(), "expected a date such as 2018-07-15 or 15-07-18"),
+        "skip_2": (rows.skip_2.isnull(), "expected true or false: this is the label"),
+        **{c: (_outside(rows[c], 0, 1), "expected 0 or 1") for c in LOG if "pause" in c or c == "context_switch"},
+        **{c: (_outside(rows[c], 0, None), "expected a count from 0") for c in LOG if "n_seek" in c},
+    }  # fmt: skip
+    cases = [(condition.fill_null(True), ibis.literal(c)) for c, (condition, _) in wrong.items()]
+    rows = rows.mutate(wrong=ibis.cases(*cases, (rows.again > 0, ibis.literal("again"))))
+    bad = rows.filter(rows.wrong.notnull())
+    for row in engine.to_arrow(bad.order_by("source_row")).to_pylist():
+        column = row["wrong"]
+        if column == "again":
+            column, reason = "session_position", f"position repeats in session {row['session_id']}: the first is kept"
+        else:
+            reason = wrong[column][1]
+        rejects.append((file.shown, row["source_row"], column, str(row[column])[:200], reason))
+    kept = rows.filter(rows.wrong.isnull())
+    found = _DAY.search(file.name)
+    day = "-".join(found.groups()) if found else None
+    if day is None:  # no day in the file's name: the most common date within it
+        counts = kept.group_by("iso").agg(n=kept.count()).order_by(ibis.desc("n"), "iso").limit(1)
+        day = (engine.to_arrow(counts).to_pylist() or [{"iso": None}])[0]["iso"]
+    return Piece(_plays(kept, day), n, rejects, day=day)
+
+
+def _outside(column: Any, low: int, high: int | None) -> Any:
+    outside = column.isnull() | (column < low)
+    return outside if high is None else outside | (column > high)
+
+
+def _iso(text: Any) -> Any:
+    """Both date styles as ISO text; null where it is neither. Two-digit years from 69 on are of the last century."""
+    import ibis
+
+    century = ibis.ifelse(text.substr(6, 2) >= "69", "19", "20")
+    turned = century + text.substr(6, 2) + "-" + text.substr(3, 2) + "-" + text.substr(0, 2)
+    iso = ibis.cases((text.re_search(r"^\d{4}-\d{2}-\d{2}$"), text), (text.re_search(r"^\d{2}-\d{2}-\d{2}$"), turned))
+    return ibis.ifelse(iso.try_cast("date").isnull(), ibis.null("string"), iso)
+
+
+def _plays(t: Any, day: str | None) -> Any:
+    import ibis
+
+    whole = ibis.window(group_by=t.session_id)
+    by_track = ibis.window(group_by=[t.session_id, t.track_id_clean], order_by=t.session_position)
+    date = t.iso.cast("date")
+    the_day = ibis.literal(day).cast("date") if day else date.min().over(whole)
+    made = {
+        "session_id": t.session_id,
+        "position": t.session_position,
+        "day": the_day,
+        "end_day": the_day,
+        "source_row": t.source_row,
+        "asked": ibis.literal(1, "int64"),
+        "track": t.track_id_clean,
+        "hour": t.hour_of_day,
+        # Monday 0, by arithmetic on dates: 1970-01-01 was a Thursday
+        "weekday": ((date.delta(ibis.date("1970-01-01"), unit="day").cast("int64") % 7) + 10) % 7,
+        "context": t.context_type,
+        "context_switch": t.context_switch,
+        "no_pause": t.no_pause_before_play,
+        "short_pause": t.short_pause_before_play,
+        "long_pause": t.long_pause_before_play,
+        "shuffle": t.hist_user_behavior_is_shuffle,
+        "premium": t.premium,
+        "reason_start": t.hist_user_behavior_reason_start,
+        "reason_end": t.hist_user_behavior_reason_end,
+        "skipped": t.skip_2,
+        "skip_1": t.skip_1,
+        "skip_3": t.skip_3,
+        "not_skipped": t.not_skipped,
+        "n_seeks_forward": t.hist_user_behavior_n_seekfwd,
+        "n_seeks_back": t.hist_user_behavior_n_seekback,
+        "first_of_track": ibis.ifelse(ibis.row_number().over(by_track) == 0, 1, 0),
+        "session_length": t.session_length,
+    }
+    kinds = {"text": "string", "day": "date"}
+    return t.select(
+        **{c.name: made.get(c.name, ibis.null("int64")).cast(kinds.get(c.kind, "int64")) for c in schema.PLAYS.values()}
+    )
+
+
+def tracks(files: list[LogFile], engine: Any) -> Any:
+    """Attributes of the tracks, as floats in their own units; mode as 0 minor, 1 major. None where no table is there."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = []
+    for file in files:
+        header = _header(file)
+        if not _is_tracks(header):
+            continue
+        kinds = {c: "DOUBLE" if c in schema.TRACKS and c != "mode" else "VARCHAR" for c in header}
+        with plain(file.path, file.member) as path:
+            table, unread, _ = engine.read_csv(path, kinds)
+        if unread:
+            line, column, value, reason = unread[0]
+            raise BadInput(f"{file.shown} line {line}, column {column}: {value!r}; {reason}; correct the table of tracks")
+        rows = engine.to_arrow(table)
+        mode = rows["mode"]
+        columns = {"track": rows["track_id"]}
+        for name in schema.TRACKS:
+            if name == "mode":
+                known = pc.is_in(mode, pa.array(["major", "minor"]))
+                columns[name] = pc.if_else(known, pc.equal(mode, "major").cast(pa.float64()), pa.scalar(None, pa.float64()))
+            elif name in rows.column_names:
+                columns[name] = rows[name]
+        parts.append(pa.table(columns))
+    return pa.concat_tables(parts, promote_options="default") if parts else None
+
+
+def sample(folder: Path, sessions: int = 100, seed: int = 0) -> None:
+    """Made-up logs of two days or more, and features of their tracks."""
+    days = max(2, sessions // 1000)
+    by_day: dict[int, list[made_up.Play]] = {}
+    for play in made_up.plays(sessions, max(4, sessions // 20), days, seed, min_length=10):
+        by_day.setdefault((play.start_ms - made_up.FIRST_DAY_MS) // made_up.DAY_MS, []).append(play)
+    for n, day in enumerate(sorted(by_day)):
+        date = str(np.datetime64("2018-07-15") + day)
+        with _writing(folder / "training_set" / f"log_{n % 10}_{date.replace('-', '')}_000000000000.csv.gz") as out:
+            out.writerow(list(LOG))
+            for p in by_day[day]:
+                pause = 0 if p.pause_s == 0 else 1 if p.pause_s < 60 else 2
+                out.writerow(
+                    [f"{p.listener}_{p.session:08x}", p.position, p.length, f"t_{p.track:08x}",
+                     p.skipped and p.played_ms < 8000, p.skipped, p.skipped, not p.skipped, int(p.context_switch),
+                     int(pause == 0), int(pause == 1), int(pause == 2), 0, 0, p.shuffle,
+                     p.start_ms // 3_600_000 % 24, date, p.premium, p.context, p.reason_start, p.reason_end]
+                )  # fmt: skip
+    rng = np.random.default_rng(seed)
+    by_artist = rng.normal(0, 0.5, (made_up.N_ARTISTS, 8))
+    with _writing(folder / "track_features" / "tf_000000000000.csv.gz") as out:
+        names = [n for n in schema.TRACKS if n != "duration"]
+        out.writerow(["track_id", "duration", *names])
+        for track in range(made_up.n_tracks()):
+            vector = by_artist[made_up.artist_of(track)] + rng.normal(0, 0.15, 8)
+            values = {"release_year": 1980 + track % 39, "us_popularity_estimate": 99.0, "key": track % 12, "tempo": 120.0,
+                      "mode": "major" if track % 3 else "minor", "time_signature": 4, "loudness": -8.0,
+                      **{f"acoustic_vector_{i}": f"{v:.6f}" for i, v in enumerate(vector)}}  # fmt: skip
+            spread = f"{1 / (1 + np.exp(-vector[0])):.6f}"
+            out.writerow([f"t_{track:08x}", made_up.duration_s(track), *(values.get(n, spread) for n in names)])
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Any]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.GzipFile(path, "wb", mtime=0) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as text:
+        yield csv.writer(text, lineterminator="\n")
+
+
+SOURCE = Source(
+    name="mssd",
+    title="Music Streaming Sessions Dataset (Spotify, WSDM Cup 2019)",
+    licence="Spotify's data set licence: for research, not to be passed on; bring your own copy",
+    citation="B. Brost, R. Mehrotra, T. Jehan: The Music Streaming Sessions Dataset. The Web Conference 2019",
+    home="https://www.aicrowd.com/challenges/spotify-sequential-skip-prediction-challenge",
+    units=units,
+    read=read,
+    tracks=tracks,
+    sample=sample,
+)

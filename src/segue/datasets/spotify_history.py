@@ -1,0 +1,340 @@
+"""Spotify extended streaming history: the export a person can ask Spotify for, in all its generations.
+
+`ts` is the end of a play. The start is `offline_timestamp`, which the player records when a play begins, in seconds or
+milliseconds. It is *not* `ts − ms_played`: that would move this play's own pauses to before its start, and a long pause
+within a track is a sign that it was not skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from segue import schema, sessions
+from segue.datasets import made_up
+from segue.datasets.source import LogFile, Piece, Reject, Source, Unit
+from segue.engines import open_binary
+from segue.errors import AskedWrongly, BadInput
+
+SKIP_RULES = ("fwdbtn-or-flagged-30s", "fwdbtn", "flagged", "under-30s")
+START_CLOCKS = ("recorded", "estimated")
+_BRIEF_MS = 30_000
+_DAY_MS = 86_400_000
+_LATEST_MS = 4_102_444_800_000  # 2100: a clock beyond is no clock
+
+
+def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
+    """One unit a listener: the files of one folder (or zip) are one person's."""
+    own: dict[Path, list[LogFile]] = {}
+    other = []
+    for file in files:
+        head = file.head(4096)
+        if b'"ms_played"' in head and b'"ts"' in head:
+            own.setdefault(file.folder, []).append(file)
+        else:
+            other.append(file)
+    names = _names(list(own))
+    return [Unit(names[folder], tuple(sorted(own[folder], key=lambda f: f.shown))) for folder in sorted(own)], other
+
+
+def _names(folders: list[Path]) -> dict[Path, str]:
+    """A listener is called like the folder, with as many parents as it takes to tell two apart."""
+    for depth in range(1, 20):
+        names = {f: "/".join(f.parts[-depth:]).removesuffix(".zip") for f in folders}
+        if len(set(names.values())) == len(folders):
+            return names
+    return {f: str(f) for f in folders}
+
+
+def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
+    """One listener's plays, cut into sessions."""
+    import pyarrow as pa
+
+    rule, clock, zone = options["skip_rule"], options["start_clock"], _zone(options["tz"])
+    rows: dict[str, list[Any]] = {name: [] for name in _TYPES}
+    seen: dict[tuple[Any, ...], str] = {}
+    rejects: list[Reject] = []
+    aside: dict[str, int] = {}
+    titles: dict[str, tuple[str | None, str | None, str | None]] = {}
+    n = no_start = 0
+    for file in unit.files:
+        for line, record in records(file):
+            n += 1
+            where = (file.shown, line)
+            if isinstance(record, _Broken):
+                rejects.append((*where, "", record.text, record.reason))
+                continue
+            wrong = _wrong(record)
+            if wrong:
+                rejects.append((*where, *wrong))
+                continue
+            uri = record.get("spotify_track_uri")
+            if not uri:
+                kind = _kind(record)
+                aside[kind] = aside.get(kind, 0) + 1
+                continue
+            identity = tuple(record.get(k) for k in ("ts", "spotify_track_uri", "ms_played", "reason_start",
+                                                     "reason_end", "offline_timestamp"))  # fmt: skip
+            if identity in seen:
+                rejects.append((*where, "ts", str(record["ts"]), f"same play as {seen[identity]}"))
+                continue
+            seen[identity] = f"{file.shown} line {line}"
+            no_start += _add(rows, record, unit.name, len(seen), rule, clock, zone)
+            artist, album = record.get("master_metadata_album_artist_name"), record.get("master_metadata_album_album_name")
+            titles[uri] = (artist, _album(artist, album), record.get("master_metadata_track_name"))
+    stream = pa.table({k: pa.array(v, _TYPES[k](pa)) for k, v in rows.items()})
+    missing = {c.name: c for c in schema.PLAYS.values() if c.name not in rows}
+    for name, column in missing.items():
+        kind = {"text": pa.string(), "day": pa.date32()}.get(column.kind, pa.int64())
+        stream = stream.append_column(name, pa.nulls(len(stream), kind))
+    tracks = pa.table({"track": list(titles), "artist": [t[0] for t in titles.values()],
+                       "album": [t[1] for t in titles.values()], "title": [t[2] for t in titles.values()]},
+                      schema=pa.schema([(c, pa.string()) for c in ("track", "artist", "album", "title")]))  # fmt: skip
+    plays = sessions.cut(engine.table(stream), int(options["gap_min"]))
+    notes = {"plays without a recorded start": no_start} if no_start else {}
+    return Piece(plays, n, rejects, aside, tracks, notes=notes)
+
+
+class _Broken:
+    def __init__(self, reason: str, text: str) -> None:
+        self.reason, self.text = reason, text[:200]
+
+
+def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
+    """The records of a JSON list with the line each starts on; a broken end is one broken record, never a lost file."""
+    try:
+        with open_binary(file.path, file.member) as source:
+            raw = source.read()
+    except (OSError, EOFError) as cause:
+        raise BadInput(f"{file.shown} is broken ({cause}): expected a whole file; download it again") from cause
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = raw[: cause.start].count(b"\n") + 1
+        text = raw.decode("utf-8-sig", errors="replace")
+        yield line, _Broken(f"byte {cause.start} is not UTF-8: the file was read with a mark in its place", "")
+    decoder, at, line, counted = json.JSONDecoder(), 0, 1, 0
+    at = _blank(text, at)
+    if at >= len(text) or text[at] != "[":
+        raise BadInput(f"{file.shown} does not start with a JSON list: expected Spotify's extended streaming history")
+    at = _blank(text, at + 1)
+    while at < len(text) and text[at] != "]":
+        line += text.count("\n", counted, at)
+        counted = at
+        try:
+            record, end = decoder.raw_decode(text, at)
+        except ValueError:
+            yield line, _Broken("the file ends or breaks inside this record: download it again", text[at : at + 200])
+            return
+        yield line, record if isinstance(record, dict) else _Broken("expected a record { … }", str(record))
+        at = _blank(text, end)
+        if at < len(text) and text[at] == ",":
+            at = _blank(text, at + 1)
+    if at >= len(text):
+        yield line, _Broken("the list is not closed: the file may be cut short; download it again", "")
+
+
+def _blank(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _wrong(record: dict[str, Any]) -> tuple[str, str, str] | None:
+    """The first value that is not what the format promises: (column, value, reason)."""
+    ts = record.get("ts")
+    if not isinstance(ts, str) or _clock(ts) is None:
+        return "ts", str(ts), "expected a UTC time such as 2024-01-31T10:00:00Z"
+    ms = record.get("ms_played")
+    if type(ms) is not int or not 0 <= ms <= 7 * _DAY_MS:
+        return "ms_played", str(ms)[:200], "expected milliseconds from 0 to 604800000"
+    for name in ("spotify_track_uri", "master_metadata_album_artist_name", "master_metadata_album_album_name",
+                 "master_metadata_track_name", "reason_start", "reason_end", "platform"):  # fmt: skip
+        if not isinstance(record.get(name), str | None):
+            return name, str(record[name])[:200], "expected a text or null"
+    for name in ("shuffle", "skipped", "offline"):
+        if record.get(name) not in (True, False, None):
+            return name, str(record[name])[:200], "expected true, false or null"
+    stamp = record.get("offline_timestamp")
+    if stamp is not None and (isinstance(stamp, bool) or not isinstance(stamp, int | float)):
+        return "offline_timestamp", str(stamp)[:200], "expected seconds or milliseconds since 1970, or null"
+    return None
+
+
+def _kind(record: dict[str, Any]) -> str:
+    if record.get("spotify_episode_uri") or record.get("episode_name"):
+        return "podcast"
+    if record.get("audiobook_uri") or record.get("audiobook_chapter_uri"):
+        return "audiobook"
+    return "no track named"
+
+
+def _add(
+    rows: dict[str, list[Any]], record: dict[str, Any], listener: str, row: int, rule: str, clock: str, zone: tzinfo
+) -> bool:
+    """Append one play; True where its start is not recorded."""
+    end, played = _clock(record["ts"]), record["ms_played"]
+    assert end is not None  # _wrong has looked
+    guess = end - played
+    recorded = _recorded(record.get("offline_timestamp"), end)
+    start = guess if recorded is None and clock == "estimated" else recorded
+    local = datetime.fromtimestamp((guess if start is None else start) / 1000, zone)
+    artist = record.get("master_metadata_album_artist_name")
+    values = {
+        "listener": listener,
+        "source_row": row,
+        "track": record["spotify_track_uri"],
+        "artist": artist,
+        "album": _album(artist, record.get("master_metadata_album_album_name")),
+        "start_ms": start,
+        "start_guess_ms": guess,
+        "end_ms": end,
+        "played_ms": played,
+        "start_day": local.date(),
+        "stop_day": datetime.fromtimestamp(end / 1000, zone).date(),
+        "hour": None if start is None else local.hour,
+        "weekday": None if start is None else local.weekday(),
+        "shuffle": _flag(record.get("shuffle")),
+        "offline": _flag(record.get("offline")),
+        "platform": _platform(record.get("platform")),
+        "reason_start": _reason(record.get("reason_start")),
+        "reason_end": _reason(record.get("reason_end")),
+        "skipped": skipped(record, rule),
+    }
+    for name, value in values.items():
+        rows[name].append(value)
+    return recorded is None
+
+
+def skipped(record: dict[str, Any], rule: str) -> int | None:
+    """The label by a named rule; None where the record cannot say.
+
+    >>> skipped({"reason_end": "endplay", "skipped": True, "ms_played": 9_000}, "fwdbtn-or-flagged-30s")
+    1
+    >>> skipped({"reason_end": "endplay", "skipped": True, "ms_played": 90_000}, "fwdbtn-or-flagged-30s")
+    0
+    >>> skipped({"reason_end": "", "skipped": None, "ms_played": 9_000}, "fwdbtn-or-flagged-30s") is None
+    True
+    """
+    reason, flag, ms = _reason(record.get("reason_end")), record.get("skipped"), record["ms_played"]
+    if rule == "under-30s":
+        return int(ms < _BRIEF_MS)
+    if rule == "flagged":
+        return None if flag is None else int(flag)
+    if rule == "fwdbtn":
+        return None if reason is None else int(reason == "fwdbtn")
+    if reason is None and flag is None:
+        return None
+    return int(reason == "fwdbtn" or (bool(flag) and ms < _BRIEF_MS))
+
+
+def _clock(text: str) -> int | None:
+    try:
+        when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    ms = round(when.timestamp() * 1000)
+    return ms if 0 < ms < _LATEST_MS else None
+
+
+def _recorded(stamp: Any, end: int) -> int | None:
+    if not stamp:
+        return None
+    ms = int(stamp * 1000) if stamp < 100_000_000_000 else int(stamp)
+    return ms if 0 < ms <= end + 3_600_000 else None  # an hour after its own end: not a start
+
+
+def _flag(value: bool | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _reason(value: str | None) -> str | None:
+    return None if not value or value == "unknown" else value.lower()
+
+
+def _album(artist: str | None, album: str | None) -> str | None:
+    return f"{album} · {artist}" if album and artist else None
+
+
+def _platform(value: str | None) -> str | None:
+    """The kind of device in Spotify's free text, of either generation."""
+    if not value:
+        return None
+    text = value.lower()
+    named = {"android": "android", "ios": "ios", "iphone": "ios", "ipad": "ios", "windows": "windows", "os x": "osx",
+             "osx": "osx", "macos": "osx", "linux": "linux", "web_player": "web_player", "webplayer": "web_player",
+             "cast": "cast", "partner": "partner"}  # fmt: skip
+    first = {text.find(mark): kind for mark, kind in named.items() if mark in text}
+    return first[min(first)] if first else "other"
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as cause:
+        raise AskedWrongly(f"no time zone is called {name!r}: use a name such as Europe/Berlin") from cause
+
+
+_INTS = ("source_row", "start_ms", "start_guess_ms", "end_ms", "played_ms", "hour", "weekday", "shuffle", "offline", "skipped")
+_TYPES: dict[str, Any] = {
+    "listener": lambda pa: pa.string(), **{name: lambda pa: pa.int64() for name in _INTS},
+    **{name: lambda pa: pa.string() for name in ("track", "artist", "album", "platform", "reason_start", "reason_end")},
+    "start_day": lambda pa: pa.date32(), "stop_day": lambda pa: pa.date32(),
+}  # fmt: skip
+
+
+def sample(folder: Path, sessions: int = 60, seed: int = 0) -> None:
+    """Made-up exports of three people, one in the older schema."""
+    by_listener: dict[int, list[dict[str, Any]]] = {}
+    n_days = max(30, sessions // 3 // 3)
+    for play in made_up.plays(sessions, 3, n_days, seed):
+        old = play.listener == 2
+        start = play.start_ms if old else play.start_ms // 1000
+        by_listener.setdefault(play.listener, []).append(
+            {
+                "ts": datetime.fromtimestamp(play.end_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "platform": "Android OS 8.1.0 API 27 (made, up)" if old else "ios",
+                "ms_played": play.played_ms,
+                "conn_country": "ZZ",
+                "master_metadata_track_name": f"Song {play.track}",
+                "master_metadata_album_artist_name": made_up.artist_name(made_up.artist_of(play.track)),
+                "master_metadata_album_album_name": f"Album {made_up.album_of(play.track)}",
+                "spotify_track_uri": f"spotify:track:madeup{play.track:016d}",
+                "episode_name": None,
+                "spotify_episode_uri": None,
+                "reason_start": play.reason_start,
+                "reason_end": play.reason_end,
+                "shuffle": play.shuffle,
+                "skipped": None if old else play.skipped,
+                "offline": False,
+                "offline_timestamp": start,
+                "incognito_mode": False,
+            }
+        )
+    for listener, plays in by_listener.items():
+        episode = {**plays[0], "spotify_track_uri": None, "episode_name": "Episode 1",
+                   "spotify_episode_uri": "spotify:episode:madeup"}  # fmt: skip
+        place = folder / f"listener_{'xyz'[listener]}"
+        place.mkdir(parents=True, exist_ok=True)
+        name = "endsong_0.json" if listener == 2 else "Streaming_History_Audio_2018.json"
+        (place / name).write_text(json.dumps([*plays, episode], indent=1), encoding="utf-8")
+
+
+SOURCE = Source(
+    name="spotify_history",
+    title="Spotify extended streaming history (one's own export)",
+    licence="Personal data of whoever asked Spotify for it; yours to use, not to share",
+    citation="Spotify AB, Understanding your data: Extended streaming history",
+    home="https://support.spotify.com/article/understanding-your-data/",
+    units=units,
+    read=read,
+    tracks=lambda files, engine: None,
+    sample=sample,
+    options={"skip_rule": SKIP_RULES, "start_clock": START_CLOCKS, "gap_min": ("30",), "tz": ("UTC",)},
+    has_listeners=True,
+)

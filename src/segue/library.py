@@ -1,0 +1,279 @@
+"""A library: a folder of Parquet parts, tracks, rejects and a manifest, written aside and renamed when whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import segue
+from segue import registry, schema
+from segue.datasets.source import REJECT_COLUMNS, Piece, Unit, find
+from segue.engines import Embedded, read_parquet, write_parquet
+from segue.errors import AskedWrongly, BadInput, UnknownName
+
+FORMAT = 1
+Progress = Callable[[int, int, str], None]  # units done, units in all, the one at work
+
+
+@dataclass(frozen=True)
+class Library:
+    """An ingested log. Tables stay tables: `plays()` gives arrow, `path` is for any other tool."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = self.manifest["parts"]
+        return parts
+
+    def plays(self, columns: list[str] | None = None) -> Iterator[Any]:
+        """The plays, one arrow table a part, sorted by listener (or session) and position."""
+        for part in self.parts:
+            yield read_parquet(self.path / part["path"], columns)
+
+    def tracks(self) -> Any:
+        return read_parquet(self.path / "tracks.parquet")
+
+    def rejects(self) -> Any:
+        return read_parquet(self.path / "rejects.parquet")
+
+    def describe(self) -> dict[str, Any]:
+        """Counts and where they come from, as `segue describe` prints them."""
+        return {k: v for k, v in self.manifest.items() if k not in ("parts", "format")}
+
+    def fingerprint(self) -> str:
+        """What tells this library's plays from any other's."""
+        marks = "".join(f"{p['path']}{p['sha256']}" for p in self.parts)
+        return hashlib.sha256(marks.encode()).hexdigest()
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in self.describe().items())
+        return f"<table>{rows}</table>"
+
+
+def open_library(path: str | Path) -> Library:
+    """Open what `ingest` wrote.
+
+    Raises
+    ------
+    AskedWrongly : there is no library
+    BadInput : it was written by a newer segue, or lacks a part
+    """
+    folder = Path(path).expanduser()
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AskedWrongly(f"{folder} is not a library (no manifest.json): run segue ingest SOURCE PATH -o {folder}") from None
+    except ValueError as cause:
+        raise BadInput(f"{folder}/manifest.json is not JSON ({cause}): ingest again") from cause
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BadInput(f"{folder} was written in format {manifest.get('format')}, this segue reads {FORMAT}: ingest again")
+    for part in manifest["parts"]:
+        if not (folder / part["path"]).is_file():
+            raise BadInput(f"{folder} lacks {part['path']}: ingest again")
+    return Library(folder, manifest)
+
+
+def ingest(
+    source: str,
+    paths: Iterable[str | Path],
+    out: str | Path,
+    *,
+    options: dict[str, str] | None = None,
+    progress: Progress = lambda done, n, name: None,
+    overwrite: bool = False,
+) -> Library:
+    """Read raw logs into a library. rows_in = kept + set aside + rejected, always.
+
+    Written to `OUT.partial` unit by unit, and renamed when whole: interrupted, it goes on where it stopped.
+    """
+    found = registry.dataset(source)
+    chosen = _options(found, options or {})
+    target = Path(out).expanduser()
+    if target.exists() and not overwrite and (not target.is_dir() or any(target.iterdir())):
+        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+    files = find(paths)
+    units, passed_over = found.units(files)
+    if not units:
+        raise BadInput(
+            f"none of {len(files)} files looks like {source} (first: {files[0].shown if files else 'none'}): "
+            f"expected {found.title}"
+        )
+    begun = {"source": source, "options": chosen, "version": segue.__version__,
+             "units": {u.name: [f.mark() for f in u.files] for u in units}}  # fmt: skip
+    partial = target.with_name(target.name + ".partial")
+    done = _resume(partial, begun)
+    engine = Embedded(spill=partial / "spill")
+    titles = []
+    for n, unit in enumerate(units):
+        progress(n, len(units), unit.name)
+        if unit.name not in done:
+            done[unit.name] = _write_unit(found.read(unit, engine, chosen), unit, n, partial, engine)
+            with (partial / "done.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(done[unit.name]) + "\n")
+        if (partial / f"tracks-{n}.parquet").exists():
+            titles.append(partial / f"tracks-{n}.parquet")
+    progress(len(units), len(units), "tracks")
+    n_tracks = _write_tracks(partial, titles, found.tracks(files, engine), units, done)
+    manifest = _manifest(found, chosen, [done[u.name] for u in units], [f.shown for f in passed_over], n_tracks)
+    _write_rejects(partial, len(units))
+    for leftover in (*partial.glob("tracks-*.parquet"), *partial.glob("rejects-*.parquet"), partial / "done.jsonl",
+                     partial / "begun.json"):  # fmt: skip
+        leftover.unlink(missing_ok=True)
+    shutil.rmtree(partial / "spill", ignore_errors=True)
+    (partial / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(partial, target)
+    return open_library(target)
+
+
+def _options(source: Any, given: dict[str, str]) -> dict[str, str]:
+    for name, value in given.items():
+        if name not in source.options:
+            raise UnknownName(f"option of {source.name}", name, source.options or ("(none)",))
+        values = source.options[name]
+        if len(values) > 1 and value not in values:
+            raise UnknownName(f"value of {name}", value, values)
+    if "gap_min" in given and not (given["gap_min"].isdigit() and 0 < int(given["gap_min"]) <= 10_080):
+        raise AskedWrongly(f"--gap-min {given['gap_min']}: expected whole minutes from 1 to 10080")
+    return {name: given.get(name, values[0]) for name, values in source.options.items()}
+
+
+def _resume(partial: Path, begun: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What an interrupted run of the same job had finished; anything else is started afresh."""
+    note = partial / "begun.json"
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == begun:
+        log = partial / "done.jsonl"
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
+        whole = [json.loads(line) for line in lines if line.endswith("\n")]
+        log.write_text("".join(line for line in lines if line.endswith("\n")), encoding="utf-8")
+        return {unit["name"]: unit for unit in whole}
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as cause:
+        raise BadInput(f"{partial} cannot be made ({cause.strerror}): choose a folder that can be written") from cause
+    aside = partial / "begun.tmp"
+    aside.write_text(json.dumps(begun), encoding="utf-8")
+    os.replace(aside, note)
+    return {}
+
+
+def _write_unit(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plays = engine.to_arrow(piece.plays.order_by("listener", "listener_position", "session_id", "position"))
+    rows = plays.select(list(schema.PLAYS))
+    schema.check(rows.column_names, {f.name: str(f.type) for f in rows.schema})
+    lines = {(r[0], r[1]) for r in piece.rejects if r[1] > 0}
+    reasons: dict[str, int] = {}
+    for reject in {(r[0], r[1]): r for r in reversed(piece.rejects)}.values():
+        reasons[_kind(reject[4])] = reasons.get(_kind(reject[4]), 0) + 1
+    rejected, aside = len(lines), sum(piece.set_aside.values())
+    if piece.rows_in != len(rows) + rejected + aside:
+        raise BadInput(
+            f"{unit.name}: {piece.rows_in} rows read, but {len(rows)} kept + {aside} set aside + {rejected} rejected; "
+            "nothing was written; please report this file's shape"
+        )
+    first, last = (str(pc.min(rows["day"])), str(pc.max(rows["day"]))) if len(rows) else ("none", "none")
+    place = Path("plays") / (piece.day or first) / f"{n:05d}.parquet"
+    write_parquet(rows, partial / place)
+    if piece.tracks is not None:
+        write_parquet(piece.tracks, partial / f"tracks-{n}.parquet")
+    if piece.rejects:
+        columns = list(zip(*piece.rejects, strict=True))
+        kinds = [pa.string(), pa.int64(), pa.string(), pa.string(), pa.string()]
+        found = {c: pa.array(v, k) for c, v, k in zip(REJECT_COLUMNS, columns, kinds, strict=True)}
+        write_parquet(pa.table(found), partial / f"rejects-{n}.parquet")
+    return {
+        "name": unit.name, "files": [f.shown for f in unit.files], "rows_in": piece.rows_in, "kept": len(rows),
+        "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes,
+        "sessions": pc.count_distinct(rows["session_id"]).as_py() if len(rows) else 0,
+        "listeners": pc.count_distinct(rows["listener"], mode="only_valid").as_py() if len(rows) else 0,
+        "unknown_labels": rows["skipped"].null_count, "skips": pc.sum(rows["skipped"]).as_py() or 0,
+        "not_asked": len(rows) - (pc.sum(rows["asked"]).as_py() or 0),
+        "first_day": first, "last_day": last, "path": str(place), "sha256": sha256(partial / place),
+    }  # fmt: skip
+
+
+def _kind(reason: str) -> str:
+    """A reason without the particulars of its row, for counting."""
+    return reason.split(" as ")[0] if reason.startswith("same play") else reason.split(" in session ")[0]
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _write_tracks(partial: Path, titles: list[Path], attributes: Any, units: list[Unit], done: dict[str, Any]) -> int:
+    """tracks.parquet: every track played, with names and attributes where the source has them."""
+    import pyarrow as pa
+
+    names = ("track", "artist", "album", "title")
+    if titles:
+        named: dict[str, tuple[Any, ...]] = {}
+        for path in titles:
+            for row in read_parquet(path).to_pylist():
+                named.setdefault(row["track"], tuple(row[c] for c in names))
+        table = pa.table({c: pa.array([v[i] for v in named.values()], pa.string()) for i, c in enumerate(names)})
+    else:
+        played: set[str] = set()
+        for unit in units:
+            played.update(read_parquet(partial / done[unit.name]["path"], ["track"])["track"].unique().to_pylist())
+        table = pa.table({"track": pa.array(sorted(played), pa.string())})
+    if attributes is not None:
+        table = table.join(attributes, "track", join_type="left outer")
+    for name in schema.TRACKS:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), pa.float64()))
+    for name in names:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), pa.string()))
+    write_parquet(table.select([*names, *schema.TRACKS]).sort_by("track"), partial / "tracks.parquet")
+    return len(table)
+
+
+def _write_rejects(partial: Path, n_units: int) -> None:
+    import pyarrow as pa
+
+    kinds = [pa.string(), pa.int64(), pa.string(), pa.string(), pa.string()]
+    empty = pa.table({c: pa.array([], k) for c, k in zip(REJECT_COLUMNS, kinds, strict=True)})
+    parts = [partial / f"rejects-{n}.parquet" for n in range(n_units)]
+    write_parquet(pa.concat_tables([empty, *(read_parquet(p) for p in parts if p.exists())]), partial / "rejects.parquet")
+
+
+def _manifest(source: Any, options: dict[str, str], units: list[dict[str, Any]], passed: list[str], n_tracks: int) -> Any:
+    def total(name: str) -> dict[str, int]:
+        summed: dict[str, int] = {}
+        for unit in units:
+            for key, n in unit[name].items():
+                summed[key] = summed.get(key, 0) + n
+        return dict(sorted(summed.items()))
+
+    days = [u for u in units if u["first_day"] != "none"]
+    return {
+        "format": FORMAT, "source": source.name, "licence": source.licence, "citation": source.citation, "options": options,
+        "segue": segue.__version__, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "rows_in": sum(u["rows_in"] for u in units), "kept": sum(u["kept"] for u in units),
+        "set_aside": total("set_aside"), "rejected": total("rejected"), "notes": total("notes"),
+        "sessions": sum(u["sessions"] for u in units), "listeners": sum(u["listeners"] for u in units),
+        "tracks": n_tracks, "skips": sum(u["skips"] for u in units),
+        "unknown_labels": sum(u["unknown_labels"] for u in units), "not_asked": sum(u["not_asked"] for u in units),
+        "first_day": min((u["first_day"] for u in days), default=None),
+        "last_day": max((u["last_day"] for u in days), default=None),
+        "files": sum(len(u["files"]) for u in units), "passed_over": passed,
+        "parts": [{k: u[k] for k in ("path", "name", "kept", "sessions", "first_day", "last_day", "sha256")} for u in units],
+    }  # fmt: skip

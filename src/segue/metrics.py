@@ -1,0 +1,370 @@
+"""How good a prediction is, and how sure we are of that.
+
+`log_loss`, `brier` and `correct` score each example; `auc` and `calibration` the whole set; `session_aa` is the
+challenge's; `resamples` puts an interval beside any of them. Nothing to score gives nan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from segue.errors import BadInput
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bits = npt.NDArray[np.uint8]
+
+_EDGE = 1e-7  # a probability of 0 or 1 would make one surprise infinitely bad
+_FLOOR_COST = 50_000_000  # simulated labels for one floor: about half a second
+
+
+def log_loss(p: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
+    """How surprised each prediction was, in nats; p is clipped to [1e-7, 1 - 1e-7].
+
+    >>> log_loss([0.5, 0.9, 1.0], [1, 1, 0]).round(3).tolist()
+    [0.693, 0.105, 16.118]
+    """
+    prob, label = _checked(p, y)
+    prob = np.clip(prob, _EDGE, 1 - _EDGE)
+    return -(label * np.log(prob) + (1 - label) * np.log1p(-prob))
+
+
+def brier(p: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
+    """The squared distance of each prediction from what happened.
+
+    >>> brier([0.5, 1.0], [1, 0]).tolist()
+    [0.25, 1.0]
+    """
+    prob, label = _checked(p, y)
+    return np.square(prob - label)
+
+
+def correct(p: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
+    """1.0 where p falls on the right side of one half (one half itself says yes), else 0.0.
+
+    >>> correct([0.5, 0.4, 0.9], [1, 0, 0]).tolist()
+    [1.0, 1.0, 0.0]
+    """
+    prob, label = _checked(p, y)
+    return np.asarray((prob >= 0.5) == (label == 1), np.float64)
+
+
+def auc(p: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
+    """The chance that a positive outranks a negative, ties counting half; nan if a class is missing.
+
+    >>> auc([0.1, 0.4, 0.4, 0.8], [0, 0, 1, 1])
+    0.875
+    """
+    return auc_within(p, y, np.zeros(np.size(p), np.int64), weight)[0]
+
+
+def auc_within(
+    p: npt.ArrayLike, y: npt.ArrayLike, group: npt.ArrayLike, weight: npt.ArrayLike | None = None
+) -> tuple[float, int]:
+    """The AUC within groups (listeners), where knowing a base rate earns nothing, and the number of groups used.
+
+    The average over groups that have both classes, weighted by their n_pos · n_neg.
+
+    >>> auc_within([0.1, 0.2, 0.8, 0.9, 0.5], [1, 0, 0, 1, 1], ["ann", "ann", "bob", "bob", "eve"])
+    (0.5, 2)
+    """
+    score, label = _checked(p, y, probability=False)
+    mass = np.ones(score.size) if weight is None else _column("weight", weight, score.size).astype(np.float64)
+    _refuse(~(mass >= 0), "weight", mass, "a number of at least 0; count examples, do not subtract them")
+    if not score.size:
+        return np.nan, 0
+    code = np.unique(_column("group", group, score.size), return_inverse=True)[1]
+    order = np.argsort(score)
+    order = order[np.argsort(code[order], kind="stable")]
+    score, code, pos, neg = score[order], code[order], (mass * label)[order], (mass * (1 - label))[order]
+    new_run = (score[1:] != score[:-1]) | (code[1:] != code[:-1])  # a run: equal scores of one group
+    run = np.flatnonzero(np.concatenate(([True], new_run)))
+    pos, neg, code = np.add.reduceat(pos, run), np.add.reduceat(neg, run), code[run]
+    n_pos, n_neg = np.bincount(code, pos), np.bincount(code, neg)
+    below = np.cumsum(neg) - neg - (np.cumsum(n_neg) - n_neg)[code]  # negatives of the same group under this run
+    won, pairs = np.bincount(code, pos * (below + neg / 2)), n_pos * n_neg
+    used = pairs > 0
+    return (float(won[used].sum() / pairs[used].sum()) if used.any() else np.nan), int(used.sum())
+
+
+class Bins(NamedTuple):
+    """A reliability table, one entry per bin, from the lowest p to the highest."""
+
+    mean_p: Floats
+    rate: Floats
+    n: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Whether p can be taken at its word: `ece` beside `floor`, what a perfect model gets at the same p.
+
+    logit P(y) = intercept + slope · logit(p), so 0 and 1 when calibrated, a slope below 1 when p is too sure of
+    itself; nan if p is constant or no finite fit exists (a class missing, classes separated).
+    """
+
+    ece: float
+    floor: float
+    slope: float
+    intercept: float
+    table: Bins
+
+
+def calibration(p: npt.ArrayLike, y: npt.ArrayLike, bins: int = 10, draws: int = 200, seed: int = 0) -> Calibration:
+    """How far p is from the observed rates, over bins of equal mass (ties in p keep the order of the rows).
+
+    The floor is the mean ECE over `draws` simulations of y ~ Bernoulli(p); fewer (at least 20) beyond 250,000 rows.
+
+    >>> found = calibration([0.2, 0.2, 0.6, 0.6], [0, 1, 0, 1], bins=2)
+    >>> round(found.ece, 3), found.table.rate.tolist(), found.table.n.tolist()
+    (0.2, [0.5, 0.5], [2, 2])
+    """
+    prob, label = _checked(p, y)
+    if bins < 1:
+        raise BadInput(f"bins is {bins}: expected at least 1; ten is customary")
+    n = prob.size
+    if not n:
+        return Calibration(np.nan, np.nan, np.nan, np.nan, Bins(prob, label, np.zeros(0, np.int64)))
+    order = np.argsort(prob, kind="stable")
+    prob, label = prob[order], label[order]
+    start = np.arange(min(bins, n)) * n // min(bins, n)
+    size = np.diff(start, append=n)
+    sum_p, sum_y = np.add.reduceat(prob, start), np.add.reduceat(label, start)
+    draws, block = max(1, min(draws, max(20, _FLOOR_COST // n))), max(1, 1_000_000 // n)
+    rng, floor = np.random.default_rng(seed), 0.0
+    for done in range(0, draws, block):
+        simulated = rng.random((min(block, draws - done), n)) < prob
+        floor += float(np.abs(np.add.reduceat(simulated, start, axis=1, dtype=np.float64) - sum_p).sum())
+    ece = float(np.abs(sum_y - sum_p).sum() / n)
+    return Calibration(ece, floor / (n * draws), *_recalibration(prob, label), Bins(sum_p / size, sum_y / size, size))
+
+
+def average_accuracy(right: npt.ArrayLike) -> float:
+    """The challenge's score of one session: the accuracy so far, counted where the prediction was right.
+
+    AA = (1/T) Σ A(i) · L(i), L(i) = prediction i is right, A(i) = mean of L(1..i) (Brost, Mehrotra & Jehan, 2019).
+
+    >>> average_accuracy([1, 0, 1])  # (1/1 + 2/3) / 3
+    0.5555555555555555
+    """
+    hit = np.asarray(right, dtype=np.float64)
+    _refuse((hit != 0) & (hit != 1), "right", hit, "0 or 1; compare prediction and truth first")
+    return float(_scores(hit, np.zeros(1, np.int64))[0][0]) if hit.size else np.nan
+
+
+@dataclass(frozen=True, eq=False)
+class SessionScores:
+    """One entry per session, sorted by label: MAA is `aa.mean()`, FPA is `first.mean()`."""
+
+    session: npt.NDArray[Any]
+    aa: Floats
+    first: Floats
+
+
+def session_aa(p: npt.ArrayLike, y: npt.ArrayLike, session: npt.ArrayLike, position: npt.ArrayLike) -> SessionScores:
+    """Average accuracy and first-prediction accuracy of every session; rows may arrive in any order.
+
+    >>> scores = session_aa([0.9, 0.9, 0.1], [0, 1, 0], ["b", "a", "b"], [12, 11, 11])
+    >>> scores.session.tolist(), scores.aa.tolist(), scores.first.tolist()
+    (['a', 'b'], [1.0, 0.5], [1.0, 1.0])
+    """
+    right = correct(p, y)
+    place = _column("position", position, right.size)
+    label, code = np.unique(_column("session", session, right.size), return_inverse=True)
+    order = np.lexsort((place, code))
+    code, place = code[order], place[order]
+    twice = np.flatnonzero((code[1:] == code[:-1]) & (place[1:] == place[:-1]))
+    if twice.size:
+        where = f"position {place[twice[0]]} repeats in session {label[code[twice[0]]]}"
+        raise BadInput(f"{where}: positions must be unique within a session; score each play once")
+    return SessionScores(label, *_scores(right[order], np.searchsorted(code, np.arange(label.size))))
+
+
+def check_submission(lines: Iterable[str], lengths: Sequence[int] | Ints) -> list[Bits]:
+    """Each line's predictions, if line i is exactly lengths[i] = ceil(session_length / 2) characters 0 or 1.
+
+    Raises BadInput for a line that is missing, superfluous (the official script ignores those), too short, too long,
+    or not of 0 and 1. Only line ends are dropped.
+
+    >>> [line.tolist() for line in check_submission(["011\\n", "10\\n"], [3, 2])]
+    [[0, 1, 1], [1, 0]]
+    """
+    found, asked = list(lines), list(lengths)
+    if len(found) != len(asked):
+        i = min(len(found), len(asked))
+        what = "is missing" if len(found) < len(asked) else f"({found[i].rstrip()!r}) is one too many"
+        remedy = "write one line per session, in file-date and file order, and no empty line at the end"
+        raise BadInput(f"line {i + 1} {what}: {len(found)} lines, expected {len(asked)}; {remedy}")
+    return [_bits(line, f"line {i}", asked[i - 1]) for i, line in enumerate(found, 1)]
+
+
+def score_submission(lines: Iterable[str], truth: Sequence[str | npt.ArrayLike]) -> tuple[float, float]:
+    """Mean average accuracy and first-prediction accuracy (MAA, FPA) of a submission, whose shape is checked first.
+
+    >>> score_submission(["11", "01"], ["11", "11"])
+    (0.625, 0.5)
+    """
+    known = [_bits(line, f"truth line {i}") for i, line in enumerate(truth, 1)]
+    lengths = np.array([line.size for line in known], np.int64)
+    _refuse(lengths == 0, "length of truth", lengths, "at least 1; a session asks for ceil(session_length / 2) plays")
+    said = check_submission(lines, lengths)
+    if not said:
+        return np.nan, np.nan
+    right = np.equal(np.concatenate(said), np.concatenate(known)).astype(np.float64)
+    aa, first = _scores(right, np.cumsum(lengths) - lengths)
+    return float(aa.mean()), float(first.mean())
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and its 95 % percentile interval.
+
+    >>> print(Interval(0.863, 0.851, 0.874))
+    .863 [.851, .874]
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        value, low, high = (re.sub(r"^(-?)0\.", r"\1.", f"{x:z.3f}") for x in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """The same bootstrap draws for every score, so that models are compared on equal terms; made by `resamples`.
+
+    A difference of two models is `.mean(a - b)`, for AUC `.statistic(lambda w: auc(p, y, w) - auc(q, y, w))`.
+    """
+
+    cluster: Ints  # of each example; the clusters of a stratum are numbered in a row
+    start: Ints  # of each cluster: the first cluster of its stratum
+    size: Ints  # of each cluster: how many clusters its stratum has
+    draws: int
+    seed: int
+
+    def weights(self) -> Iterator[Floats]:
+        """Per draw, how often each example was drawn; the same sequence at every call."""
+        return (count[self.cluster] for count in self._counts())
+
+    def mean(self, scores: npt.ArrayLike) -> Interval:
+        """The mean of a per-example score: what `statistic` gives for the weighted mean, from sums per cluster."""
+        score = _column("scores", scores, self.cluster.size).astype(np.float64)
+        total = np.bincount(self.cluster, score, self.size.size)
+        n = np.bincount(self.cluster, minlength=self.size.size)
+        value = float(score.mean()) if score.size else np.nan
+        return self._interval(value, (float(count @ total / (count @ n)) for count in self._counts()))
+
+    def statistic(self, fn: Callable[[Floats], float]) -> Interval:
+        """Any statistic of weighted examples; its value is fn of equal weights, draws where it is nan are left out."""
+        return self._interval(float(fn(np.ones(self.cluster.size))), (float(fn(w)) for w in self.weights()))
+
+    def _counts(self) -> Iterator[Floats]:
+        rng = np.random.default_rng(self.seed)
+        for _ in range(self.draws):
+            drawn = self.start + (rng.random(self.size.size) * self.size).astype(np.int64)
+            yield np.bincount(drawn, minlength=self.size.size).astype(np.float64)
+
+    def _interval(self, value: float, drawn: Iterator[float]) -> Interval:
+        if not (self.size > 1).any():  # every draw would be the sample itself: a width of 0 would be a lie
+            return Interval(value, np.nan, np.nan)
+        kept = np.fromiter(drawn, np.float64)
+        kept = kept[~np.isnan(kept)]
+        low, high = np.percentile(kept, [2.5, 97.5]) if kept.size else (np.nan, np.nan)
+        return Interval(value, float(low), float(high))
+
+
+def resamples(
+    cluster: npt.ArrayLike, stratum: npt.ArrayLike | None = None, draws: int = 500, seed: int = 0
+) -> Resamples:
+    """Draws of whole clusters with replacement, as many as there are, within each stratum if given.
+
+    One label per example: `cluster=session`, or `cluster=day, stratum=listener` for days within a listener (a cluster
+    is nested: one day of two listeners is two clusters). No interval (nan) unless some stratum has two clusters.
+
+    >>> by_session = resamples(["a", "a", "b"], draws=3)
+    >>> [w.tolist() for w in by_session.weights()]
+    [[1.0, 1.0, 1.0], [2.0, 2.0, 0.0], [0.0, 0.0, 2.0]]
+    >>> print(by_session.mean([0.5, 0.5, 0.5]))
+    .500 [.500, .500]
+    """
+    n = len(np.atleast_1d(cluster))
+    label, inner = np.unique(_column("cluster", cluster, n), return_inverse=True)
+    outer = np.unique(_column("stratum", np.zeros(n) if stratum is None else stratum, n), return_inverse=True)[1]
+    nested, code = np.unique(outer * label.size + inner, return_inverse=True)
+    size = np.bincount(nested // max(label.size, 1))  # clusters of each stratum
+    return Resamples(code, np.repeat(np.cumsum(size) - size, size), np.repeat(size, size), draws, seed)
+
+
+def _recalibration(p: Floats, y: Floats) -> tuple[float, float]:
+    """Slope and intercept by Newton's method; nan unless p varies and the classes overlap in it."""
+    p = np.clip(p, _EDGE, 1 - _EDGE)
+    z = np.log(p) - np.log1p(-p)
+    yes, no = z[y == 1], z[y == 0]
+    overlap = yes.size and no.size and yes.min() < no.max() and no.min() < yes.max()
+    design, beta = np.stack([np.ones(z.size), z - z.mean()]), np.zeros(2)
+    for _ in range(50 if overlap and np.ptp(z) > 1e-9 else 0):
+        q = 0.5 * (1 + np.tanh(beta @ design / 2))
+        try:
+            step = np.linalg.solve((design * q * (1 - q)) @ design.T, design @ (y - q))
+        except np.linalg.LinAlgError:
+            break
+        beta = beta + step
+        if np.abs(step @ design).max() < 1e-9 * (1 + np.abs(beta @ design).max()):
+            return float(beta[1]), float(beta[0] - beta[1] * z.mean())
+    return np.nan, np.nan
+
+
+def _scores(right: Floats, start: Ints) -> tuple[Floats, Floats]:
+    """AA and L(1) of sessions that lie one after the other, none empty, beginning at `start`."""
+    length = np.diff(start, append=right.size)
+    i = np.arange(right.size) - np.repeat(start, length) + 1
+    so_far = np.cumsum(right)
+    so_far -= np.repeat(so_far[start] - right[start], length)
+    return np.add.reduceat(so_far / i * right, start) / length, right[start]
+
+
+def _bits(line: str | npt.ArrayLike, where: str, length: int | None = None) -> Bits:
+    if not isinstance(line, str):
+        bits = np.asarray(line)
+        _refuse((bits != 0) & (bits != 1), where, bits, "0 or 1; give the skips of the asked plays")
+        return bits.astype(np.uint8)
+    text = line.rstrip("\r\n")
+    remedy = "write one 0 or 1 per asked play, T = ceil(session_length / 2), without separators"
+    if wrong := text.strip("01"):
+        raise BadInput(f"{where} has {wrong[0]!r} at character {text.index(wrong[0]) + 1}: expected 0 or 1; {remedy}")
+    if length is not None and len(text) != length:
+        raise BadInput(f"{where} ({text!r}) has {len(text)} characters: expected {length}; {remedy}")
+    return np.frombuffer(text.encode("ascii"), np.uint8) - np.uint8(ord("0"))
+
+
+def _column(name: str, values: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
+    column = np.asarray(values)
+    if column.shape != (n,):
+        raise BadInput(f"{name} has shape {column.shape}: expected ({n},); give one value per example")
+    return column
+
+
+def _refuse(bad: npt.NDArray[np.bool_], name: str, values: npt.NDArray[Any], expected: str) -> None:
+    if bad.any():
+        i = int(np.flatnonzero(bad)[0])
+        raise BadInput(f"{name}[{i}] is {values[i]}: expected {expected}")
+
+
+def _checked(p: npt.ArrayLike, y: npt.ArrayLike, probability: bool = True) -> tuple[Floats, Floats]:
+    score = np.asarray(p, dtype=np.float64)
+    score = _column("p", score, score.size)
+    label = _column("y", y, score.size).astype(np.float64)
+    _refuse((label != 0) & (label != 1), "y", label, "0 or 1; drop examples whose outcome is unknown")
+    good = (score >= 0) & (score <= 1) if probability else ~np.isnan(score)
+    wanted = "a probability in [0, 1]; predict_proba gives one" if probability else "a number; drop what has none"
+    _refuse(~good, "p", score, wanted)
+    return score, label

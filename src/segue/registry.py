@@ -1,0 +1,65 @@
+"""Names → "module:Object". To add a source, a group of features, a task or a model: one file and one line here."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from segue.errors import UnknownName
+
+DATASETS = {
+    "mssd": "segue.datasets.mssd:SOURCE",
+    "spotify_history": "segue.datasets.spotify_history:SOURCE",
+}
+FEATURES = {
+    "prefix": "segue.features.prefix",
+    "clock": "segue.features.clock",
+    "context": "segue.features.context",
+    "listener": "segue.features.listener",
+    "track": "segue.features.track",
+    "relation": "segue.features.relation",
+}
+TASKS = {
+    "skip": "segue.tasks.skip:TASK",
+}
+MODELS = {
+    ("skip", "prior"): "segue.models.baseline:Prior",
+    ("skip", "repeat-last"): "segue.models.baseline:RepeatLast",
+    ("skip", "position-table"): "segue.models.baseline:PositionTable",
+    ("skip", "ewma"): "segue.models.baseline:Ewma",
+    ("skip", "logistic"): "segue.models.linear:Logistic",
+    ("skip", "boosting"): "segue.models.boosting:Boosting",
+}
+
+
+def load(address: str) -> Any:
+    module, _, name = address.partition(":")
+    found = import_module(module)
+    return getattr(found, name) if name else found
+
+
+def dataset(name: str) -> Any:
+    if name not in DATASETS:
+        raise UnknownName("source", name, DATASETS)
+    return load(DATASETS[name])
+
+
+def task(name: str) -> Any:
+    if name not in TASKS:
+        raise UnknownName("task", name, TASKS)
+    return load(TASKS[name])
+
+
+def model(task: str, name: str) -> Any:
+    if (task, name) not in MODELS:
+        raise UnknownName(f"model for {task}", name, [m for t, m in MODELS if t == task])
+    return load(MODELS[(task, name)])
+
+
+@cache
+def features() -> dict[str, Any]:
+    """Every registered feature by name, traced."""
+    from segue.features.feature import collect
+
+    return collect([load(address) for address in FEATURES.values()])

@@ -1,0 +1,67 @@
+"""Sessions: a stream of plays per listener, cut by inactivity measured from the *end* of a play."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+
+from segue.schema import PLAYS
+
+GAP_MIN = 30  # minutes without music that end a session
+OVERLAP_MS = 60_000  # a play that starts earlier than this before the last one ended is not asked about
+
+
+def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
+    """Plays of listeners become plays of sessions.
+
+    A session ends where more than `gap_min` minutes pass between the end of a play and the start of the next; exactly
+    that many stay inside. Plays are in order of their end, ties by source row: what had ended is what was known.
+
+        end      10:03   10:07      10:37:00   |   11:07:01
+        start    10:00   10:03      10:34          11:07:00.5     gap 30 min 0.5 s: a new session
+
+    Parameters
+    ----------
+    stream : Ibis table with `listener`, `start_ms` (null where not recorded), `start_guess_ms` (end less time heard),
+        `end_ms`, `start_day`, `stop_day` and the other columns of `schema.PLAYS`
+
+    Returns
+    -------
+    Ibis table of plays with session_id, position, day, end_day, listener_position, session_length, asked,
+    first_of_artist and first_of_track.
+    """
+    in_order = [stream.end_ms, stream.source_row]
+    before = ibis.window(group_by=stream.listener, order_by=in_order, preceding=(None, 1))
+    t = stream.mutate(
+        began=ibis.coalesce(stream.start_ms, stream.start_guess_ms),
+        quiet_since=stream.end_ms.max().over(before),
+        row=ibis.row_number().over(ibis.window(group_by=stream.listener, order_by=in_order)),
+    )
+    gap = t.began - t.quiet_since
+    opens = ibis.ifelse(gap.isnull() | (gap > gap_min * 60_000), 1, 0)
+    t = t.mutate(opens=opens, listener_position=(t.row + 1).cast("int64"))
+    t = t.mutate(n_session=t.opens.sum().over(ibis.window(group_by=t.listener, order_by=t.listener_position,
+                                                        preceding=None, following=0)))  # fmt: skip
+    whole = ibis.window(group_by=[t.listener, t.n_session])
+    by_artist = ibis.window(group_by=[t.listener, t.n_session, t.artist], order_by=t.listener_position)
+    by_track = ibis.window(group_by=[t.listener, t.n_session, t.track], order_by=t.listener_position)
+    t = t.mutate(first_position=t.listener_position.min().over(whole))
+    opening = t.listener_position == t.first_position
+    t = t.mutate(
+        position=t.listener_position - t.first_position + 1,
+        session_length=t.count().over(whole).cast("int64"),
+        day=ibis.ifelse(opening, t.start_day, ibis.null("date")).max().over(whole),
+        end_day=t.stop_day.max().over(whole),
+        session_start=ibis.ifelse(opening, t.began, ibis.null("int64")).max().over(whole),
+        asked=ibis.ifelse(t.start_ms - t.quiet_since < -OVERLAP_MS, 0, 1).cast("int64"),
+        first_of_artist=_first(t.artist, by_artist),
+        first_of_track=_first(t.track, by_track),
+    )
+    t = t.mutate(session_id=t.listener + "-" + t.session_start.cast("string"))
+    return t.select(*PLAYS)
+
+
+def _first(column: Any, window: Any) -> Any:
+    first = ibis.ifelse(ibis.row_number().over(window) == 0, 1, 0)
+    return ibis.ifelse(column.isnull(), ibis.null("int64"), first).cast("int64")
