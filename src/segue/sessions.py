@@ -16,7 +16,7 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     """Plays of listeners become plays of sessions.
 
     A session ends where more than `gap_min` minutes pass between the end of a play and the start of the next; exactly
-    that many stay inside. Plays are in order of their end, ties by source row: what had ended is what was known.
+    that many stay inside. Plays are in order of their end (ties by start, then source row): what had ended is what was known.
 
         end      10:03   10:07      10:37:00   |   11:07:01
         start    10:00   10:03      10:34          11:07:00.5     gap 30 min 0.5 s: a new session
@@ -31,7 +31,7 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     Ibis table of plays with session_id, position, day, end_day, listener_position, session_length, asked,
     first_of_artist and first_of_track.
     """
-    in_order = [stream.end_ms, stream.source_row]
+    in_order = [stream.end_ms, stream.start_guess_ms, stream.track, stream.source_row]
     before = ibis.window(group_by=stream.listener, order_by=in_order, preceding=(None, 1))
     t = stream.mutate(
         began=ibis.coalesce(stream.start_ms, stream.start_guess_ms),

@@ -12,7 +12,7 @@ A fold masks that matrix and adds up its rows. Whole numbers only, so the order 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.moment)
+
+    def only(self, rows: Any) -> Examples:
+        """Some of the targets; all moments stay."""
+        return replace(self, moment=self.moment[rows], target=self.target[rows],
+                       asof={k: (v[rows], known[rows]) for k, (v, known) in self.asof.items()})  # fmt: skip
 
     def blocks(self) -> Iterator[Examples]:
         """Runs of moments whose matrices stay small."""

@@ -30,10 +30,10 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
         s_position=plays.position.min(),
     )
     opening = plays.select("session_id", s_position="position", s_start_ms="start_ms")
-    now = examples.join(plays.rename({f"n_{c}": c for c in plays.columns if c != "session_id"}),
-                        ["session_id", examples.target == ibis._.n_position])  # fmt: skip
+    target = plays.rename({f"n_{c}": c for c in plays.columns if c != "session_id"})
+    now = examples.join(target, ["session_id", examples.target == target.n_position])
     now = now.join(first, "session_id").left_join(opening, ["session_id", "s_position"])
-    now = now.drop([c for c in now.columns if c.endswith("_right")])
+    now = now.drop([c for c in now.columns if c.endswith("_right")]).cache()
     played = plays.rename({f"p_{c}": c for c in plays.columns})
     # what each view sees, and how far back a play lies
     sees = {
@@ -52,7 +52,7 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
         if folds:
             pairs = now.join(played, joined_on)
             pairs = pairs.mutate(age=age(pairs))
-            totals = pairs.group_by("example").agg(**{f"f{id(n)}": _fold(n, pairs) for n in folds})
+            totals = pairs.group_by("example").agg(**{f"f{id(n)}": _fold(n, pairs) for n in folds}).cache()
             result = result.left_join(totals, "example").drop("example_right")
     for keys, _ in dict.fromkeys((n.args[0], 0) for n in nodes if n.op == "asof"):
         result = _asof(result, plays, keys, as_of)
@@ -62,7 +62,7 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
 def _fold(node: Node, pairs: Any) -> Any:
     _, how, x, last, lag, same = node.args
     value = _say(x, pairs, {})
-    condition = value.notnull()
+    condition = pairs.example.notnull() & value.notnull()  # a column of the pairs, even where x is a constant
     if last is not None:
         condition &= pairs.age < last
     if lag is not None:
@@ -77,14 +77,16 @@ def _asof(table: Any, plays: Any, keys: tuple[str, ...], as_of: Any) -> Any:
     """Joins n, k and the last day of a key: a plain join and a sum, where the evaluator searches running totals."""
     name = "_".join(keys)
     known = plays.filter(plays.skipped.notnull())
-    known = known.select(h_end=known.end_day, h_skipped=known.skipped, **{f"h_{k}": known[k] for k in keys})
+    known = known.group_by(h_end=known.end_day, **{f"h_{k}": known[k] for k in keys}).agg(
+        h_plays=known.count(), h_skips=known.skipped.sum()
+    )
     until = table.n_day if as_of is None or "listener" in keys else ibis.literal(as_of, "date")
     asked = table.select("example", until=until, **{f"a_{k}": table[f"n_{k}"] for k in keys})
     pairs = asked.join(known, [known.h_end < asked.until, *(asked[f"a_{k}"] == known[f"h_{k}"] for k in keys)])
     totals = pairs.group_by("example").agg(
-        **{f"{name}_n": pairs.count().cast("int64"), f"{name}_k": pairs.h_skipped.sum().cast("int64"),
+        **{f"{name}_n": pairs.h_plays.sum().cast("int64"), f"{name}_k": pairs.h_skips.sum().cast("int64"),
            f"{name}_last": pairs.h_end.max()}
-    )  # fmt: skip
+    ).cache()  # fmt: skip
     return table.left_join(totals, "example").drop("example_right")
 
 

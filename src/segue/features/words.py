@@ -16,6 +16,14 @@ SHRINK = 10  # plays that a key needs before its own rate outweighs the rate of 
 _BLOCKS = (1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64)  # ages at which the weight of `decayed` steps down
 
 
+def fading(age: Node, keep: float) -> Node:
+    """The weight keep**age, as 65536ths, constant over short blocks of age and 0 from 64 plays on."""
+    weight = lift(0)
+    for low, high in reversed(list(zip((0, *_BLOCKS), _BLOCKS, strict=False))):
+        weight = where(age < high, round(sum(keep**a for a in range(low, high)) / (high - low) * 65536), weight)
+    return weight
+
+
 class Now:
     """What is known of the asked play at its start: `now.start_ms`, `now.shuffle`, `now.artist`."""
 
@@ -114,11 +122,7 @@ class Plays:
     def decayed(self, x: str | Node, keep: float = 0.8, *, same: str | None = None) -> Node:
         """Mean of x with weights that fall by `keep` a play, as whole numbers constant over short blocks of age."""
         node = self[x] if isinstance(x, str) else x
-        age, starts = self["age"], (0, *_BLOCKS)
-        weight = lift(0)
-        for low, high in reversed(list(zip(starts, _BLOCKS, strict=False))):
-            mean = sum(keep**a for a in range(low, high)) / (high - low)
-            weight = where(age < high, round(mean * 65536), weight)
+        weight = fading(self["age"], keep)
         return self.fold("sum", node * weight, same=same) / self.fold("sum", where(node == node, weight, None), same=same)
 
     def similarity(self, to: str | Node) -> Node:

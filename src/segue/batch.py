@@ -1,0 +1,153 @@
+"""Batch, which every model is fitted on and asked with, and the four kinds of answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segue.errors import AskedWrongly, BadInput, UnknownName
+
+Array = npt.NDArray[Any]
+KINDS = ("rows", "steps", "items", "periods")
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Plays as sequences: one past per moment, the targets beside it, never a copy of the past per target.
+
+    past (M, T, D), newest last, and queue (M, Q, D') hold float32 values, 0 where unknown or padded; `*_known` says
+    which are known and `*_seen` (M, T) which places hold a play at all. Texts are 64-bit keys in `*_ids` (M, T, K).
+
+        plays of a moment   p1 p2 p3       T = 4
+        past                0  p1 p2 p3
+        past_seen           0  1  1  1
+    """
+
+    past: Array  # (M, T, D)
+    past_known: Array  # (M, T, D)
+    past_seen: Array  # (M, T)
+    past_ids: Array  # (M, T, K)
+    queue: Array  # (M, Q, D')
+    queue_known: Array  # (M, Q, D')
+    queue_seen: Array  # (M, Q)
+    queue_ids: Array  # (M, Q, K')
+    moment: Array  # (N,) which moment an example is asked at
+    place: Array  # (N,) which of the moment's Q targets it is
+
+    def take(self, rows: Any) -> Tensors:
+        return replace(self, moment=self.moment[rows], place=self.place[rows])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N examples. `values` (N, F) float32 is 0 where `known` (N, F) is False."""
+
+    columns: tuple[str, ...]
+    values: Array  # (N, F)
+    known: Array  # (N, F)
+    label: Array  # (N,) int8: 0, 1, or -1 where unknown or not asked for
+    keys: Mapping[str, Array]  # (N,) each: session, listener, day, position, asked_after, part, row
+    domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the columns that are categories
+    units: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "rows"
+    tensors: Tensors | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Any) -> Batch:
+        """Some of the examples, by a mask or by numbers."""
+        return replace(
+            self, values=self.values[rows], known=self.known[rows], label=self.label[rows],
+            keys={k: v[rows] for k, v in self.keys.items()}, tensors=self.tensors and self.tensors.take(rows),
+        )  # fmt: skip
+
+    def select(self, columns: Sequence[str]) -> Batch:
+        """Some of the columns, in the order given."""
+        index = [self._index(c) for c in columns]
+        return replace(self, columns=tuple(columns), values=self.values[:, index], known=self.known[:, index])
+
+    def column(self, name: str) -> tuple[Array, Array]:
+        """Values and what is known of one column."""
+        i = self._index(name)
+        return self.values[:, i], self.known[:, i]
+
+    def with_nan(self) -> Array:
+        """(N, F) with NaN where unknown: an encoder's choice, not the table's."""
+        return np.where(self.known, self.values, np.float32(np.nan))
+
+    def _index(self, name: str) -> int:
+        if name not in self.columns:
+            raise UnknownName("column of the batch", name, self.columns)
+        return self.columns.index(name)
+
+
+def concat(batches: Sequence[Batch]) -> Batch:
+    """Batches of the same columns, one after the other. Tensors are not joined."""
+    first = batches[0]
+    if any(b.columns != first.columns for b in batches):
+        raise AskedWrongly("batches of different columns cannot be joined: build them with the same features")
+    return replace(
+        first, values=np.concatenate([b.values for b in batches]), known=np.concatenate([b.known for b in batches]),
+        label=np.concatenate([b.label for b in batches]), tensors=None,
+        keys={k: np.concatenate([b.keys[k] for b in batches]) for k in first.keys},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """Probability (N,) that each example is so; `joint` (M, C), (M, C, Q): weights and a mixture of independent ones."""
+
+    p: Array
+    joint: tuple[Array, Array] | None = None
+
+    def __post_init__(self) -> None:
+        _check("probability", self.p, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Items (M, K), best first, with their scores (M, K)."""
+
+    items: Array
+    scores: Array
+
+    def __post_init__(self) -> None:
+        if self.items.shape != self.scores.shape:
+            raise BadInput(f"items {self.items.shape} and scores {self.scores.shape} differ: expected one score an item")
+
+
+@dataclass(frozen=True)
+class Survival:
+    """Chance (N, S) of still being there after each of `times` (S,); never rising along S."""
+
+    times: Array
+    alive: Array
+
+    def __post_init__(self) -> None:
+        _check("survival", self.alive, 0.0, 1.0)
+        if (np.diff(self.alive, axis=1) > 1e-9).any():
+            raise BadInput("a survival curve rises: expected it to fall or stay")
+
+
+@dataclass(frozen=True)
+class Values:
+    """A number (N, V) for each of V named targets, with a lower and an upper bound where the model has them."""
+
+    names: tuple[str, ...]
+    values: Array
+    low: Array | None = None
+    high: Array | None = None
+
+    def __post_init__(self) -> None:
+        _check("value", self.values, -np.inf, np.inf)
+
+
+def _check(what: str, values: Array, low: float, high: float) -> None:
+    wrong = ~(np.isfinite(values) & (values >= low) & (values <= high))
+    if wrong.any():
+        raise BadInput(f"{what} {values[wrong].flat[0]}: expected a finite number from {low} to {high}; mend the model")

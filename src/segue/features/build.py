@@ -1,0 +1,210 @@
+"""From plays to a batch: the trees of some features, evaluated for every example of a task's setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from segue import schema
+from segue.batch import Array, Batch, Tensors, concat
+from segue.errors import NotGranted
+from segue.features.columns import Columns, from_arrow, play_columns, take, thousandths
+from segue.features.evaluator import Examples, evaluate, window
+from segue.features.feature import Feature
+from segue.features.history import By, History, Snapshot, asked, is_personal, join, roll
+from segue.tasks.task import PAST, Setting, Task
+
+FRAME = ("session_id", "position", "listener", "day", "end_day", "asked", "session_length", "start_ms", "track",
+         "listener_position")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Which columns become tensors, and how many plays back: `past.steps(past)`, `queue.steps(queue)`."""
+
+    past: tuple[str, ...]
+    queue: tuple[str, ...] = ()
+    length: int = 20
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question, fully said: a task in a setting, with options granted, and the features (all that are granted)."""
+
+    task: Task
+    setting: Setting
+    features: Mapping[str, Feature]
+    options: tuple[str, ...] = ()
+    steps: Steps | None = None
+
+    def columns(self) -> list[str]:
+        """The columns of plays that it reads."""
+        needs = {pair for f in self.features.values() for pair in f.needs}
+        own = play_columns(needs) | set(FRAME) | {self.task.label}
+        own |= set(self.steps.past + self.steps.queue) if self.steps else set()
+        return sorted(own)
+
+    def keys(self) -> list[By]:
+        return asked(f.tree for f in self.features.values())
+
+
+def ask(
+    task: Task, setting: Setting, features: dict[str, Feature], *, names: Iterable[str] | None = None,
+    options: Iterable[str] = (), steps: Steps | None = None,
+) -> Ask:  # fmt: skip
+    """Choose the features that a setting grants, and refuse what it does not."""
+    chosen, _ = task.choose(setting, features, names, options)
+    if steps:
+        granted = setting.grants(options)
+        for view, wanted in (("past", steps.past), ("queue", steps.queue)):
+            allowed = PAST if view == "past" else setting.queue
+            for name in wanted:
+                if name not in allowed or (view == "past" and name not in granted["past"]):
+                    raise NotGranted(f"{view}.steps({name!r}) is not granted in setting {setting.name!r}")
+    return Ask(task, setting, chosen, tuple(options), steps)
+
+
+def table(plays: Any, tracks: Any, names: Sequence[str]) -> Columns:
+    """Columns of plays with their tracks' attributes beside them, as thousandths.
+
+    Parameters
+    ----------
+    plays : arrow table of plays
+    tracks : arrow table of `track` and attributes, or None
+    names : the columns wanted
+    """
+    own = [n for n in names if n in schema.PLAYS]
+    columns = from_arrow(plays, own)
+    attributes = [n for n in names if n in schema.TRACKS]
+    if attributes:
+        key, known = columns["track"] if "track" in columns else from_arrow(plays, ["track"])["track"]
+        columns |= attach(key, known, tracks, attributes)
+    return columns
+
+
+def attach(key: Array, known: Array, tracks: Any, names: Sequence[str]) -> Columns:
+    """Attributes of tracks by their keys; unknown for a track that the table lacks."""
+    if tracks is None or not tracks.num_rows:
+        return {n: (np.zeros(len(key), np.int64), np.zeros(len(key), bool)) for n in names}
+    ids = from_arrow(tracks, ["track"])["track"][0]
+    order = np.argsort(ids, kind="stable")
+    place = order[np.minimum(np.searchsorted(ids[order], key), len(ids) - 1)]
+    have = (ids[place] == key) & known
+    found: Columns = {}
+    for name in names:
+        values = thousandths(np.asarray(tracks[name].to_numpy(zero_copy_only=False), np.float64))
+        ok = np.isfinite(values) & (np.abs(values) < 2**52)
+        whole = np.where(ok, values, 0).astype(np.int64)
+        found[name] = (np.where(have, whole[place], 0), have & ok[place])
+    return found
+
+
+def build(asking: Ask, examples: Examples, history: History, *, labelled: bool = True, part: int = 0) -> Batch:
+    """Evaluate one part's examples into a batch; where `labelled`, plays whose label is unknown are left out."""
+    plays = examples.targets
+    if labelled:
+        examples = examples.only(plays[asking.task.label][1][examples.target])
+    keys = asking.keys()
+    if keys:
+        wanted = {name for by in keys for name in by}
+        # a key is the target's where granted, else the moment's
+        now = {c: take({c: plays[c]}, examples.target)[c] for c in wanted if c != "listener"}
+        now |= take({"listener": examples.session["listener"]}, examples.moment)
+        day = examples.session["day"][0][examples.moment]
+        examples = replace(examples, asof=join(history, keys, now, day))
+    features = list(asking.features.values())
+    values, known = evaluate([f.tree for f in features], examples)
+    moment, target = examples.moment, examples.target
+    label = np.where(plays[asking.task.label][1], plays[asking.task.label][0], -1)[target].astype(np.int8)
+    return Batch(
+        columns=tuple(asking.features), values=values, known=known,
+        label=label if labelled else np.full(len(target), -1, np.int8),
+        keys={
+            "session": plays["session_id"][0][target], "listener": examples.session["listener"][0][moment],
+            "day": examples.session["day"][0][moment], "position": plays["position"][0][target],
+            "asked_after": examples.asked_after[moment], "part": np.full(len(target), part), "row": target,
+        },
+        domains={f.name: f.domain for f in features if f.domain}, units={f.name: f.unit for f in features},
+        kind="steps" if asking.steps else "rows",
+        tensors=tensors(asking.steps, examples) if asking.steps else None,
+    )  # fmt: skip
+
+
+def tensors(steps: Steps, examples: Examples) -> Tensors:
+    """One gather: the past of each moment, newest last, and its targets beside it."""
+    rows, seen = window(*examples.past, steps.length)
+    past, past_known, past_ids = _gather(examples.plays, steps.past, rows[:, ::-1], seen[:, ::-1])
+    begin, end = examples.queue
+    if (begin == end).all():  # asked one play at a time: the queue is not granted, only its place is kept
+        q_rows, q_seen = np.zeros((len(begin), 1), np.int64), np.zeros((len(begin), 1), bool)
+        place = np.zeros(len(examples.target), np.int64)
+    else:
+        newest, q = window(begin, end, 1 << 30)
+        width = newest.shape[1]
+        q_rows = np.minimum(begin[:, None] + np.arange(width), np.maximum(end[:, None] - 1, 0))
+        q_seen = begin[:, None] + np.arange(width) < end[:, None]
+        place = examples.target - begin[examples.moment]
+        assert q.shape == q_seen.shape
+    queue, queue_known, queue_ids = _gather(examples.targets, steps.queue, q_rows, q_seen)
+    return Tensors(past, past_known, seen[:, ::-1], past_ids, queue, queue_known, q_seen, queue_ids,
+                   examples.moment, place)  # fmt: skip
+
+
+def _gather(plays: Columns, names: Sequence[str], rows: Array, seen: Array) -> tuple[Array, Array, Array]:
+    texts = [n for n in names if (c := schema.column(n)) is not None and c.kind == "text"]
+    numbers = [n for n in names if n not in texts]
+
+    def stack(chosen: Sequence[str], dtype: Any) -> tuple[Array, Array]:
+        if not chosen:
+            return np.zeros((*rows.shape, 0), dtype), np.zeros((*rows.shape, 0), bool)
+        known = np.stack([plays[n][1][rows] & seen for n in chosen], -1)
+        return np.where(known, np.stack([plays[n][0][rows] for n in chosen], -1), 0).astype(dtype), known
+
+    values, known = stack(numbers, np.float32)
+    ids, _ = stack(texts, np.int64)
+    return values, known, ids
+
+
+def frozen(rolling: History, personal: History, as_of: int | None) -> dict[By, Any]:
+    """Track and artist history as it stood before a day; a listener's own always rolls on."""
+    made: dict[By, Any] = {}
+    for by, totals in rolling.items():
+        if is_personal(by):
+            made[by] = personal[by]
+        else:
+            made[by] = totals if isinstance(totals, Snapshot) or as_of is None else totals.snapshot(as_of)
+    return made
+
+
+def from_library(
+    asking: Ask, library: Any, *, snapshot: History | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, n, name: None,
+) -> tuple[Batch, History]:  # fmt: skip
+    """All examples of a library, part by part.
+
+    Parameters
+    ----------
+    snapshot : history to freeze tracks and artists at (a bundle's); None: every day sees the days before it
+
+    Returns
+    -------
+    batch, and the rolling history it was built with (to make a bundle's snapshot of)
+    """
+    names = asking.columns()
+    tracks = library.tracks() if any(n in schema.TRACKS for n in names) else None
+    keys = asking.keys()
+    key_columns = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
+    rolling: History = roll((from_arrow(t, key_columns) for t in library.plays(key_columns)), keys) if keys else {}
+    history = rolling if snapshot is None else frozen({**rolling, **snapshot}, rolling, None)
+    batches = []
+    stored = [n for n in names if n in schema.PLAYS]
+    for number, plays in enumerate(library.plays(stored)):
+        progress(number, len(library.parts), "features")
+        columns = table(plays, tracks, names)
+        examples = asking.task.examples(columns, asking.setting)
+        batches.append(build(asking, examples, history, part=number))
+    progress(len(library.parts), len(library.parts), "features")
+    return concat(batches), rolling

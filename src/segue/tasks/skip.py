@@ -1,0 +1,86 @@
+"""Will they skip? Asked as each play starts, or at the middle of a session for all that follows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segue.features.columns import Columns
+from segue.features.evaluator import RECENT, Examples
+from segue.tasks.task import CONTENT, START, Setting, Task
+
+ONLINE = Setting(
+    name="online",
+    sentence="As each play starts: all plays before it, and of it what is known at its start",
+    moments="each",
+    now=CONTENT | START,
+    session=frozenset({"listener", "start_ms"}),
+    options=("reason_start",),
+)
+CHALLENGE = Setting(
+    name="challenge",
+    sentence="At the middle of a session: its first half, the tracks of the second half and the length",
+    moments="half",
+    now=CONTENT,
+    queue=CONTENT,
+    session=frozenset({"length"}),
+    metrics=("maa", "fpa", "log_loss", "brier", "auc"),
+)
+
+
+def examples(plays: Columns, setting: Setting) -> Examples:
+    """Moments and targets of a table of plays, sorted by session and position (sessions of a listener in order).
+
+        positions        1 2 3 4 5          online      each play is asked about after the one before
+        challenge        . . ? ? ?          challenge   asked after floor(5 / 2) = 2, three targets
+
+    A play with `asked` 0 is no target: it started before the play before it had ended.
+    """  # fmt: skip
+    session, position = plays["session_id"][0], plays["position"][0]
+    n = len(session)
+    rows = np.arange(n)
+    opens = np.ones(n, bool)
+    opens[1:] = session[1:] != session[:-1]
+    first = np.maximum.accumulate(np.where(opens, rows, 0)) if n else rows
+    length = plays["session_length"][0]
+    if setting.moments == "each":
+        moment_row = target = rows
+        begin, end = first, rows
+        asked_after = np.where(rows > first, position[np.maximum(rows - 1, 0)], 0)
+        moment, queue = rows, (rows, rows)
+    else:
+        heard = 2 * position <= length
+        starts = rows[opens]
+        ends = np.append(starts[1:], n)
+        n_heard = np.add.reduceat(heard, starts) if n else heard
+        begin, end = starts, starts + n_heard
+        asked_after = length[starts] // 2
+        moment_row = starts
+        target = rows[~heard]
+        moment = np.cumsum(opens)[~heard] - 1
+        queue = (end, ends)
+    listener, known = plays["listener"]
+    changes = np.ones(n, bool)
+    changes[1:] = (listener[1:] != listener[:-1]) | (known[1:] != known[:-1])
+    of_listener = np.maximum.accumulate(np.where(changes, rows, 0)) if n else rows
+    opening = first[moment_row]
+    recent_end = np.where(known[opening], opening, 0)
+    recent_begin = np.where(known[opening], np.maximum(of_listener[opening], opening - RECENT), 0)
+    every = np.ones(len(opening), bool)
+    at_start = {c: (plays[c][0][opening], plays[c][1][opening]) for c in ("listener", "start_ms", "day")}
+    made = Examples(
+        plays, plays, {**at_start, "length": (length[opening], every)}, asked_after.astype(np.int64), (begin, end),
+        (recent_begin, recent_end), queue, moment, target,
+    )  # fmt: skip
+    may_ask = plays["asked"][0][target] != 0
+    return made if may_ask.all() else made.only(may_ask)
+
+
+TASK = Task(
+    name="skip",
+    sentence="Will the listener skip this play?",
+    answer="bernoulli",
+    label="skipped",
+    settings={"online": ONLINE, "challenge": CHALLENGE},
+    examples=examples,
+    default="online",
+)
