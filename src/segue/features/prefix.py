@@ -54,12 +54,17 @@ def plays_so_far(now):
     return now.position - now.ahead
 
 
+@feature("plays", "Place of the asked play in its session")
+def position_in_session(now):
+    return now.position
+
+
 @feature("plays", "How many plays ahead of what is known the asked play lies")
 def plays_ahead(now):
     return now.ahead
 
 
-@feature("share", "Place of the asked play in its session")
+@feature("share", "Place of the asked play as a share of the session's length")
 def place_in_session(now, session):
     return now.position / session.length
 
