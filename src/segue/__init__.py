@@ -1,3 +1,47 @@
-"""Segue: from listening logs to what happens next, without ever looking ahead."""
+"""Segue: from listening logs to what happens next, without ever looking ahead.
+
+    segue.ingest("spotify_history", ["my_spotify_data/"], "library/")
+    library = segue.load("library/")
+    segue.compare("skip", library)
+    bundle = segue.train("skip", library, "skip.bundle")
+    bundle.predict({"plays": [...], "next": {"track": "..."}})
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from segue.bundle import open_bundle as open
+    from segue.errors import SegueError
+    from segue.experiment import compare, evaluate, train
+    from segue.features.feature import feature
+    from segue.library import ingest
+    from segue.library import open_library as load
+
+_FACE = {
+    "load": "segue.library:open_library",
+    "ingest": "segue.library:ingest",
+    "compare": "segue.experiment:compare",
+    "train": "segue.experiment:train",
+    "evaluate": "segue.experiment:evaluate",
+    "open": "segue.bundle:open_bundle",
+    "feature": "segue.features.feature:feature",
+    "SegueError": "segue.errors:SegueError",
+}
+__all__ = ["SegueError", "compare", "evaluate", "feature", "ingest", "load", "open", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public face, imported when it is first used: `import segue` stays quick."""
+    if name in _FACE:
+        from segue.registry import load as find
+
+        return find(_FACE[name])
+    raise AttributeError(f"module 'segue' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -16,7 +16,7 @@ def arrow_plays(asking: Ask, library: Any) -> Any:
 
     parts = list(library.plays())
     plays = pa.concat_tables(parts)
-    names = [n for n in asking.columns() if n in schema.TRACKS]
+    names = [n for n in asking.columns if n in schema.TRACKS]
     if names:
         columns = table(plays, library.tracks(), names)
         for name in names:

@@ -3,108 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from segue import metrics, registry, splits
+from segue import bundle, metrics, registry, splits
 from segue.batch import Batch
-from segue.errors import AskedWrongly
+from segue.bundle import Bundle
+from segue.errors import AskedWrongly, UnknownName
 from segue.features.build import Ask, ask, from_library
 from segue.library import Library, open_library
-from segue.metrics import Interval, Resamples
-from segue.splits import HISTORY, TEST, TRAIN, VALID, Split
+from segue.features.history import Rolling, Snapshot, is_personal
+from segue.scores import FEW_LISTENERS, Comparison, Score, Trial, better, difference, per_example, resampling, score
+from segue.splits import TEST, TRAIN, VALID, Split
 
 BASELINES = ("prior", "repeat-last", "position-table", "ewma")
-FEW_LISTENERS = 30  # below this, intervals are drawn by day within listener, else by session
+_OF_BASELINES = {"last_skipped", "position_in_session", *(f"skip_rate_across_{k}" for k in (70, 80, 90, 96))}
 BUDGET = 6  # settings that tuning may try, the same for every model
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One setting that tuning tried, and its score on the validation days."""
-
-    settings: dict[str, Any]
-    score: float
-
-
-@dataclass(frozen=True)
-class Score:
-    """How one model did on one test."""
-
-    model: str
-    metrics: dict[str, Interval]
-    calibration: metrics.Calibration | None
-    train_accuracy: float
-    difference: Interval | None = None  # of the deciding metric to the best baseline; better is positive
-    trials: tuple[Trial, ...] = ()
-    seconds: float = 0.0
-    test: str = "test"
-
-    def to_json(self) -> dict[str, Any]:
-        c = self.calibration
-        return {
-            "model": self.model, "test": self.test, "metrics": {k: asdict(v) for k, v in self.metrics.items()},
-            "calibration": None if c is None else {
-                "ece": c.ece, "floor": c.floor, "slope": c.slope, "intercept": c.intercept,
-                "bins": [dict(zip(("mean_p", "rate", "n"), map(float, b), strict=True)) for b in zip(*c.table, strict=True)]},
-            "train_accuracy": self.train_accuracy,
-            "better_than_best_baseline": None if self.difference is None else asdict(self.difference),
-            "trials": [asdict(t) for t in self.trials], "seconds": round(self.seconds, 3),
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Scores of several models on the same examples, and all that is needed to read them."""
-
-    task: str
-    setting: str
-    scores: tuple[Score, ...]
-    about: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"task": self.task, "setting": self.setting, **self.about, "scores": [s.to_json() for s in self.scores]}
-
-    def table(self) -> list[dict[str, str]]:
-        """The scores as rows of text, the deciding metric first."""
-        rows = []
-        several = len({s.test for s in self.scores}) > 1
-        for s in self.scores:
-            row = {"test on": s.test} if several else {}
-            row["model"] = s.model
-            row |= {_NAMES.get(k, k): str(v) for k, v in s.metrics.items()}
-            if s.calibration is not None:
-                row["ECE (floor)"] = f"{_short(s.calibration.ece)} ({_short(s.calibration.floor)})"
-                row["slope"] = f"{s.calibration.slope:.2f}"
-            row["accuracy train"] = _short(s.train_accuracy)
-            row["better than best baseline"] = "" if s.difference is None else _signed(s.difference)
-            rows.append(row)
-        return rows
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = self.table()
-        head = "".join(f"<th>{escape(c)}</th>" for c in rows[0]) if rows else ""
-        body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
-        return f"<table><caption>{escape(str(self.about.get('split', '')))}</caption><tr>{head}</tr>{body}</table>"
-
-
-_NAMES = {"log_loss": "log-loss", "brier": "Brier", "auc": "AUC", "auc_within": "AUC within listener",
-          "accuracy": "accuracy test", "maa": "MAA", "fpa": "FPA"}  # fmt: skip
-_HIGHER = {"maa", "fpa", "auc", "auc_within", "accuracy"}
-
-
-def _short(x: float) -> str:
-    return f"{x:.3f}".replace("0.", ".", 1) if abs(x) < 1 else f"{x:.3f}"
-
-
-def _signed(i: Interval) -> str:
-    return f"{i.value:+.4f} [{i.low:+.4f}, {i.high:+.4f}]"
 
 
 @dataclass(frozen=True)
@@ -134,7 +52,23 @@ def prepare(
     batch, rolling = from_library(asking, opened, progress=progress)
     if not len(batch):
         raise AskedWrongly(f"{opened.path} holds no play that setting {chosen.name!r} can ask about: choose another setting")
+    if features is None:
+        asking, batch, silent = _telling(asking, batch)
+        left_out |= silent
     return Prepared(asking, batch, rolling, opened, left_out, time.perf_counter() - begun)
+
+
+def _telling(asking: Ask, batch: Batch) -> tuple[Ask, Batch, dict[str, str]]:
+    """Without the features that this library never knows, or that say the same of every play."""
+    silent = {}
+    for f, name in enumerate(batch.columns):
+        known, value = batch.known[:, f], batch.values[:, f]
+        if not known.any():
+            silent[name] = "never known in this library"
+        elif known.all() and (value == value[0]).all():
+            silent[name] = "the same for every play of this library"
+    kept = [c for c in batch.columns if c not in silent or c in _OF_BASELINES]
+    return replace(asking, features={n: asking.features[n] for n in kept}), batch.select(kept), silent
 
 
 def compare(
@@ -214,81 +148,180 @@ def _compare_on(
         made.append(replace(score(name, answers[name], held, asking.setting.metrics, draw),
                             train_accuracy=accuracy, trials=trials, seconds=seconds, test=test))  # fmt: skip
     marks = [s for s in made if s.model in BASELINES]
-    best = max(marks, key=lambda s: _better(decides, s.metrics[decides].value)) if marks else None
+    best = max(marks, key=lambda s: better(decides, s.metrics[decides].value)) if marks else None
     if best is None:
         return made
-    return [s if s is best else replace(s, difference=_difference(decides, answers[s.model], answers[best.model], held, draw))
+    return [s if s is best else replace(s, difference=difference(decides, answers[s.model], answers[best.model], held, draw))
             for s in made]  # fmt: skip
 
 
 def tune(
-    task: str, name: str, batch: Batch, cut: Split, decides: str, *, budget: int = BUDGET, seed: int = 0
-) -> tuple[Any, tuple[Trial, ...]]:
-    """Try at most `budget` settings on the validation days, then fit the best on training and validation days."""
+    task: str, name: str, batch: Batch, cut: Split, decides: str, *, budget: int = BUDGET, seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[Any, tuple[Trial, ...]]:  # fmt: skip
+    """Try at most `budget` settings on the validation days, then fit the best on training and validation days.
+
+    Settings given by name are fixed: then only they are tried.
+    """
     model = registry.model(task, name)()
     if hasattr(model, "seed"):
         model = replace(model, seed=seed)
-    grid = list(model.grid())[:budget]
+    grid = [_with(model, name, settings)] if settings else list(model.grid())[:budget]
     train, valid = batch.take(cut.rows(TRAIN)), batch.take(cut.rows(VALID))
     trials, best = [], None
     if len(valid):
         for one in grid:
             fitted = one.fit(train, valid)
-            value = float(_per_example(decides, fitted.predict(valid).p, valid).mean())
+            value = float(per_example(decides, fitted.predict(valid).p, valid).mean())
             trials.append(Trial(asdict(one), value))
-            if best is None or _better(decides, value) > best[0]:
-                best = (_better(decides, value), one.settled(fitted) if hasattr(one, "settled") else one)
+            if best is None or better(decides, value) > best[0]:
+                best = (better(decides, value), one.settled(fitted) if hasattr(one, "settled") else one)
     chosen = best[1] if best else grid[0]
     return chosen.fit(batch.take(cut.rows(TRAIN, VALID))), tuple(trials)
 
 
-def score(name: str, p: Any, held: Batch, wanted: Sequence[str], draw: Resamples) -> Score:
-    """The metrics of one answer, each with an interval."""
-    found: dict[str, Interval] = {}
-    y = held.label
-    if "maa" in wanted:
-        sessions = metrics.session_aa(p, y, held.keys["session"], held.keys["position"])
-        by_session = _session_draws(held, draw)
-        found["maa"], found["fpa"] = by_session.mean(sessions.aa), by_session.mean(sessions.first)
-    found["log_loss"] = draw.mean(metrics.log_loss(p, y))
-    found["brier"] = draw.mean(metrics.brier(p, y))
-    found["auc"] = draw.statistic(lambda w: metrics.auc(p, y, w))
-    if len(np.unique(held.keys["listener"])) > 1:
-        found["auc_within"] = draw.statistic(lambda w: metrics.auc_within(p, y, held.keys["listener"], w)[0])
-    found["accuracy"] = draw.mean(metrics.correct(p, y))
-    return Score(name, found, metrics.calibration(p, y), float("nan"))
+def train(
+    task: str, library: Library | str, out: str, *, setting: str | None = None, model: str = "boosting",
+    features: Iterable[str] | None = None, options: Iterable[str] = (), settings: Mapping[str, Any] | None = None,
+    seed: int = 0, budget: int = BUDGET, draws: int = 300, overwrite: bool = False,
+    progress: Progress = lambda done, n, name: None,
+) -> Bundle:  # fmt: skip
+    """Train one model and write a bundle: fitted on all but the last days, scored on those beside the baselines.
+
+    The history it carries is as of the day after the library's last, so that it knows all there was to know.
+    """
+    prepared = prepare(task, library, setting, features=features, options=options, progress=progress)
+    asking, batch = prepared.asking, prepared.batch
+    cut = splits.by_time(batch.keys)
+    _check_split(cut)
+    held = batch.take(cut.rows(TEST))
+    draw, decides = resampling(held, draws=draws, seed=seed), asking.setting.metrics[0]
+    marks, fits = {}, {}
+    for n, name in enumerate(BASELINES):
+        progress(n, len(BASELINES) + 1, name)
+        fits[name] = tune(task, name, batch, cut, decides, budget=budget, seed=seed)[0]
+        marks[name] = fits[name].predict(held).p
+    progress(len(BASELINES), len(BASELINES) + 1, model)
+    fitted, trials = tune(task, model, batch, cut, decides, budget=budget, seed=seed, settings=settings)
+    p = fitted.predict(held).p
+    best = max(marks, key=lambda m: better(decides, float(per_example(decides, marks[m], held).mean())))
+    own = score(model, p, held, asking.setting.metrics, draw)
+    own = replace(own, difference=difference(decides, p, marks[best], held, draw), trials=trials)
+    seen = batch.take(cut.rows(TRAIN, VALID))
+    as_of = int(batch.keys["day"].max()) + 1
+    snapshots = {by: h.snapshot(as_of) for by, h in prepared.rolling.items() if not is_personal(by)}
+    card = _card(prepared, cut, seen, held, own, best, marks, as_of, seed)
+    tracks = prepared.library.tracks()
+    made = bundle.save(out, asking=asking, model=model, fitted=fitted, history=snapshots, tracks=tracks, card=card,
+                       baselines=fits, overwrite=overwrite)  # fmt: skip
+    progress(len(BASELINES) + 1, len(BASELINES) + 1, "done")
+    return made
 
 
-def resampling(held: Batch, *, draws: int, seed: int) -> Resamples:
-    """By day within listener where listeners are few, else by session."""
-    listeners = np.unique(held.keys["listener"])
-    if 1 <= len(listeners) < FEW_LISTENERS and (listeners != 0).any():
-        return metrics.resamples(held.keys["day"], held.keys["listener"], draws=draws, seed=seed)
-    return metrics.resamples(held.keys["session"], draws=draws, seed=seed)
+def _card(
+    prepared: Prepared, cut: Split, seen: Batch, held: Batch, own: Score, best: str, marks: Mapping[str, Any], as_of: int,
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    import segue
+
+    draw = resampling(held, draws=300, seed=seed)
+    wanted = prepared.asking.setting.metrics
+    others = [score(name, p, held, wanted, draw) for name, p in marks.items()]
+    manifest = prepared.library.manifest
+    return _plain({
+        "segue": segue.__version__, "source": manifest["source"], "source_options": manifest["options"],
+        "licence_of_the_data": manifest["licence"], "citation": manifest["citation"],
+        "skip_rule": manifest["options"].get("skip_rule", "skip_2, as the data set says"),
+        "library": prepared.library.fingerprint(), "trained_on_days": _days(seen), "tested_on_days": _days(held),
+        "counts": cut.counts(), "split": cut.sentence, "history": "rolling in training and test",
+        "history_as_of": _day(as_of), "history_as_of_day": as_of, "seed": seed, "features": list(prepared.asking.features),
+        "score": own.to_json(), "best_baseline": best, "baselines": [s.to_json() for s in others],
+    })  # fmt: skip
 
 
-def _session_draws(held: Batch, draw: Resamples) -> Resamples:
-    _, first = np.unique(held.keys["session"], return_index=True)
-    few = 1 <= len(np.unique(held.keys["listener"])) < FEW_LISTENERS and (held.keys["listener"] != 0).any()
-    if few:
-        return metrics.resamples(held.keys["day"][first], held.keys["listener"][first], draws=draw.draws, seed=draw.seed)
-    return metrics.resamples(held.keys["session"][first], draws=draw.draws, seed=draw.seed)
+def evaluate(
+    opened: Bundle | str, library: Library | str, *, history: str = "rolling", draws: int = 300, seed: int = 0,
+    progress: Progress = lambda done, n, name: None,
+) -> Comparison:  # fmt: skip
+    """Score a bundle on a library, beside the baselines that were fitted on the same days.
+
+    On the library it was trained on, only the held-out days are asked about.
+
+    Parameters
+    ----------
+    history : "rolling", each day sees the days before it in this library; "frozen", tracks and artists as in the bundle's
+        snapshot (a listener's own still rolls on), asked only from the snapshot's day on: before it, it would look ahead
+    """
+    if history not in ("rolling", "frozen"):
+        raise AskedWrongly(f"history {history!r}: expected rolling or frozen")
+    model = opened if isinstance(opened, Bundle) else bundle.open_bundle(opened)
+    lib = library if isinstance(library, Library) else open_library(library)
+    snapshot = model.history if history == "frozen" else None
+    batch, _ = from_library(model.asking, lib, snapshot=snapshot, progress=progress)
+    notes = [f"history {history}"]
+    if lib.fingerprint() == model.card["library"]:
+        batch = batch.take(splits.by_time(batch.keys).rows(TEST))
+        notes.append("the library it was trained on: only the held-out last days are asked about")
+    if history == "frozen":
+        batch = batch.take(batch.keys["day"] >= model.card["history_as_of_day"])
+        notes.append(f"only days from {model.card['history_as_of']} on, when the snapshot was taken")
+    if not len(batch):
+        raise AskedWrongly(f"nothing is left to ask about ({'; '.join(notes)}): use --history rolling or newer plays")
+    draw = resampling(batch, draws=draws, seed=seed)
+    wanted, decides = model.asking.setting.metrics, model.asking.setting.metrics[0]
+    p = model.fitted.predict(batch).p
+    own = score(model.card["model"], p, batch, wanted, draw)
+    scores = []
+    for name, fitted in model.baselines.items():
+        mark = fitted.predict(batch).p
+        scores.append(score(name, mark, batch, wanted, draw))
+        if name == model.card["best_baseline"]:
+            own = replace(own, difference=difference(decides, p, mark, batch, draw))
+    scores.append(own)
+    about = {"library": lib.fingerprint()[:16], "source": lib.manifest["source"], "examples": len(batch),
+             "skipped_share": float((batch.label == 1).mean()), "split": "; ".join(notes), "days": _days(batch),
+             "trained_on_days": model.card["trained_on_days"], "intervals": "95 %, bootstrap"}  # fmt: skip
+    other_rules = lib.manifest["options"] != model.card["source_options"]
+    if other_rules:
+        about["warning"] = f"ingested with {lib.manifest['options']}, trained with {model.card['source_options']}"
+    return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), about)
 
 
-def _per_example(metric: str, p: Any, held: Batch) -> Any:
-    if metric == "maa":
-        return metrics.session_aa(p, held.label, held.keys["session"], held.keys["position"]).aa
-    return metrics.log_loss(p, held.label)
+def listener_history(opened: Bundle, library: Library, listener: str) -> tuple[dict[Any, Any], list[dict[str, Any]]]:
+    """What a library knows of one listener, for `Bundle.predict`: their history by key, and their last plays."""
+    import pyarrow.compute as pc
+
+    from segue.features.columns import from_arrow
+    from segue.features.evaluator import RECENT
+    from segue.features.history import roll
 
 
-def _difference(metric: str, p: Any, mark: Any, held: Batch, draw: Resamples) -> Interval:
-    gain = _per_example(metric, p, held) - _per_example(metric, mark, held)
-    gain = gain if metric in _HIGHER else -gain
-    return (_session_draws(held, draw) if metric == "maa" else draw).mean(gain)
+    keys = [by for by in opened.asking.keys if is_personal(by)]
+    names = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
+    parts = [t.filter(pc.equal(t["listener"], listener)) for t in library.plays()]
+    parts = [t for t in parts if t.num_rows]
+    if not parts:
+        raise AskedWrongly(f"{library.path} holds no plays of listener {listener!r}: leave 'listener' out, or correct it")
+    rolled: dict[Any, Rolling | Snapshot] = dict(roll([from_arrow(t, names) for t in parts], keys))
+    last = parts[-1].slice(max(0, parts[-1].num_rows - RECENT)).to_pylist()
+    return rolled, last
 
 
-def _better(metric: str, value: float) -> float:
-    return value if metric in _HIGHER else -value
+def _days(batch: Batch) -> list[str]:
+    return [_day(int(batch.keys["day"].min())), _day(int(batch.keys["day"].max()))] if len(batch) else []
+
+
+def _day(number: int) -> str:
+    return str(np.datetime64(number, "D"))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: null instead."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _permuted(batch: Batch, seed: int) -> Batch:
@@ -300,6 +333,20 @@ def _permuted(batch: Batch, seed: int) -> Batch:
     label = batch.label.copy()
     label[order] = batch.label[shuffled]
     return replace(batch, label=label)
+
+
+def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
+    """A model with some hyper-parameters given; text is read as the kind of the default."""
+    known = asdict(model)
+    given = {}
+    for key, value in settings.items():
+        if key not in known:
+            raise UnknownName(f"setting of {name}", key, known or ("(none)",))
+        try:
+            given[key] = type(known[key])(value)
+        except ValueError:
+            raise AskedWrongly(f"{key}={value}: expected a {type(known[key]).__name__} such as {known[key]}") from None
+    return replace(model, **given)
 
 
 def _check_split(cut: Split) -> None:
@@ -333,6 +380,3 @@ def _about(prepared: Prepared, cuts: Sequence[Split], options: Iterable[str], pe
         "options": sorted(options), "features": list(prepared.asking.features), "left_out": prepared.left_out,
         "permuted_labels": permute, "budget": budget, "feature_seconds": round(prepared.seconds, 3),
     }  # fmt: skip
-
-
-__all__ = ["HISTORY", "Comparison", "Prepared", "Score", "Trial", "compare", "prepare", "resampling", "score", "tune"]

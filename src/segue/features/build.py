@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from segue.features.columns import Columns, from_arrow, play_columns, take, thou
 from segue.features.evaluator import Examples, evaluate, window
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, asked, is_personal, join, roll
+from segue.features.tree import Node
 from segue.tasks.task import PAST, Setting, Task
 
 FRAME = ("session_id", "position", "listener", "day", "end_day", "asked", "session_length", "start_ms", "track",
@@ -40,6 +42,7 @@ class Ask:
     options: tuple[str, ...] = ()
     steps: Steps | None = None
 
+    @cached_property
     def columns(self) -> list[str]:
         """The columns of plays that it reads."""
         needs = {pair for f in self.features.values() for pair in f.needs}
@@ -47,8 +50,14 @@ class Ask:
         own |= set(self.steps.past + self.steps.queue) if self.steps else set()
         return sorted(own)
 
+    @cached_property
+    def trees(self) -> tuple[Node, ...]:
+        return tuple(f.tree for f in self.features.values())
+
+    @cached_property
     def keys(self) -> list[By]:
-        return asked(f.tree for f in self.features.values())
+        """The keys of history that it reads."""
+        return asked(self.trees)
 
 
 def ask(
@@ -107,7 +116,7 @@ def build(asking: Ask, examples: Examples, history: History, *, labelled: bool =
     plays = examples.targets
     if labelled:
         examples = examples.only(plays[asking.task.label][1][examples.target])
-    keys = asking.keys()
+    keys = asking.keys
     if keys:
         wanted = {name for by in keys for name in by}
         # a key is the target's where granted, else the moment's
@@ -116,7 +125,7 @@ def build(asking: Ask, examples: Examples, history: History, *, labelled: bool =
         day = examples.session["day"][0][examples.moment]
         examples = replace(examples, asof=join(history, keys, now, day))
     features = list(asking.features.values())
-    values, known = evaluate([f.tree for f in features], examples)
+    values, known = evaluate(asking.trees, examples)
     moment, target = examples.moment, examples.target
     label = np.where(plays[asking.task.label][1], plays[asking.task.label][0], -1)[target].astype(np.int8)
     return Batch(
@@ -193,9 +202,9 @@ def from_library(
     -------
     batch, and the rolling history it was built with (to make a bundle's snapshot of)
     """
-    names = asking.columns()
+    names = asking.columns
     tracks = library.tracks() if any(n in schema.TRACKS for n in names) else None
-    keys = asking.keys()
+    keys = asking.keys
     key_columns = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
     rolling: History = roll((from_arrow(t, key_columns) for t in library.plays(key_columns)), keys) if keys else {}
     history = rolling if snapshot is None else frozen({**rolling, **snapshot}, rolling, None)

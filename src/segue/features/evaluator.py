@@ -11,8 +11,9 @@ A fold masks that matrix and adds up its rows. Whole numbers only, so the order 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,14 +79,15 @@ def evaluate(trees: Sequence[Node], examples: Examples) -> tuple[npt.NDArray[np.
     """Values (N, F) float32, 0 where unknown, and what is known (N, F)."""
     values = np.zeros((len(examples), len(trees)), np.float32)
     known = np.zeros((len(examples), len(trees)), bool)
-    first = 0
+    plan, first = _plan(tuple(trees)), 0
     for block in examples.blocks():
         last = first + len(block)
-        run = _Block(block)
-        for f, tree in enumerate(trees):
-            v, k = run.value(tree, "")
-            np.copyto(values[first:last, f], v, where=k, casting="unsafe")
-            known[first:last, f] = k
+        for f, (v, k) in enumerate(plan(block)):
+            if k is None:
+                values[first:last, f], known[first:last, f] = v, True
+            else:
+                np.copyto(values[first:last, f], v, where=k, casting="unsafe")
+                known[first:last, f] = k
         first = last
     return values, known
 
@@ -98,58 +100,23 @@ def window(begin: Ints, end: Ints, limit: int) -> tuple[Ints, Flags]:
     return np.where(seen, rows, 0), seen
 
 
-class _Block:
-    """One block's values, each node computed once. Space "" is examples (N,); "past" is (M, T); "past*" is (N, T)."""
+Known = Flags | None  # None: known throughout
+Pair = tuple[Any, Known]
 
-    def __init__(self, examples: Examples) -> None:
+
+class _Run:
+    """One block being evaluated: its examples, its windows, and the value of every step so far."""
+
+    __slots__ = ("at", "same_moment", "windows", "x")
+
+    def __init__(self, examples: Examples, n_steps: int) -> None:
         self.x = examples
-        self.done: dict[tuple[int, str], Column] = {}
+        self.at: list[Any] = [None] * n_steps
         self.windows: dict[str, tuple[Ints, Flags, Ints]] = {}
-        self.same_moment = len(examples) == len(examples.asked_after) and bool(
-            (examples.moment == np.arange(len(examples))).all()
-        )
+        n = len(examples)
+        self.same_moment = n == len(examples.asked_after) and (n == 1 or bool((examples.moment == np.arange(n)).all()))
 
-    def value(self, node: Node, space: str) -> Column:
-        found = self.done.get((id(node), space))
-        if found is None:
-            found = self.done[(id(node), space)] = self._compute(node, space)
-        return found
-
-    def _compute(self, node: Node, space: str) -> Column:
-        op, args = node.op, node.args
-        if op == "const":
-            value = args[0]
-            if value is None:
-                return _ZERO, _NO
-            return np.asarray(key64(value) if isinstance(value, str) else value), _YES
-        if op == "col":
-            return self._column(args[0], args[1], space)
-        if op == "asof":
-            return _across(self.x.asof[args], space)
-        if op == "fold":
-            return _across(self._fold(*args), space)
-        return _OPERATORS[op](*(self.value(a, space) for a in args))
-
-    def _column(self, view: str, name: str, space: str) -> Column:
-        x = self.x
-        if view == "now":
-            if name == "ahead":
-                v, k = x.targets["position"]
-                return _across((v[x.target] - x.asked_after[x.moment], k[x.target]), space)
-            v, k = x.targets[name]
-            return _across((v[x.target], k[x.target]), space)
-        if view == "session":
-            v, k = x.session[name]
-            return _across((v[x.moment], k[x.moment]), space)
-        rows, seen, age = self._window(space)
-        if name == "age":
-            return age, seen
-        v, k = (x.targets if view == "queue" else x.plays)[name]
-        if not len(v):
-            return np.zeros(rows.shape, np.int64), np.zeros(rows.shape, bool)
-        return v[rows], k[rows] & seen
-
-    def _window(self, space: str) -> tuple[Ints, Flags, Ints]:
+    def window(self, space: str) -> tuple[Ints, Flags, Ints]:
         found = self.windows.get(space)
         if found is None:
             found = self.windows[space] = self._look(space)
@@ -158,7 +125,7 @@ class _Block:
     def _look(self, space: str) -> tuple[Ints, Flags, Ints]:
         x, view = self.x, space.rstrip("*")
         if space.endswith("*") and view != "queue":
-            rows, seen, age = self._window(view)
+            rows, seen, age = self.window(view)
             return (rows, seen, age) if self.same_moment else (rows[x.moment], seen[x.moment], age[x.moment])
         if view == "queue":  # the asked plays of the moment, without the target itself
             rows, seen = window(x.queue[0][x.moment], x.queue[1][x.moment], 1 << 30)
@@ -171,66 +138,252 @@ class _Block:
         age = x.asked_after[:, None] - (position[rows] if len(position) else rows)
         return rows, seen & (age < HORIZON), age
 
-    def _fold(self, view: str, how: str, x: Node, last: int | None, lag: int | None, same: str | None) -> Column:
+
+Step = Callable[[_Run], Any]
+
+
+class _Plan:
+    """Trees as one list of steps, each node once per space. Space "" is examples (N,); "past" is (M, T); "past*" (N, T).
+
+    A step leaves a pair: values, and what is known of them.
+    """
+
+    def __init__(self, trees: Sequence[Node]) -> None:
+        self.trees = trees  # kept alive: nodes are told apart by identity
+        self.steps: list[Step] = []
+        self.place: dict[Any, int] = {}
+        self.roots = [self.add(tree, "") for tree in trees]
+
+    def __call__(self, examples: Examples) -> list[Pair]:
+        run = _Run(examples, len(self.steps))
+        for i, step in enumerate(self.steps):
+            run.at[i] = step(run)
+        return [run.at[i] for i in self.roots]
+
+    def _step(self, key: Any, make: Callable[[], Step]) -> int:
+        if key not in self.place:
+            step = make()  # makes the steps it needs first
+            self.place[key] = len(self.steps)
+            self.steps.append(step)
+        return self.place[key]
+
+    def add(self, node: Node, space: str) -> int:
+        return self._step((id(node), space), lambda: self._make(node, space))
+
+    def _make(self, node: Node, space: str) -> Step:
+        op, args = node.op, node.args
+        if op == "const":
+            value = args[0]
+            pair: Pair = (
+                (np.asarray(0), np.asarray(False)) if value is None
+                else (np.asarray(key64(value) if isinstance(value, str) else value), None)
+            )  # fmt: skip
+            return lambda run: pair
+        if op == "col":
+            return _column(args[0], args[1], space)
+        if op == "asof":
+            return lambda run: _across(run.x.asof[args], space)
+        if op == "fold":
+            return self._fold(node, space)
+        chain = _chain(node)
+        if chain is not None:
+            return self._choose(*chain, space)
+        inner = [self.add(a, space) for a in args]
+        operator = _OPERATORS[op]
+        if len(inner) == 1:
+            (i,) = inner
+            return lambda run: operator(run.at[i])
+        if len(inner) == 2:
+            i, j = inner
+            return lambda run: operator(run.at[i], run.at[j])
+        i, j, k = inner
+        return lambda run: operator(run.at[i], run.at[j], run.at[k])
+
+    def _choose(self, op: str, x: Node, marks: list[Any], results: list[Any], otherwise: Any, space: str) -> Step:
+        """A chain of where(x < mark, result, …) or where(x == mark, result, …), looked up at once."""
+        i = self.add(x, space)
+        edges = np.array([key64(m) if isinstance(m, str) else m for m in marks])
+        if op == "<":
+            table = np.array([*results, otherwise])
+
+            def choose(run: _Run) -> Pair:
+                value, known = run.at[i]
+                found = table[np.searchsorted(edges, value, side="right")]
+                return (found if known is None else np.where(known, found, otherwise)), None
+
+            return choose
+        order = np.argsort(edges)
+        ordered, chosen = edges[order], np.array(results)[order]
+
+        def match(run: _Run) -> Pair:
+            value, known = run.at[i]
+            place = np.minimum(np.searchsorted(ordered, value), len(ordered) - 1)
+            hit = ordered[place] == value
+            return np.where(hit if known is None else hit & known, chosen[place], otherwise), None
+
+        return match
+
+    def _fold(self, node: Node, space: str) -> Step:
+        view, how, x, last, lag, same = node.args
         relational = same is not None or view == "queue" or any(_of_target(n) for n in walk(x))
-        space = f"{view}*" if relational else view
-        _, seen, age = self._window(space)
-        value, known = self.value(x, space)
-        use = seen & known
-        if same is not None:
-            (theirs, k1), (asked, k2) = self._column(view, same, space), self._column("now", same, space)
-            use = use & (theirs == asked) & k1 & k2
-        if last is not None:
-            use = use & (age < last)
-        if lag is not None:
-            use = use & (age == lag - 1)
-        if how == "sum":
-            result = np.where(use, value, 0).sum(1), np.ones(len(use), bool)
-        else:
-            some = use.any(1)
-            result = np.where(some, np.where(use, value, _LOWEST).max(1), 0), some
-        return result if relational or self.same_moment else (result[0][self.x.moment], result[1][self.x.moment])
+        inner = f"{view}*" if relational else view
+        mask, value_at = self._mask(view, inner, last, lag, same), self.add(x, inner)
+
+        def total(run: _Run) -> Pair:
+            use, (value, known) = run.at[mask], run.at[value_at]
+            if known is not None:
+                use = use & known
+            some: Known = None
+            if how == "sum":
+                result = np.add.reduce(use * value, 1, dtype=np.int64)
+            else:
+                some = np.logical_or.reduce(use, 1)
+                result = np.maximum.reduce(np.where(use, value, _LOWEST), 1)
+                result = np.where(some, result, 0)
+            if not relational and not run.same_moment:
+                result, some = result[run.x.moment], None if some is None else some[run.x.moment]
+            return _across((result, some), space)
+
+        return total
+
+    def _mask(self, view: str, space: str, last: int | None, lag: int | None, same: str | None) -> int:
+        """Which plays of a window a fold takes: seen, recent enough, and sharing a column with the target."""
+
+        def make() -> Step:
+            if same is not None:
+                rest = self._mask(view, space, last, lag, None)
+                theirs, asked = self._column(view, same, space), self._column("now", same, space)
+
+                def sharing(run: _Run) -> Flags:
+                    (a, k1), (b, k2) = run.at[theirs], run.at[asked]
+                    shared: Flags = (a == b) & run.at[rest]
+                    shared = shared if k1 is None else shared & k1
+                    return shared if k2 is None else shared & k2
+
+                return sharing
+            if last is not None:
+                return lambda run: run.window(space)[1] & (run.window(space)[2] < last)
+            if lag is not None:
+                return lambda run: run.window(space)[1] & (run.window(space)[2] == lag - 1)
+            return lambda run: run.window(space)[1]
+
+        return self._step(("mask", space, last, lag, same), make)
+
+    def _column(self, view: str, name: str, space: str) -> int:
+        return self._step(("column", view, name, space), lambda: _column(view, name, space))
 
 
-_ZERO, _YES, _NO = np.asarray(0), np.asarray(True), np.asarray(False)
+@lru_cache(maxsize=64)
+def _plan(trees: tuple[Node, ...]) -> _Plan:
+    return _Plan(trees)
+
+
+def _column(view: str, name: str, space: str) -> Step:
+    if view == "now" and name == "ahead":
+
+        def ahead(run: _Run) -> Pair:
+            x = run.x
+            return _across((x.targets["position"][0][x.target] - x.asked_after[x.moment], None), space)
+
+        return ahead
+    if view == "now":
+        return lambda run: _across(_rows(run.x.targets[name], run.x.target), space)
+    if view == "session":
+        return lambda run: _across(_rows(run.x.session[name], run.x.moment), space)
+    if name == "age":
+        return lambda run: (run.window(space)[2], run.window(space)[1])
+
+    def gather(run: _Run) -> Pair:
+        rows, seen, _ = run.window(space)
+        value, known = (run.x.targets if view == "queue" else run.x.plays)[name]
+        if not len(value):
+            return np.zeros(rows.shape, np.int64), np.zeros(rows.shape, bool)
+        return value[rows], known[rows] & seen
+
+    return gather
+
+
+def _chain(node: Node) -> tuple[str, Node, list[Any], list[Any], Any] | None:
+    """(op, x, marks, results, otherwise) of three or more nested wheres over constants that test the same x."""
+    marks, results, op, x = [], [], None, None
+    while node.op == "where" and node.args[0].op in ("<", "=") and node.args[1].op == "const":
+        test = node.args[0]
+        if test.args[1].op != "const" or (x is not None and (test.args[0] is not x or test.op != op)):
+            return None
+        op, x = test.op, test.args[0]
+        marks.append(test.args[1].args[0])
+        results.append(node.args[1].args[0])
+        node = node.args[2]
+    if op is None or x is None or node.op != "const" or len(marks) < 3:
+        return None
+    constants = [*results, node.args[0]]
+    if any(type(c) is not int for c in constants) or any(m is None for m in marks) or len(set(marks)) < len(marks):
+        return None
+    if op == "<" and (any(isinstance(m, str) for m in marks) or marks != sorted(marks)):
+        return None
+    if len({isinstance(m, str) for m in marks}) > 1:
+        return None
+    return op, x, marks, results, node.args[0]
+
+
+def _rows(column: Column, rows: Ints) -> Pair:
+    return column[0][rows], column[1][rows]
 
 
 def _of_target(node: Node) -> bool:
     return node.op == "asof" or (node.op == "col" and node.args[0] in ("now", "session"))
 
 
-def _across(column: Column, space: str) -> Column:
-    return (column[0][:, None], column[1][:, None]) if space else column
+def _across(pair: Pair, space: str) -> Pair:
+    if not space:
+        return pair
+    value, known = pair
+    return value[:, None], None if known is None else known[:, None]
 
 
-def _flag(value: Any) -> Column:
-    return value.astype(np.int64), _YES
+def _both(a: Known, b: Known) -> Known:
+    return b if a is None else a if b is None else a & b
 
 
-def _divide(a: Column, b: Column) -> Column:
-    known = a[1] & b[1] & (b[0] != 0)
-    return np.asarray(a[0] / np.where(known, b[0], 1)), known
+def _flag(value: Any, known: Known) -> Pair:
+    return (value if known is None else value & known).astype(np.int64), None
 
 
-def _where(c: Column, a: Column, b: Column) -> Column:
-    chosen = (c[0] == 1) & c[1]
-    return np.where(chosen, a[0], b[0]), np.where(chosen, a[1], b[1])
+def _is_one(a: Pair) -> Any:
+    return a[0] == 1 if a[1] is None else (a[0] == 1) & a[1]
 
 
-def _root(a: Column) -> Column:
-    known = a[1] & (a[0] >= 0)
+def _divide(a: Pair, b: Pair) -> Pair:
+    divisor = b[0]
+    known = divisor != 0
+    given = _both(a[1], b[1])
+    known = known if given is None else known & given
+    return np.asarray(a[0] / np.where(known, divisor, 1)), known
+
+
+def _where(c: Pair, a: Pair, b: Pair) -> Pair:
+    chosen = _is_one(c)
+    if a[1] is None and b[1] is None:
+        return np.where(chosen, a[0], b[0]), None
+    return np.where(chosen, a[0], b[0]), np.where(
+        chosen, True if a[1] is None else a[1], True if b[1] is None else b[1]
+    )
+
+
+def _root(a: Pair) -> Pair:
+    known = a[0] >= 0 if a[1] is None else a[1] & (a[0] >= 0)
     return np.sqrt(np.where(known, a[0], 0)), known
 
 
-_OPERATORS: dict[str, Any] = {
-    "+": lambda a, b: (a[0] + b[0], a[1] & b[1]),
-    "-": lambda a, b: (a[0] - b[0], a[1] & b[1]),
-    "*": lambda a, b: (a[0] * b[0], a[1] & b[1]),
+_OPERATORS: dict[str, Callable[..., Pair]] = {
+    "+": lambda a, b: (a[0] + b[0], _both(a[1], b[1])),
+    "-": lambda a, b: (a[0] - b[0], _both(a[1], b[1])),
+    "*": lambda a, b: (a[0] * b[0], _both(a[1], b[1])),
     "/": _divide,
-    "<": lambda a, b: _flag((a[0] < b[0]) & a[1] & b[1]),
-    "=": lambda a, b: _flag((a[0] == b[0]) & a[1] & b[1]),
-    "&": lambda a, b: _flag((a[0] == 1) & a[1] & (b[0] == 1) & b[1]),
-    "|": lambda a, b: _flag(((a[0] == 1) & a[1]) | ((b[0] == 1) & b[1])),
+    "<": lambda a, b: _flag(a[0] < b[0], _both(a[1], b[1])),
+    "=": lambda a, b: _flag(a[0] == b[0], _both(a[1], b[1])),
+    "&": lambda a, b: _flag(_is_one(a) & _is_one(b), None),
+    "|": lambda a, b: _flag(_is_one(a) | _is_one(b), None),
     "where": _where,
     "clip": lambda a, low, high: (np.minimum(np.maximum(a[0], low[0]), high[0]), a[1]),
     "sqrt": _root,

@@ -55,8 +55,7 @@ def feature(
         if not sentence or not unit:
             raise AskedWrongly(f"feature {called!r} needs a unit and a sentence")
         root = lift(say(**words.views(iter(inspect.signature(say).parameters))))
-        if root.unit == "text":
-            raise AskedWrongly(f"feature {called!r} is a text: use code(...) or compare it with ==")
+        tree.check_root(called, root)
         if unit not in (*PURE, *NAMED):
             raise AskedWrongly(f"feature {called!r} has the unit {unit!r}: expected one of {', '.join((*PURE, *NAMED))}")
         if root.unit != unit and (root.unit != "1" or unit in ("ms", "s", "day")):

@@ -100,7 +100,7 @@ def _speak(node: Node, table: Any, done: dict[int, Any]) -> Any:
     op, args = node.op, node.args
     if op == "const":
         if args[0] is None:
-            return ibis.null("int64")
+            return ibis.literal(0, "int64").nullif(0)  # to ibis, x == null() would ask whether x is null
         return ibis.literal(args[0], "int64" if isinstance(args[0], int) else None)
     if op == "col":
         view, name = args

@@ -12,12 +12,14 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from segue import schema
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, UnknownName
 
 ARITY = {"+": 2, "-": 2, "*": 2, "/": 2, "<": 2, "=": 2, "&": 2, "|": 2, "where": 3, "clip": 3, "sqrt": 1}
 LEAVES = ("const", "col", "asof")  # col: (view, name); asof: (keys, statistic), joined before evaluation
 FLAGS = ("<", "=", "&", "|")
-VIEWS = ("now", "session", "past", "recent", "queue")
+PLAYS = ("past", "recent", "queue")  # views of several plays: their columns mean something within a fold only
+NODES, DEPTH, REACH = 20_000, 200, 128  # bounds of a tree, and how far back a fold may be asked to look
+_END = 2**63  # of int64
 
 
 class Node:
@@ -27,10 +29,14 @@ class Node:
     True
     """
 
-    __slots__ = ("__weakref__", "args", "op", "unit")
+    __slots__ = ("__weakref__", "args", "depth", "folded", "op", "over", "unit", "whole")
     op: str
     args: tuple[Any, ...]
     unit: str  # "1" is a pure number, "text" can only be compared for equality
+    over: str  # the view of plays it has a value for each of; "" where it has one value
+    whole: bool  # int64: nothing was divided yet
+    folded: bool  # holds a fold
+    depth: int
 
     def __add__(self, other: Any) -> Node: return make("+", self, lift(other))  # fmt: skip
     def __radd__(self, other: Any) -> Node: return make("+", lift(other), self)  # fmt: skip
@@ -51,7 +57,7 @@ class Node:
         raise AskedWrongly("a feature has no truth value while it is traced: use & and | and where(), not and, or, if")
 
     def __repr__(self) -> str:
-        return f"{self.op}({', '.join(map(str, self.args))})"
+        return f"{self.op}({', '.join(map(str, self.args))})" if self.depth < 9 else f"{self.op}(…)"
 
 
 _nodes: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
@@ -64,8 +70,33 @@ def make(op: str, *args: Any) -> Node:
     if node is None:
         node = object.__new__(Node)
         node.op, node.args, node.unit = op, args, _unit(op, args)
+        below = [a for a in args if isinstance(a, Node)]
+        node.over, node.whole = _over(op, args, below), _is_whole(op, args)
+        node.folded = op == "fold" or any(b.folded for b in below)
+        node.depth = 1 + max((b.depth for b in below), default=0)
+        if node.depth > DEPTH:
+            raise AskedWrongly(f"a tree of more than {DEPTH} levels cannot be evaluated: say it in fewer steps")
         _nodes[identity] = node
     return node
+
+
+def _over(op: str, args: tuple[Any, ...], below: list[Node]) -> str:
+    if op in ("col", "fold"):
+        return args[0] if op == "col" and args[0] in PLAYS else ""
+    views = sorted({b.over for b in below if b.over})
+    if len(views) > 1:
+        raise AskedWrongly(f"{op!r} mixes plays of {' and '.join(views)}: fold each of them first")
+    return views[0] if views else ""
+
+
+def _is_whole(op: str, args: tuple[Any, ...]) -> bool:
+    if op == "const":
+        return not isinstance(args[0], float)
+    if op == "where":
+        return args[1].whole and args[2].whole
+    if op in ("+", "-", "*", "clip"):
+        return all(a.whole for a in args)
+    return op not in ("/", "sqrt")
 
 
 def lift(value: Any) -> Node:
@@ -78,6 +109,11 @@ def const(value: int | float | str | None) -> Node:
         value = int(value)
     if value is not None and not isinstance(value, (int, float, str)):
         raise AskedWrongly(f"{value!r} cannot stand in a feature: expected a number, a text or None")
+    if isinstance(value, str):
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise AskedWrongly(f"{value!r} is no text: it holds half a character")
+    elif value is not None and not -_END <= value < _END:
+        raise AskedWrongly(f"{value!r} cannot stand in a feature: expected a number from -2**63 to 2**63 - 1")
     return make("const", value)
 
 
@@ -96,8 +132,18 @@ def sqrt(x: Any) -> Node:
 
 def fold(view: str, how: str, x: Node, last: int | None, lag: int | None, same: str | None) -> Node:
     """Sum or maximum of `x` over the plays that a view sees; see `words`."""
-    if any(node.op == "fold" for node in walk(x)):
+    if x.unit == "text":
+        raise AskedWrongly("a text cannot be added up: compare it first, as in past.mean(past['context'] == 'radio')")
+    if x.folded:
         raise AskedWrongly("a fold within a fold cannot be said: make the inner one a column of the play")
+    if x.over not in ("", view):
+        raise AskedWrongly(f"a fold over {view} cannot see plays of {x.over}: fold each view's own columns")
+    if not x.whole:
+        raise AskedWrongly("a fold adds up whole numbers, exactly: divide what it gives, not what it takes")
+    if any(v is not None and not 1 <= v <= REACH for v in (last, lag)):
+        raise AskedWrongly(f"last={last}, lag={lag}: a view reaches back from 1 to {REACH} plays")
+    if same is not None and schema.column(same) is None:
+        raise UnknownName("column", same, [*schema.PLAYS, *schema.TRACKS])
     return make("fold", view, how, x, last, lag, same)
 
 
@@ -143,8 +189,12 @@ def _unit(op: str, args: tuple[Any, ...]) -> str:
     if op == "fold":
         return units[0]
     named = {u for u in units if u != "1"}
-    if op in ("+", "-", "*", "/", "clip", "sqrt", "<") and "text" in named:
+    if op != "=" and "text" in named:
         raise AskedWrongly(f"{op!r} cannot be used on text: texts can only be compared with ==")
+    if op == "clip":
+        low, high = (a.args[0] if a.op == "const" else None for a in args[1:])
+        if low is None or high is None or low > high:
+            raise AskedWrongly(f"clip between {low} and {high}: expected two numbers, the lower one first")
     if op in ("<", "=", "+", "-") and len(named) > 1:
         raise AskedWrongly(f"{op!r} mixes {' and '.join(sorted(named))}: bring both to one unit first")
     if op == "=" and "text" in named and "1" in units and not all(u == "text" for u in units):
@@ -179,13 +229,26 @@ def from_json(written: Mapping[str, Any]) -> dict[str, Node]:
     """Read trees back, trusting nothing: operators, arities, names and bounds are checked."""
     made: list[Node] = []
     try:
+        if len(written["nodes"]) > NODES:
+            raise ValueError(f"{len(written['nodes'])} nodes where {NODES} are the most")
         for entry in written["nodes"]:
             op, *raw = entry
             args = [made[_earlier(a["n"], made)] if isinstance(a, dict) else a for a in raw]
             made.append(_rebuild(op, args))
-        return {str(name): made[_earlier(i, made)] for name, i in written["roots"].items()}
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as cause:
+        roots = {str(name): made[_earlier(i, made)] for name, i in written["roots"].items()}
+        for name, root in roots.items():
+            check_root(name, root)
+        return roots
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, AskedWrongly) as cause:
         raise BadInput(f"not a feature tree ({cause}): expected nodes and roots as segue writes them") from cause
+
+
+def check_root(name: str, root: Node) -> None:
+    """Refuse a feature that is not one number."""
+    if root.unit == "text":
+        raise AskedWrongly(f"feature {name!r} is a text: use code(...) or compare it with ==")
+    if root.over:
+        raise AskedWrongly(f"feature {name!r} has a value for every play of {root.over}: choose with lag, mean or so")
 
 
 def _earlier(i: Any, made: list[Node]) -> int:
@@ -197,14 +260,26 @@ def _earlier(i: Any, made: list[Node]) -> int:
 def _rebuild(op: str, args: list[Any]) -> Node:
     if op == "const" and len(args) == 1:
         return const(args[0])
-    if op == "col" and len(args) == 2 and args[0] in VIEWS and isinstance(args[1], str):
+    if op == "col" and len(args) == 2 and _speaks(*args):
         return make("col", *args)
-    if op == "asof" and len(args) == 2 and args[1] in ("n", "k", "days"):
-        return make("asof", tuple(str(k) for k in args[0]), args[1])
-    if op == "fold" and len(args) == 6 and args[0] in VIEWS and args[1] in ("sum", "max") and isinstance(args[2], Node):
+    if op == "asof" and len(args) == 2 and isinstance(args[0], list) and args[1] in ("n", "k", "days"):
+        if all(isinstance(k, str) and schema.column(k) for k in args[0]):
+            return make("asof", tuple(args[0]), args[1])
+    elif op == "fold" and len(args) == 6 and args[0] in PLAYS and args[1] in ("sum", "max"):
         view, how, x, last, lag, same = args
-        if all(v is None or (type(v) is int and 1 <= v <= 128) for v in (last, lag)):
-            return fold(view, how, x, last, lag, None if same is None else str(same))
-    if ARITY.get(op) == len(args) and all(isinstance(a, Node) for a in args):
+        if isinstance(x, Node) and all(v is None or type(v) is int for v in (last, lag)):
+            return fold(view, how, x, last, lag, same)
+    elif ARITY.get(op) == len(args) and all(isinstance(a, Node) for a in args):
         return make(op, *args)
-    raise ValueError(f"unknown node {op!r} with {len(args)} arguments")
+    raise ValueError(f"{op!r} with {len(args)} arguments of which one is unknown or of another kind")
+
+
+def _speaks(view: Any, name: Any) -> bool:
+    """Whether there is such a column in such a view; whether it is granted, a task's setting says."""
+    if view == "session":
+        return name in schema.SESSION
+    if view == "now" and name in ("position", "ahead"):
+        return True
+    if name == "age":
+        return view in ("past", "recent")
+    return view in ("now", *PLAYS) and schema.column(name) is not None

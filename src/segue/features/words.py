@@ -75,6 +75,8 @@ class Plays:
         known = schema.column(name)
         if known is None and name != "age":
             raise UnknownName("column", name, [*schema.PLAYS, *schema.TRACKS])
+        if known is not None and known.known in ("key", "length"):
+            raise NotGranted(f"{name!r} is not a value of a play; see schema.PLAYS for what is known when")
         if self._view == "queue" and (known is None or known.known != "content"):
             raise NotGranted(f"{name!r} of a queued play is not known yet; of the queue only the tracks' content is")
         return tree.make("col", self._view, name)
@@ -83,14 +85,7 @@ class Plays:
         self, how: str, x: str | Node, *, last: int | None = None, lag: int | None = None, same: str | None = None
     ) -> Node:
         """Sum (0 over nothing) or max (unknown over nothing) of x over the plays seen."""
-        node = self[x] if isinstance(x, str) else lift(x)
-        if node.unit == "text":
-            raise AskedWrongly("a text cannot be added up: compare it first, as in past.mean(past['context'] == 'radio')")
-        if any(v is not None and not 1 <= v <= 128 for v in (last, lag)):
-            raise AskedWrongly(f"last={last}, lag={lag}: a view reaches back from 1 to 128 plays")
-        if same is not None and schema.column(same) is None:
-            raise UnknownName("column", same, [*schema.PLAYS, *schema.TRACKS])
-        return tree.fold(self._view, how, node, last, lag, same)
+        return tree.fold(self._view, how, self[x] if isinstance(x, str) else lift(x), last, lag, same)
 
     def sum(self, x: str | Node, *, last: int | None = None, same: str | None = None) -> Node:
         return self.fold("sum", x, last=last, same=same)

@@ -12,7 +12,9 @@ from segue.features.feature import Feature
 
 CONTENT = frozenset(c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values()) if c.known == "content")
 START = frozenset(c.name for c in schema.PLAYS.values() if c.known == "start")
-PAST = frozenset(c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values())) | {"age"}
+PAST = frozenset(
+    c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values()) if c.known not in ("key", "length")
+) | {"age"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Setting:
             raise UnknownName(f"option of setting {self.name}", name, self.options or ("(none)",))
         return {
             "now": self.now | asked | {"position", "ahead"}, "queue": self.queue | ({""} if self.queue else set()),
-            "session": self.session, "past": PAST | {""}, "recent": (PAST - {"position", "session_id"}) | {""},
+            "session": self.session, "past": PAST | {""}, "recent": PAST | {""},
         }  # fmt: skip
 
     def refuses(self, feature: Feature, options: Iterable[str] = ()) -> str | None:

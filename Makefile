@@ -1,0 +1,39 @@
+# Works on a fresh Debian or Ubuntu with Python 3.11 or newer. PYTHON=/path/to/python3 chooses another one.
+BENCHES := benchmarks/start.py
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+demo: core ## install what is needed, then see it work
+	@start=$$(date +%s); .venv/bin/segue demo; failed=$$?; echo "run: $$(($$(date +%s) - start)) s"; exit $$failed
+
+test: ## every test, Spark and the slow ones too (plain pytest leaves those out)
+	@scripts/prepare test
+	@if scripts/prepare java; then marks=""; else marks="not spark"; fi; \
+	.venv/bin/python -m pytest -v -m "$$marks"
+
+torture: ## the same properties, tried with very many more examples
+	@scripts/prepare test
+	@if scripts/prepare java; then marks=""; else marks="not spark"; fi; \
+	PYTHONPATH=tests .venv/bin/python -m pytest -v -m "$$marks" -p torture --hypothesis-profile=torture --timeout=7200
+
+lint: dev ## ruff and mypy
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+format: dev ## lay the code out as lint wants it
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+bench: core ## figures beside named peers
+	@for bench in $(BENCHES); do .venv/bin/python $$bench || exit 1; done
+
+clean: ## forget .venv, caches and builds
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist spark-warehouse
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+core dev:
+	@scripts/prepare $@
+
+.PHONY: help demo test torture lint format bench clean core dev

@@ -1,0 +1,148 @@
+"""Scores of answers, each with an interval, and the table that shows several beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from segue import metrics
+from segue.batch import Batch
+from segue.metrics import Interval, Resamples
+
+FEW_LISTENERS = 30  # below this, intervals are drawn by day within listener, else by session
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting that tuning tried, and its score on the validation days."""
+
+    settings: dict[str, Any]
+    score: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one model did on one test."""
+
+    model: str
+    metrics: dict[str, Interval]
+    calibration: metrics.Calibration | None
+    train_accuracy: float
+    difference: Interval | None = None  # of the deciding metric to the best baseline; better is positive
+    trials: tuple[Trial, ...] = ()
+    seconds: float = 0.0
+    test: str = "test"
+
+    def to_json(self) -> dict[str, Any]:
+        c = self.calibration
+        return {
+            "model": self.model, "test": self.test, "metrics": {k: asdict(v) for k, v in self.metrics.items()},
+            "calibration": None if c is None else {
+                "ece": c.ece, "floor": c.floor, "slope": c.slope, "intercept": c.intercept,
+                "bins": [dict(zip(("mean_p", "rate", "n"), map(float, b), strict=True)) for b in zip(*c.table, strict=True)]},
+            "train_accuracy": self.train_accuracy,
+            "better_than_best_baseline": None if self.difference is None else asdict(self.difference),
+            "trials": [asdict(t) for t in self.trials], "seconds": round(self.seconds, 3),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of several models on the same examples, and all that is needed to read them."""
+
+    task: str
+    setting: str
+    scores: tuple[Score, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"task": self.task, "setting": self.setting, **self.about, "scores": [s.to_json() for s in self.scores]}
+
+    def table(self) -> list[dict[str, str]]:
+        """The scores as rows of text, the deciding metric first."""
+        rows = []
+        several = len({s.test for s in self.scores}) > 1
+        for s in self.scores:
+            row = {"test on": s.test} if several else {}
+            row["model"] = s.model
+            row |= {_NAMES.get(k, k): str(v) for k, v in s.metrics.items()}
+            if s.calibration is not None:
+                row["ECE (floor)"] = f"{_short(s.calibration.ece)} ({_short(s.calibration.floor)})"
+                row["slope"] = f"{s.calibration.slope:.2f}"
+            row["accuracy train"] = _short(s.train_accuracy)
+            row["better than best baseline"] = "" if s.difference is None else _signed(s.difference)
+            rows.append(row)
+        return rows
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = self.table()
+        head = "".join(f"<th>{escape(c)}</th>" for c in rows[0]) if rows else ""
+        body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
+        return f"<table><caption>{escape(str(self.about.get('split', '')))}</caption><tr>{head}</tr>{body}</table>"
+
+
+_NAMES = {"log_loss": "log-loss", "brier": "Brier", "auc": "AUC", "auc_within": "AUC within listener",
+          "accuracy": "accuracy test", "maa": "MAA", "fpa": "FPA"}  # fmt: skip
+_HIGHER = {"maa", "fpa", "auc", "auc_within", "accuracy"}
+
+
+def _short(x: float) -> str:
+    return f"{x:.3f}".replace("0.", ".", 1) if abs(x) < 1 else f"{x:.3f}"
+
+
+def _signed(i: Interval) -> str:
+    return f"{i.value:+.4f} [{i.low:+.4f}, {i.high:+.4f}]"
+
+
+def score(name: str, p: Any, held: Batch, wanted: Sequence[str], draw: Resamples) -> Score:
+    """The metrics of one answer, each with an interval."""
+    found: dict[str, Interval] = {}
+    y = held.label
+    if "maa" in wanted:
+        sessions = metrics.session_aa(p, y, held.keys["session"], held.keys["position"])
+        by_session = _session_draws(held, draw)
+        found["maa"], found["fpa"] = by_session.mean(sessions.aa), by_session.mean(sessions.first)
+    found["log_loss"] = draw.mean(metrics.log_loss(p, y))
+    found["brier"] = draw.mean(metrics.brier(p, y))
+    found["auc"] = draw.statistic(lambda w: metrics.auc(p, y, w))
+    if len(np.unique(held.keys["listener"])) > 1:
+        found["auc_within"] = draw.statistic(lambda w: metrics.auc_within(p, y, held.keys["listener"], w)[0])
+    found["accuracy"] = draw.mean(metrics.correct(p, y))
+    return Score(name, found, metrics.calibration(p, y), float("nan"))
+
+
+def resampling(held: Batch, *, draws: int, seed: int) -> Resamples:
+    """By day within listener where listeners are few, else by session."""
+    listeners = np.unique(held.keys["listener"])
+    if 1 <= len(listeners) < FEW_LISTENERS and (listeners != 0).any():
+        return metrics.resamples(held.keys["day"], held.keys["listener"], draws=draws, seed=seed)
+    return metrics.resamples(held.keys["session"], draws=draws, seed=seed)
+
+
+def _session_draws(held: Batch, draw: Resamples) -> Resamples:
+    _, first = np.unique(held.keys["session"], return_index=True)
+    few = 1 <= len(np.unique(held.keys["listener"])) < FEW_LISTENERS and (held.keys["listener"] != 0).any()
+    if few:
+        return metrics.resamples(held.keys["day"][first], held.keys["listener"][first], draws=draw.draws, seed=draw.seed)
+    return metrics.resamples(held.keys["session"][first], draws=draw.draws, seed=draw.seed)
+
+
+def per_example(metric: str, p: Any, held: Batch) -> Any:
+    if metric == "maa":
+        return metrics.session_aa(p, held.label, held.keys["session"], held.keys["position"]).aa
+    return metrics.log_loss(p, held.label)
+
+
+def difference(metric: str, p: Any, mark: Any, held: Batch, draw: Resamples) -> Interval:
+    gain = per_example(metric, p, held) - per_example(metric, mark, held)
+    gain = gain if metric in _HIGHER else -gain
+    return (_session_draws(held, draw) if metric == "maa" else draw).mean(gain)
+
+
+def better(metric: str, value: float) -> float:
+    return value if metric in _HIGHER else -value

@@ -1,0 +1,152 @@
+"""The JSON of a session, as `predict` and the service read it: what is known, and what is asked about.
+
+`plays` have ended and are known in full. `next` (or `queue`) is asked about: of it only what is known at its start can
+be said, and anything else is refused. docs/session.md has the schema with examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from segue import schema
+from segue.errors import BadInput
+
+LONGEST = 5_000  # plays of one session, queue or recent list: more is a mistake
+
+
+def _milliseconds(value: Any) -> Any:
+    """A time as text becomes milliseconds since 1970; a bare number is taken as such."""
+    if isinstance(value, str):
+        when = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+    return value
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else value
+
+
+_Time = Annotated[int, BeforeValidator(_milliseconds), Field(ge=-(2**45), le=2**45)]
+_Int = Annotated[int, Field(ge=-(2**45), le=2**45)]
+_Flag = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1)]
+_Text = Annotated[str, Field(max_length=1000)]
+_DERIVED = ("first_of_artist", "first_of_track")
+
+
+def _kind(column: schema.Column) -> Any:
+    if column.unit == "ms" and column.name != "played_ms":
+        return _Time
+    return {"text": _Text, "flag": _Flag}.get(column.kind, _Int)
+
+
+def _fields(known: Sequence[str]) -> dict[str, Any]:
+    own = {
+        c.name: (_kind(c) | None, Field(None, description=c.sentence))
+        for c in schema.PLAYS.values()
+        if c.known in known and c.name not in _DERIVED
+    }
+    attributes = {c: (float | None, Field(None, description=f"The track's {c.replace('_', ' ')}")) for c in schema.TRACKS}
+    return own | attributes
+
+
+class _Base(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_names(cls, value: Any) -> Any:
+        """`start` and `end` may be said for `start_ms` and `end_ms`."""
+        if isinstance(value, dict):
+            value = {{"start": "start_ms", "end": "end_ms"}.get(k, k): v for k, v in value.items()}
+        return value
+
+
+Coming: Any = create_model("Coming", __base__=_Base, **_fields(("content", "start", "option")))
+Coming.__doc__ = "A play that is asked about: what is known when it starts."
+Play: Any = create_model("Play", __base__=_Base, **_fields(("content", "start", "option", "end")))
+Play.__doc__ = "A play that has ended."
+
+
+class Session(BaseModel):
+    """A session so far, and what is asked about."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plays: list[Play] = Field(default_factory=list, max_length=LONGEST, description="Plays that have ended, in order")
+    next: Coming | None = Field(None, description="The coming play (setting online)")
+    queue: list[Coming] = Field(
+        default_factory=list, max_length=LONGEST, description="All plays that follow, in order (setting challenge)"
+    )
+    length: int | None = Field(None, ge=1, le=LONGEST, description="Plays of the whole session (setting challenge)")
+    listener: str | None = Field(None, description="Who listens; only to look up their history in a library")
+    recent: list[Play] = Field(
+        default_factory=list, max_length=LONGEST, description="This listener's last plays of sessions before, in order"
+    )
+    day: str | None = Field(None, description="Day the session started (2024-01-31); from its first start if left out")
+
+
+def read(value: Mapping[str, Any] | Session) -> Session:
+    """Check a session at the door.
+
+    >>> read({"plays": [{"track": "a", "skipped": True}], "next": {"track": "b"}}).plays[0].skipped
+    1
+    >>> read({"next": {"track": "b", "skipped": True}})
+    Traceback (most recent call last):
+        ...
+    segue.errors.BadInput: session: next.skipped is known only after the play has ended: leave it out
+    """
+    if isinstance(value, Session):
+        return value
+    if not isinstance(value, Mapping):
+        raise BadInput(f"session: {str(value)[:80]!r} is not an object: expected {{'plays': […], 'next': {{…}}}}")
+    try:
+        return Session.model_validate(value)
+    except ValidationError as cause:
+        raise BadInput(f"session: {_sentence(cause)}") from None
+
+
+def _sentence(cause: ValidationError) -> str:
+    first = cause.errors()[0]
+    where = ".".join(str(p) for p in first["loc"] if p != "function-before")
+    name = str(first["loc"][-1]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        known = schema.PLAYS.get(name)
+        if known is not None and known.known == "end":
+            return f"{where} is known only after the play has ended: leave it out"
+        return f"{where} is not a column of a play: see docs/session.md for those there are"
+    return f"{where}: {str(first['input'])[:80]!r}; {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def records(
+    plays: Sequence[Any], *, zone: str = "UTC", first_position: int = 1, last: int | None = None
+) -> list[dict[str, Any]]:
+    """The last plays as rows of columns, with place in session, clock and firsts filled in as ingestion would."""
+    skip = 0 if last is None else max(0, len(plays) - last)
+    artists: set[str] = {play.artist for play in plays[:skip]}
+    tracks: set[str] = {play.track for play in plays[:skip]}
+    rows = []
+    for position, play in enumerate(plays[skip:], first_position + skip):
+        row = dict(play.__dict__)
+        row["position"], row["asked"] = position, 1
+        if row.get("start_ms") is not None and row.get("hour") is None:
+            local = datetime.fromtimestamp(row["start_ms"] / 1000, UTC if zone == "UTC" else ZoneInfo(zone))
+            row["hour"], row["weekday"] = local.hour, local.weekday()
+        for column, seen in (("artist", artists), ("track", tracks)):
+            name = row.get(column)
+            row[f"first_of_{column}"] = None if name is None else int(name not in seen)
+            seen.add(name)
+        for name in schema.TRACKS:
+            value = row[name]
+            row[name] = None if value is None else round(value * 1000)
+        rows.append(row)
+    return rows
+
+
+def schema_json() -> dict[str, Any]:
+    """The JSON schema of a session."""
+    return Session.model_json_schema()

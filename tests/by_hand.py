@@ -1,0 +1,82 @@
+"""Small tables of plays written out by hand, and the roads on which trees are evaluated over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+
+from segue import schema
+from segue.features import oracle, tree
+from segue.features.build import Ask, build, frozen
+from segue.features.columns import from_arrow
+from segue.features.feature import Feature
+from segue.features.history import asked, roll
+from segue.tasks import skip
+
+ARROW = {"text": pa.string(), "day": pa.date32()}
+
+
+def session(name="s", **columns):
+    """One session: a list is a column, anything else is the same for all its plays; days are those of January 2024."""
+    n = max((len(v) for v in columns.values() if isinstance(v, list)), default=1)
+    columns = {"session_id": name, "position": list(range(1, n + 1)), "day": 1, "asked": 1, **columns}
+    columns.setdefault("end_day", columns["day"])
+    columns = {c: v if isinstance(v, list) else [v] * n for c, v in columns.items()}
+    columns.setdefault("session_length", [max(columns["position"])] * n)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def plays(*sessions, **more_columns):
+    """An arrow table of all of schema's columns (unknown where not said) and of more whole-number columns."""
+    rows = [dict(row, source_row=i) for i, row in enumerate(row for rows in sessions for row in rows)]
+    for _, same in groupby(rows, key=lambda r: r.get("listener") or r["session_id"]):
+        for i, row in enumerate(same, 1):
+            row["listener_position"] = i
+    for row in rows:
+        row |= {c: date(2024, 1, row[c]) for c in ("day", "end_day")}
+    kinds = {c.name: c.kind for c in (*schema.PLAYS.values(), *schema.TRACKS.values())} | more_columns
+    return pa.table({c: pa.array([r.get(c) for r in rows], ARROW.get(k, pa.int64())) for c, k in kinds.items()})
+
+
+def moments(table, setting):
+    """(session, asked_after, target) of every example, told play by play and not as the task does it."""
+    found = []
+    for name, rows in groupby(table.select(["session_id", "position", "session_length", "asked"]).to_pylist(),
+                              key=lambda r: r["session_id"]):  # fmt: skip
+        before = 0
+        for row in rows:
+            half = row["session_length"] // 2
+            after = before if setting == "online" else half
+            if row["asked"] and row["position"] > after:
+                found.append((name, after, row["position"]))
+            before = row["position"]
+    return found
+
+
+def by_numpy(trees: Mapping[str, tree.Node], table, setting="online", as_of=None):
+    """The evaluator: a list of numbers (None where unknown) for each tree, one an example."""
+    columns = from_arrow(table, table.column_names)
+    keys = asked(trees.values())
+    rolling = roll([columns], keys)
+    day = None if as_of is None else date(2024, 1, as_of).toordinal() - date(1970, 1, 1).toordinal()
+    features = {n: Feature(n, "1", n, t) for n, t in trees.items()}
+    asking = Ask(skip.TASK, skip.TASK.settings[setting], features)
+    batch = build(asking, skip.examples(columns, asking.setting), frozen(rolling, rolling, day), labelled=False)
+    assert np.isfinite(batch.values).all()
+    assert not batch.values[~batch.known].any()
+    return {n: [float(v) if k else None for v, k in zip(*batch.column(n), strict=True)] for n in trees}
+
+
+def by_oracle(engine, trees: Mapping[str, tree.Node], table, setting="online", as_of=None):
+    """The Ibis road on an engine, in the same order."""
+    asking = [("example", "session_id", "asked_after", "target")]
+    asking += [(i, *moment) for i, moment in enumerate(moments(table, setting))]
+    examples = pa.table(dict(zip(asking[0], (list(c) for c in zip(*asking[1:], strict=True)), strict=True)))
+    day = None if as_of is None else date(2024, 1, as_of)
+    found = engine.to_arrow(oracle.features(trees, engine.table(table), engine.table(examples), day)).sort_by("example")
+    assert found["example"].to_pylist() == list(range(len(examples)))
+    return {n: [None if v is None else float(np.float32(v)) for v in found[n].to_pylist()] for n in trees}

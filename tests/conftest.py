@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from functools import partial
+
+import by_hand
+import pytest
+
+from segue.engines import Embedded, Spark
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    return Embedded()
+
+
+@pytest.fixture(scope="session")
+def spark():
+    if shutil.which("java") is None:
+        pytest.skip("java is not on the PATH: Spark needs a Java machine (17 or 21)")
+    if importlib.util.find_spec("pyspark") is None:
+        pytest.skip("pyspark is not installed: pip install 'segue[spark]'")
+    engine = Spark()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture(params=["numpy", "duckdb", pytest.param("spark", marks=pytest.mark.spark)])
+def road(request):
+    """One of the roads by which trees become numbers: `road(trees, plays, setting="online", as_of=None)`."""
+    if request.param == "numpy":
+        return by_hand.by_numpy
+    return partial(by_hand.by_oracle, request.getfixturevalue("embedded" if request.param == "duckdb" else "spark"))
