@@ -42,6 +42,41 @@ def plays(*sessions, **more_columns):
     return pa.table({c: pa.array([r.get(c) for r in rows], ARROW.get(k, pa.int64())) for c, k in kinds.items()})
 
 
+def any_plays(pick, n_sessions=3, n_plays=6):
+    """Two listeners and two sessions of nobody known, with unknowns, holes, repeats; `pick` chooses from a list."""
+    sessions = []
+    for listener in ("L", "M", None, None):
+        day = 1
+        for i in range(1 if listener is None else pick(range(1, n_sessions + 1))):
+            day += pick([0, 0, 1, 3])
+            positions = [1]
+            while len(positions) < n_plays and pick([0, 1, 1, 1, 1, 1]):
+                positions.append(positions[-1] + pick([1, 1, 1, 1, 2, 3]))
+            columns = {c: [pick(v) for _ in positions] for c, v in CELLS.items()}
+            sessions.append(
+                session(f"{listener or len(sessions)}-{i}", listener=listener, day=day, end_day=day + pick([0, 0, 1]),
+                        position=positions, session_length=positions[-1] + pick([0, 0, 1]), **columns)
+            )  # fmt: skip
+    return plays(*sessions)
+
+
+def _cells():
+    few = {
+        "asked": [1, 1, 1, 1, 1, 0], "artist": ["a", "a", "b", None], "album": ["u", "v", None], "track": ["t", "u", None],
+        "start_ms": [None, 1, 90_061_000, 200_000_500], "end_ms": [None, 0, 90_061_999, 200_500_000],
+        "played_ms": [None, 0, 29_999, 30_000], "hour": [None, 0, 6, 21, 22], "weekday": [None, 0, 4, 5],
+        "n_seeks_forward": [None, 0, 2], "n_seeks_back": [None, 0, 1],
+        "context": [None, "radio", "catalog", "moon"], "platform": [None, "ios", "moon"],
+        "reason_start": [None, "trackdone", "moon"],
+        "reason_end": [None, "trackdone", "fwdbtn", "backbtn", "endplay", "logout", "unexpected-exit-while-paused", "moon"],
+    }  # fmt: skip
+    flags = {c.name: [None, 0, 1, 1] for c in schema.PLAYS.values() if c.kind == "flag" and c.name != "asked"}
+    return few | flags | {c: [None, -2000, 0, 1, 333] for c in schema.TRACKS}
+
+
+CELLS = _cells()
+
+
 def moments(table, setting):
     """(session, asked_after, target) of every example, told play by play and not as the task does it."""
     found = []
@@ -59,13 +94,17 @@ def moments(table, setting):
 
 def by_numpy(trees: Mapping[str, tree.Node], table, setting="online", as_of=None):
     """The evaluator: a list of numbers (None where unknown) for each tree, one an example."""
-    columns = from_arrow(table, table.column_names)
-    keys = asked(trees.values())
-    rolling = roll([columns], keys)
+    rolling = roll([from_arrow(table, table.column_names)], asked(trees.values()))
     day = None if as_of is None else date(2024, 1, as_of).toordinal() - date(1970, 1, 1).toordinal()
+    return with_history(trees, table, frozen(rolling, rolling, day), setting)
+
+
+def with_history(trees, table, history, setting="online"):
+    """The evaluator, given the history that it is joined to."""
+    columns = from_arrow(table, table.column_names)
     features = {n: Feature(n, "1", n, t) for n, t in trees.items()}
     asking = Ask(skip.TASK, skip.TASK.settings[setting], features)
-    batch = build(asking, skip.examples(columns, asking.setting), frozen(rolling, rolling, day), labelled=False)
+    batch = build(asking, skip.examples(columns, asking.setting), history, labelled=False)
     assert np.isfinite(batch.values).all()
     assert not batch.values[~batch.known].any()
     return {n: [float(v) if k else None for v, k in zip(*batch.column(n), strict=True)] for n in trees}

@@ -4,9 +4,9 @@ import importlib.util
 import shutil
 from functools import partial
 
-import by_hand
 import pytest
 
+import by_hand
 from segue.engines import Embedded, Spark
 
 

@@ -133,6 +133,7 @@ class Bundle:
         plays, targets = self._columns(before + past, names, own), self._columns(coming, names, own)
         opening = (session.plays or queue)[0]
         day = self._day(session, opening.start_ms)
+        n_queued = 0 if self.asking.setting.moments == "each" else len(coming)
         here, n, m = len(before), len(before) + len(past), 1
         listener = key64(session.listener) if session.listener is not None else 0
         known = np.array([session.listener is not None])
@@ -147,7 +148,7 @@ class Bundle:
         one = np.array([0])
         return Examples(
             plays, targets, at, np.array([n_plays]), (np.array([here]), np.array([n])), (one, np.array([here])),
-            (one, np.array([len(coming)])), np.zeros(len(coming), np.int64), np.arange(len(coming)),
+            (one, np.array([n_queued])), np.zeros(len(coming), np.int64), np.arange(len(coming)),
         )  # fmt: skip
 
     def _coming(self, session: Session) -> Sequence[Any]:
@@ -243,7 +244,7 @@ def save(
     try:
         settings, arrays = fitted.save()
         shared = {by: h for by, h in history.items() if not is_personal(by)}
-        vocabulary = _vocabulary(tracks, [n for n in asking.columns if n in schema.TRACKS])
+        words = vocabulary(tracks, [n for n in asking.columns if n in schema.TRACKS])
         written = tree.to_json({n: f.tree for n, f in asking.features.items()})
         written["about"] = {n: [f.unit, f.sentence, list(f.domain)] for n, f in asking.features.items()}
         whole = card | {"format": FORMAT, "task": asking.task.name, "setting": asking.setting.name, "model": model,
@@ -258,8 +259,8 @@ def save(
                   aside / "baselines.safetensors")  # fmt: skip
         parts = {f"{','.join(by)}|{field}": getattr(h, field) for by, h in shared.items() for field in ("keys", "n", "k", "day")}
         save_file(_flat(parts), aside / "history.safetensors")
-        save_file(_flat(vocabulary), aside / "tracks.safetensors")
-        bundle = Bundle(whole, asking, fitted, {by: h for by, h in shared.items() if isinstance(h, Snapshot)}, vocabulary, {})
+        save_file(_flat(words), aside / "tracks.safetensors")
+        bundle = Bundle(whole, asking, fitted, {by: h for by, h in shared.items() if isinstance(h, Snapshot)}, words, {})
         requests = [_golden(asking.setting.moments, n) for n in range(3)]
         _write(aside / "golden.json", [{"request": r, "answer": bundle.predict(r).to_json()} for r in requests])
         _write(aside / "hashes.json", {p.name: _sha256(p) for p in sorted(aside.iterdir())})
@@ -386,7 +387,7 @@ def _history(folder: Path) -> dict[By, Snapshot]:
     return found
 
 
-def _vocabulary(tracks: Any, names: Sequence[str]) -> dict[str, Array]:
+def vocabulary(tracks: Any, names: Sequence[str]) -> dict[str, Array]:
     from segue.features.columns import from_arrow
 
     if tracks is None or not names:

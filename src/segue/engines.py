@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import os
 import shutil
@@ -9,7 +10,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,8 +69,27 @@ class Embedded:
     def to_arrow(self, table: Any) -> Any:
         return self.ibis.to_pyarrow(table)
 
+    def close(self) -> None:
+        self.ibis.disconnect()
+
+    def shared(self, paths: Iterable[Path], column: str) -> tuple[str, str, str] | None:
+        """A value of `column` that lies in two of these Parquet files, and the two files; None where there is none."""
+        read = f"read_parquet([{', '.join(map(_text, paths))}], filename = true)"
+        n_rows = self.raw.execute(f"SELECT count(*) FROM {read}").fetchone()[0]
+        passes = 1 + n_rows // 50_000_000  # by buckets of the value, so that the groups fit into memory
+        for bucket in range(passes):
+            found = self.raw.execute(
+                f"SELECT {column}, min(filename), max(filename) FROM {read} WHERE hash({column}) % {passes} = {bucket} "
+                f"GROUP BY {column} HAVING min(filename) <> max(filename) ORDER BY {column} LIMIT 1"
+            ).fetchone()
+            if found:
+                return (*map(str, found),)  # type: ignore[return-value]
+        return None
+
     def read_csv(self, path: Path, columns: dict[str, str]) -> tuple[Any, list[tuple[int, str, str, str]], int]:
         """Read a delimited file with header by an explicit schema, and say what of it could not be read.
+
+        A row is a line: no value holds a line break, and blank lines are no rows.
 
         Parameters
         ----------
@@ -79,44 +99,86 @@ class Embedded:
         Returns
         -------
         table : the rows read, with `source_row` (the line in the file) as last column
-        rejects : (line, column, value, reason)
-        n_lines : rows in the file, the header not counted
+        rejects : (line, column, value, reason), one a row
+        n_rows : rows in the file, the header not counted
         """
+        with _row_a_line(path) as (tidy, dropped):
+            kept, found = self._scan(path.name, tidy, columns)
+            n_tidy = max(0, _n_lines(tidy) - 1)
+        n_kept = self.raw.execute(f"SELECT count(*) FROM {kept}").fetchone()[0]
+        unread: dict[int, tuple[str, str, str]] = {}  # by row, 1 is the first below the header
+        for line, name, text, kind, message in found:
+            value = _value(text, name, list(columns))
+            unread.setdefault(line - 1, (name, value, _reason(kind, message, columns.get(name))))
+        if n_kept + len(unread) != n_tidy:
+            raise BadInput(
+                f"{path.name} has {n_tidy} rows, but {n_kept + len(unread)} were read: "
+                "a quote opens in one line and closes in another; write the file without quotes"
+            )
+        rejects = [(line, "", text, reason) for line, text, reason in dropped if reason]
+        if unread or dropped:  # rows were numbered without the lines left out: put each back on its own line
+            import numpy as np
+            import pyarrow as pa
+
+            n_lines = 1 + n_tidy + len(dropped)
+            lines = np.delete(np.arange(1, n_lines + 1), [line - 1 for line, _, _ in dropped])
+            rejects += [(int(lines[row]), *what) for row, what in unread.items()]
+            own = pa.table({"row": np.arange(1, n_kept + 1), "line": np.delete(lines, [0, *unread])[:n_kept]})
+            numbers_of = self.table(own)
+            self.raw.execute(
+                f"UPDATE {kept} SET source_row = m.line FROM {numbers_of.get_name()} m WHERE m.row = {kept}.source_row"
+            )
+            self.drop(numbers_of)
+        else:
+            self.raw.execute(f"UPDATE {kept} SET source_row = source_row + 1")
+        numbers = [name for name, kind in columns.items() if kind == "BIGINT"]
+        n_rows = n_kept + len(rejects)  # what was left out so far, and what comes out now was kept till here
+        rejects += self._fractions(kept, numbers)
+        rows = self.ibis.table(kept)
+        return rows.mutate(**{c: rows[c].cast("int64") for c in numbers}), sorted(rejects), n_rows
+
+    def _scan(
+        self, shown: str, path: Path, columns: dict[str, str]
+    ) -> tuple[str, list[tuple[int, str, str, str, str]]]:
+        """Whole numbers are read as doubles, for DuckDB would round 1.5 to 2 without a word."""
         self._n += 1
         kept, rejected, scans = f"csv{self._n}", f"rejects{self._n}", f"scans{self._n}"
-        spec = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in columns.items())
+        kinds = {name: "DOUBLE" if kind == "BIGINT" else kind for name, kind in columns.items()}
+        spec = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in kinds.items())
         try:
             self.raw.execute(
-                f"CREATE TEMP TABLE {kept} AS SELECT *, row_number() OVER () AS source_row FROM read_csv({_text(path)}, "
-                f"header = true, delim = ',', quote = '\"', escape = '\"', auto_detect = false, columns = {{{spec}}}, "
+                f"CREATE TEMP TABLE {kept} AS SELECT *, row_number() OVER () AS source_row "
+                f"FROM read_csv({_text(path)}, header = true, delim = ',', quote = '\"', escape = '\"', "
+                f"auto_detect = false, columns = {{{spec}}}, "
                 f"store_rejects = true, rejects_table = '{rejected}', rejects_scan = '{scans}', rejects_limit = 0)"
             )
         except Exception as cause:
-            raise BadInput(f"{path.name} cannot be read as CSV: {_first_line(cause)}") from cause
+            raise BadInput(f"{shown} cannot be read as CSV: {_first_line(cause)}") from cause
         found = self.raw.execute(
-            f"SELECT line, coalesce(column_name, ''), coalesce(csv_line, ''), error_type, error_message FROM {rejected} "
-            "ORDER BY line, column_idx"
+            "SELECT line, coalesce(column_name, ''), coalesce(csv_line, ''), error_type, error_message "
+            f"FROM {rejected} ORDER BY line, column_idx"
         ).fetchall()
         self.raw.execute(f"DROP TABLE {rejected}; DROP TABLE {scans}")
-        order = list(columns)
-        rejects = {}
-        for line, name, text, kind, message in found:
-            rejects.setdefault(line, (int(line), name, _value(text, name, order), _reason(kind, message, columns.get(name))))
-        if rejects:  # rows are numbered without the rejected lines: put each back on its own line
-            self.raw.execute(f"CREATE TEMP TABLE lines{self._n} AS SELECT unnest(?::BIGINT[]) AS line", [sorted(rejects)])
-            n = self.raw.execute(f"SELECT count(*) FROM {kept}").fetchone()[0] + len(rejects)
-            self.raw.execute(
-                f"UPDATE {kept} SET source_row = m.line FROM (SELECT row_number() OVER (ORDER BY range) AS r, range AS line "
-                f"FROM range(2, {n + 2}) WHERE range NOT IN (SELECT line FROM lines{self._n})) AS m "
-                f"WHERE m.r = source_row"
-            )
-        else:
-            n = self.raw.execute(f"UPDATE {kept} SET source_row = source_row + 1").fetchone()[0]
-        return self.ibis.table(kept), list(rejects.values()), int(n)
+        return kept, found
+
+    def _fractions(self, kept: str, numbers: list[str]) -> list[tuple[int, str, str, str]]:
+        """Take out the rows with a number that is not whole, or too large to be exact as a double."""
+        if not numbers:
+            return []
+        wrong = {c: f"({_name(c)} <> trunc({_name(c)}) OR abs({_name(c)}) > 9007199254740992)" for c in numbers}
+        column = " ".join(f"WHEN {condition} THEN {_text(c)}" for c, condition in wrong.items())
+        value = " ".join(f"WHEN {condition} THEN {_name(c)}" for c, condition in wrong.items())
+        bad = " OR ".join(wrong.values())
+        found = self.raw.execute(
+            f"SELECT source_row, CASE {column} END, CASE {value} END FROM {kept} WHERE {bad} ORDER BY source_row"
+        ).fetchall()
+        if found:
+            self.raw.execute(f"DELETE FROM {kept} WHERE {bad}")
+        return [(int(line), name, f"{number:g}", _reason("CAST", "", "BIGINT")) for line, name, number in found]
 
 
 class Spark:
-    """Apache Spark, spoken to through the same Ibis expressions; shards go through the numpy evaluator in its workers."""
+    """Apache Spark, spoken to through the same Ibis expressions; shards go to the numpy evaluator in its workers."""
 
     name = "spark"
 
@@ -181,25 +243,95 @@ def _text(value: Any) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
 def _first_line(cause: BaseException) -> str:
     return str(cause).strip().split("\n")[0]
 
 
-def _value(line: str, name: str, order: list[str]) -> str:
-    import csv
+@contextmanager
+def _row_a_line(path: Path) -> Iterator[tuple[Path, list[tuple[int, str, str]]]]:
+    """The file with one row a line, and the lines left out: (line, text, reason), the reason empty for a blank line.
 
-    cells = next(csv.reader([line]), [])
-    return cells[order.index(name)] if name in order and order.index(name) < len(cells) else line[:200]
+    Most files are so already and are handed on as they are. What DuckDB's reader stumbles over, or miscounts, is tidied
+    into a copy: blank lines, line ends of two kinds, a quote that does not close and would swallow the rows below it.
+    """
+    if not _is_odd(path):
+        yield path, []
+        return
+    dropped: list[tuple[int, str, str]] = []
+    with tempfile.TemporaryDirectory(prefix="segue-") as folder:
+        tidy = Path(folder) / path.name
+        # latin-1 gives each byte back as it was; newline=None reads every kind of line end
+        with (
+            path.open(encoding="latin-1", newline=None) as source,
+            tidy.open("w", encoding="latin-1", newline="") as out,
+        ):
+            for n, line in enumerate(source, 1):
+                text = line.rstrip("\n")
+                if not text:
+                    dropped.append((n, "", ""))
+                elif '"' in text and not _closes(text):
+                    shown = text[:200].encode("latin-1").decode("utf-8", errors="replace")
+                    dropped.append((n, shown, "a quote is not closed"))
+                else:
+                    out.write(text + "\n")
+        yield tidy, dropped
+
+
+def _is_odd(path: Path) -> bool:
+    last = b"\n"
+    with path.open("rb") as source:
+        while block := source.read(1 << 20):
+            if b"\r" in block or b'"' in block or b"\n\n" in last + block:
+                return True
+            last = block[-1:]
+    return False
+
+
+def _closes(line: str) -> bool:
+    try:
+        next(csv.reader([line], strict=True))
+    except csv.Error:
+        return False
+    return True
+
+
+def _n_lines(path: Path) -> int:
+    n, last = 0, b"\n"
+    with path.open("rb") as source:
+        while block := source.read(1 << 20):
+            n, last = n + block.count(b"\n"), block[-1:]
+    return n + (last != b"\n")
+
+
+def _value(line: str, name: str, order: list[str]) -> str:
+    try:
+        cells = next(csv.reader([line]), [])
+    except csv.Error:
+        cells = []
+    at = order.index(name) if name in order else len(cells)
+    return (cells[at] if at < len(cells) else line)[:200]
 
 
 def _reason(kind: str, message: str, expected: str | None) -> str:
     if kind == "CAST" and expected:
-        named = {"BIGINT": "a whole number", "BOOLEAN": "true or false", "DOUBLE": "a number", "VARCHAR": "text in UTF-8"}
+        named = {
+            "BIGINT": "a whole number",
+            "BOOLEAN": "true or false",
+            "DOUBLE": "a number",
+            "VARCHAR": "text in UTF-8",
+        }
         return f"expected {named.get(expected, expected)}"
     return {
-        "MISSING COLUMNS": "too few columns", "TOO MANY COLUMNS": "too many columns", "UNQUOTED VALUE": "a quote is not closed",
-        "LINE SIZE OVER MAXIMUM": "the line is too long", "INVALID ENCODING": "not UTF-8",
-    }.get(kind, _first_line(Exception(message)))  # fmt: skip
+        "MISSING COLUMNS": "too few columns",
+        "TOO MANY COLUMNS": "too many columns",
+        "UNQUOTED VALUE": "a quote is not closed",
+        "LINE SIZE OVER MAXIMUM": "the line is too long",
+        "INVALID ENCODING": "not UTF-8",
+    }.get(kind, _first_line(Exception(message)))
 
 
 @contextmanager
@@ -208,33 +340,34 @@ def plain(path: Path, member: str | None = None) -> Iterator[Path]:
     if member is None and path.suffix != ".gz":
         yield path
         return
-    shown = f"{path}!{member}" if member else str(path)
     with tempfile.TemporaryDirectory(prefix="segue-") as folder:
         out = Path(folder) / "plain"
-        try:
-            with open_binary(path, member) as source, out.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-        except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as cause:
-            raise BadInput(f"{shown} is broken ({cause}): expected a whole file; download it again") from cause
+        with open_binary(path, member) as source, out.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
         yield out
 
 
 @contextmanager
 def open_binary(path: Path, member: str | None = None) -> Iterator[Any]:
-    """The bytes of a file, of a .gz file, or of one member of a .zip (gunzipped too where it is a .gz)."""
-    if member is not None:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as inside:
-            if member.endswith(".gz"):
-                with gzip.open(inside) as source:
-                    yield source
+    """The bytes of a file, of a .gz file, or of one member of a .zip (gunzipped too where it is a .gz).
+
+    Raises
+    ------
+    BadInput : it cannot be opened, or what is read of it is broken, cut short or fails its checksum
+    """
+    shown = f"{path.name}!{member}" if member else path.name
+    with ExitStack() as opened:
+        try:
+            if member is None:
+                source: Any = opened.enter_context(path.open("rb"))
             else:
-                yield inside
-    elif path.suffix == ".gz":
-        with gzip.open(path) as source:
-            yield source
-    else:
-        with path.open("rb") as source:
-            yield source
+                source = opened.enter_context(opened.enter_context(zipfile.ZipFile(path)).open(member))
+        except (OSError, RuntimeError, zipfile.BadZipFile) as cause:  # RuntimeError: it has a password
+            raise BadInput(f"{shown} cannot be opened ({cause}): expected a file that can be read") from cause
+        try:
+            yield opened.enter_context(gzip.open(source)) if (member or path.name).endswith(".gz") else source
+        except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as cause:
+            raise BadInput(f"{shown} is broken ({cause}): expected a whole file; download it again") from cause
 
 
 def write_parquet(rows: Any, path: Path) -> None:

@@ -36,6 +36,9 @@ class Library:
 
     def plays(self, columns: list[str] | None = None) -> Iterator[Any]:
         """The plays, one arrow table a part, sorted by listener (or session) and position."""
+        for name in columns or ():
+            if name not in schema.PLAYS:
+                raise UnknownName("column of a play", name, schema.PLAYS)
         for part in self.parts:
             yield read_parquet(self.path / part["path"], columns)
 
@@ -72,13 +75,18 @@ def open_library(path: str | Path) -> Library:
     folder = Path(path).expanduser()
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise AskedWrongly(f"{folder} is not a library (no manifest.json): run segue ingest SOURCE PATH -o {folder}") from None
-    except ValueError as cause:
+    except (FileNotFoundError, NotADirectoryError):
+        raise AskedWrongly(
+            f"{folder} is not a library (no manifest.json): run segue ingest SOURCE PATH -o {folder}"
+        ) from None
+    except OSError as cause:
+        raise BadInput(f"{folder}/manifest.json cannot be read ({cause.strerror}): ingest again") from cause
+    except (ValueError, RecursionError) as cause:
         raise BadInput(f"{folder}/manifest.json is not JSON ({cause}): ingest again") from cause
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BadInput(f"{folder} was written in format {manifest.get('format')}, this segue reads {FORMAT}: ingest again")
-    for part in manifest["parts"]:
+    written = manifest.get("format") if isinstance(manifest, dict) else None
+    if written != FORMAT:
+        raise BadInput(f"{folder} was written in format {written}, this segue reads {FORMAT}: ingest again")
+    for part in (*manifest["parts"], {"path": "tracks.parquet"}, {"path": "rejects.parquet"}):
         if not (folder / part["path"]).is_file():
             raise BadInput(f"{folder} lacks {part['path']}: ingest again")
     return Library(folder, manifest)
@@ -100,8 +108,7 @@ def ingest(
     found = registry.dataset(source)
     chosen = _options(found, options or {})
     target = Path(out).expanduser()
-    if target.exists() and not overwrite and (not target.is_dir() or any(target.iterdir())):
-        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+    _check_target(target, overwrite)
     files = find(paths)
     units, passed_over = found.units(files)
     if not units:
@@ -113,29 +120,60 @@ def ingest(
              "units": {u.name: [f.mark() for f in u.files] for u in units}}  # fmt: skip
     partial = target.with_name(target.name + ".partial")
     done = _resume(partial, begun)
-    engine = Embedded(spill=partial / "spill")
     titles = []
     for n, unit in enumerate(units):
         progress(n, len(units), unit.name)
         if unit.name not in done:
+            engine = Embedded(spill=partial / "spill")  # one a unit: what a unit leaves in memory goes with it
             done[unit.name] = _write_unit(found.read(unit, engine, chosen), unit, n, partial, engine)
+            engine.close()
             with (partial / "done.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(done[unit.name]) + "\n")
         if (partial / f"tracks-{n}.parquet").exists():
             titles.append(partial / f"tracks-{n}.parquet")
     progress(len(units), len(units), "tracks")
+    engine = Embedded(spill=partial / "spill")
+    _check_sessions(engine, partial, done)
     n_tracks = _write_tracks(partial, titles, found.tracks(files, engine), units, done)
+    engine.close()
     manifest = _manifest(found, chosen, [done[u.name] for u in units], [f.shown for f in passed_over], n_tracks)
     _write_rejects(partial, len(units))
-    for leftover in (*partial.glob("tracks-*.parquet"), *partial.glob("rejects-*.parquet"), partial / "done.jsonl",
-                     partial / "begun.json"):  # fmt: skip
+    # begun.json first: without it the folder is never taken up again, with it nothing else may be missing
+    for leftover in (partial / "begun.json", partial / "done.jsonl", *partial.glob("tracks-*.parquet"),
+                     *partial.glob("rejects-*.parquet"), *partial.rglob(".*.parquet.*")):  # fmt: skip
         leftover.unlink(missing_ok=True)
     shutil.rmtree(partial / "spill", ignore_errors=True)
     (partial / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(partial, target)
+    _put(partial, target)
     return open_library(target)
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not overwrite:
+        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+    if not (target / "manifest.json").is_file():
+        raise AskedWrongly(f"{target} is not a library, --overwrite would delete what it holds: choose another -o")
+
+
+def _put(partial: Path, target: Path) -> None:
+    """Rename the new one in; an old one steps aside first and is deleted last, so that one of them is always whole."""
+    old = target.with_name(target.name + ".old")
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(target, old)
+    os.replace(partial, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_sessions(engine: Embedded, partial: Path, done: dict[str, dict[str, Any]]) -> None:
+    """A session that two files tell of would be counted twice: a log was given twice, or cut in the middle."""
+    unit_at = {str(partial / unit["path"]): name for name, unit in done.items() if unit["kept"]}
+    found = engine.shared(map(Path, unit_at), "session_id") if len(unit_at) > 1 else None
+    if found:
+        session, one, other = found[0], unit_at[found[1]], unit_at[found[2]]
+        raise BadInput(f"session {session} is in {one} and in {other}: expected whole sessions; give each log once")
 
 
 def _options(source: Any, given: dict[str, str]) -> dict[str, str]:
@@ -145,8 +183,9 @@ def _options(source: Any, given: dict[str, str]) -> dict[str, str]:
         values = source.options[name]
         if len(values) > 1 and value not in values:
             raise UnknownName(f"value of {name}", value, values)
-    if "gap_min" in given and not (given["gap_min"].isdigit() and 0 < int(given["gap_min"]) <= 10_080):
-        raise AskedWrongly(f"--gap-min {given['gap_min']}: expected whole minutes from 1 to 10080")
+    gap = given.get("gap_min", "1")
+    if not (gap.isdecimal() and len(gap) < 6 and 1 <= int(gap) <= 10_080):
+        raise AskedWrongly(f"--gap-min {gap}: expected whole minutes from 1 to 10080")
     return {name: given.get(name, values[0]) for name, values in source.options.items()}
 
 
@@ -177,11 +216,10 @@ def _write_unit(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any) ->
     plays = engine.to_arrow(piece.plays.order_by("listener", "listener_position", "session_id", "position"))
     rows = plays.select(list(schema.PLAYS))
     schema.check(rows.column_names, {f.name: str(f.type) for f in rows.schema})
-    lines = {(r[0], r[1]) for r in piece.rejects if r[1] > 0}
     reasons: dict[str, int] = {}
-    for reject in {(r[0], r[1]): r for r in reversed(piece.rejects)}.values():
-        reasons[_kind(reject[4])] = reasons.get(_kind(reject[4]), 0) + 1
-    rejected, aside = len(lines), sum(piece.set_aside.values())
+    for *_, reason in piece.rejects:
+        reasons[_kind(reason)] = reasons.get(_kind(reason), 0) + 1
+    rejected, aside = len(piece.rejects), sum(piece.set_aside.values())
     if piece.rows_in != len(rows) + rejected + aside:
         raise BadInput(
             f"{unit.name}: {piece.rows_in} rows read, but {len(rows)} kept + {aside} set aside + {rejected} rejected; "
@@ -252,10 +290,14 @@ def _write_rejects(partial: Path, n_units: int) -> None:
     kinds = [pa.string(), pa.int64(), pa.string(), pa.string(), pa.string()]
     empty = pa.table({c: pa.array([], k) for c, k in zip(REJECT_COLUMNS, kinds, strict=True)})
     parts = [partial / f"rejects-{n}.parquet" for n in range(n_units)]
-    write_parquet(pa.concat_tables([empty, *(read_parquet(p) for p in parts if p.exists())]), partial / "rejects.parquet")
+    write_parquet(
+        pa.concat_tables([empty, *(read_parquet(p) for p in parts if p.exists())]), partial / "rejects.parquet"
+    )
 
 
-def _manifest(source: Any, options: dict[str, str], units: list[dict[str, Any]], passed: list[str], n_tracks: int) -> Any:
+def _manifest(
+    source: Any, options: dict[str, str], units: list[dict[str, Any]], passed: list[str], n_tracks: int
+) -> Any:
     def total(name: str) -> dict[str, int]:
         summed: dict[str, int] = {}
         for unit in units:

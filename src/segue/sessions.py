@@ -10,13 +10,15 @@ from segue.schema import PLAYS
 
 GAP_MIN = 30  # minutes without music that end a session
 OVERLAP_MS = 60_000  # a play that starts earlier than this before the last one ended is not asked about
+_TIES = ("reason_end", "reason_start", "skipped", "shuffle", "offline", "platform", "artist", "album")
 
 
 def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     """Plays of listeners become plays of sessions.
 
     A session ends where more than `gap_min` minutes pass between the end of a play and the start of the next; exactly
-    that many stay inside. Plays are in order of their end (ties by start, then source row): what had ended is what was known.
+    that many stay inside. Plays are in order of their end (ties by start, then all they say, then source row): what had
+    ended is what was known.
 
         end      10:03   10:07      10:37:00   |   11:07:01
         start    10:00   10:03      10:34          11:07:00.5     gap 30 min 0.5 s: a new session
@@ -31,13 +33,14 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     Ibis table of plays with session_id, position, day, end_day, listener_position, session_length, asked,
     first_of_artist and first_of_track.
     """
-    in_order = [stream.end_ms, stream.start_guess_ms, stream.track, stream.source_row]
+    in_order = [stream[c] for c in ("end_ms", "start_guess_ms", "start_ms", "track", *_TIES, "source_row")]
     before = ibis.window(group_by=stream.listener, order_by=in_order, preceding=(None, 1))
     t = stream.mutate(
         began=ibis.coalesce(stream.start_ms, stream.start_guess_ms),
         quiet_since=stream.end_ms.max().over(before),
         row=ibis.row_number().over(ibis.window(group_by=stream.listener, order_by=in_order)),
     )
+    t = t.mutate(began=ibis.least(t.began, t.end_ms))  # a start that the clock puts after the end is no silence
     gap = t.began - t.quiet_since
     opens = ibis.ifelse(gap.isnull() | (gap > gap_min * 60_000), 1, 0)
     t = t.mutate(opens=opens, listener_position=(t.row + 1).cast("int64"))

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from by_hand import plays, session
 
+from by_hand import plays, session
 from segue.errors import AskedWrongly
 from segue.features import tree
 from segue.features.tree import clip, const, make, sqrt, where

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from segue import schema
 from segue.datasets import made_up
-from segue.datasets.source import LogFile, Piece, Reject, Source, Unit
+from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, names
 from segue.engines import plain
 from segue.errors import BadInput
 
@@ -36,15 +37,23 @@ def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
     for file in files:
         header = _header(file)
         if set(LOG) <= set(header):
-            logs.append(Unit(file.shown, (file,)))
+            logs.append(file)
         elif not _is_tracks(header):
             other.append(file)
-    return logs, other
+    called = names(_place(file) for file in logs)
+    return sorted((Unit(called[_place(file)], (file,)) for file in logs), key=lambda unit: unit.name), other
+
+
+def _place(file: LogFile) -> Path:
+    return file.path.with_name(file.shown)
 
 
 def _header(file: LogFile) -> list[str]:
-    first = file.head(8192).decode("utf-8-sig", errors="replace").split("\n", 1)[0].rstrip("\r")
-    return next(csv.reader([first]), [])
+    lines = re.split(r"[\r\n]+", file.head(8192).decode("utf-8-sig", errors="replace").lstrip("\r\n"))
+    try:
+        return next(csv.reader(lines[:1]), [])
+    except csv.Error:  # a line longer than any header
+        return []
 
 
 def _is_tracks(header: list[str]) -> bool:
@@ -59,10 +68,8 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     header = _header(file)
     with plain(file.path, file.member) as path:
         rows, unread, n = engine.read_csv(path, {name: LOG.get(name, "VARCHAR") for name in header})
-    rejects: list[Reject] = [(file.shown, line, column, value, reason) for line, column, value, reason in unread]
+    rejects: list[Reject] = [(unit.name, line, column, value, reason) for line, column, value, reason in unread]
     rows = rows.mutate(iso=_iso(rows["date"]))
-    once = ibis.window(group_by=[rows.session_id, rows.session_position], order_by=rows.source_row)
-    rows = rows.mutate(again=ibis.row_number().over(once))
     wrong = {
         "session_id": (rows.session_id.isnull() | (rows.session_id == ""), "expected a session id"),
         "session_position": (_outside(rows.session_position, 1, None) | (rows.session_position > rows.session_length),
@@ -76,7 +83,10 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
         **{c: (_outside(rows[c], 0, None), "expected a count from 0") for c in LOG if "n_seek" in c},
     }  # fmt: skip
     cases = [(condition.fill_null(True), ibis.literal(c)) for c, (condition, _) in wrong.items()]
-    rows = rows.mutate(wrong=ibis.cases(*cases, (rows.again > 0, ibis.literal("again"))))
+    rows = rows.mutate(wrong=ibis.cases(*cases))
+    place = [rows.session_id, rows.session_position, rows.wrong.isnull()]  # a row that is wrong takes nobody's place
+    again = ibis.row_number().over(ibis.window(group_by=place, order_by=rows.source_row)) > 0
+    rows = rows.mutate(wrong=rows.wrong.coalesce(again.ifelse(ibis.literal("again"), ibis.null("string"))))
     bad = rows.filter(rows.wrong.notnull())
     for row in engine.to_arrow(bad.order_by("source_row")).to_pylist():
         column = row["wrong"]
@@ -84,14 +94,25 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
             column, reason = "session_position", f"position repeats in session {row['session_id']}: the first is kept"
         else:
             reason = wrong[column][1]
-        rejects.append((file.shown, row["source_row"], column, str(row[column])[:200], reason))
+        rejects.append((unit.name, row["source_row"], column, _said(row[column]), reason))
     kept = rows.filter(rows.wrong.isnull())
-    found = _DAY.search(file.name)
-    day = "-".join(found.groups()) if found else None
+    day = _day(file.name)
     if day is None:  # no day in the file's name: the most common date within it
         counts = kept.group_by("iso").agg(n=kept.count()).order_by(ibis.desc("n"), "iso").limit(1)
         day = (engine.to_arrow(counts).to_pylist() or [{"iso": None}])[0]["iso"]
     return Piece(_plays(kept, day), n, rejects, day=day)
+
+
+def _said(value: Any) -> str:
+    return "" if value is None else str(value)[:200]
+
+
+def _day(name: str) -> str | None:
+    found = _DAY.search(name)
+    try:
+        return date(*map(int, found.groups())).isoformat() if found else None
+    except ValueError:
+        return None
 
 
 def _outside(column: Any, low: int, high: int | None) -> Any:
@@ -152,7 +173,7 @@ def _plays(t: Any, day: str | None) -> Any:
 
 
 def tracks(files: list[LogFile], engine: Any) -> Any:
-    """Attributes of the tracks, as floats in their own units; mode as 0 minor, 1 major. None where no table is there."""
+    """Attributes of the tracks, floats in their own units; mode as 0 minor, 1 major. None where no table is there."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -166,18 +187,32 @@ def tracks(files: list[LogFile], engine: Any) -> Any:
             table, unread, _ = engine.read_csv(path, kinds)
         if unread:
             line, column, value, reason = unread[0]
-            raise BadInput(f"{file.shown} line {line}, column {column}: {value!r}; {reason}; correct the table of tracks")
+            raise BadInput(
+                f"{file.shown} line {line}, column {column}: {value!r}; {reason}; correct the table of tracks"
+            )
         rows = engine.to_arrow(table)
-        mode = rows["mode"]
+        unknown = pa.scalar(None, pa.float64())
         columns = {"track": rows["track_id"]}
         for name in schema.TRACKS:
+            if name not in rows.column_names:
+                continue
+            values = rows[name]
             if name == "mode":
-                known = pc.is_in(mode, pa.array(["major", "minor"]))
-                columns[name] = pc.if_else(known, pc.equal(mode, "major").cast(pa.float64()), pa.scalar(None, pa.float64()))
-            elif name in rows.column_names:
-                columns[name] = rows[name]
+                known, values = pc.is_in(values, pa.array(["major", "minor"])), pc.equal(values, "major")
+            else:
+                known = pc.is_finite(values)
+            columns[name] = pc.if_else(known, values.cast(pa.float64()), unknown)
         parts.append(pa.table(columns))
-    return pa.concat_tables(parts, promote_options="default") if parts else None
+    return _once(pa.concat_tables(parts, promote_options="default")) if parts else None
+
+
+def _once(attributes: Any) -> Any:
+    """Each track one time, as its first row says."""
+    import pyarrow as pa
+
+    named = attributes.append_column("row", pa.array(range(len(attributes)), pa.int64()))
+    first = named.group_by("track").aggregate([("row", "min")])["row_min"].sort()
+    return attributes.take(first)
 
 
 def sample(folder: Path, sessions: int = 100, seed: int = 0) -> None:
@@ -205,8 +240,8 @@ def sample(folder: Path, sessions: int = 100, seed: int = 0) -> None:
         out.writerow(["track_id", "duration", *names])
         for track in range(made_up.n_tracks()):
             vector = by_artist[made_up.artist_of(track)] + rng.normal(0, 0.15, 8)
-            values = {"release_year": 1980 + track % 39, "us_popularity_estimate": 99.0, "key": track % 12, "tempo": 120.0,
-                      "mode": "major" if track % 3 else "minor", "time_signature": 4, "loudness": -8.0,
+            values = {"release_year": 1980 + track % 39, "us_popularity_estimate": 99.0, "key": track % 12,
+                      "tempo": 120.0, "mode": "major" if track % 3 else "minor", "time_signature": 4, "loudness": -8.0,
                       **{f"acoustic_vector_{i}": f"{v:.6f}" for i, v in enumerate(vector)}}  # fmt: skip
             spread = f"{1 / (1 + np.exp(-vector[0])):.6f}"
             out.writerow([f"t_{track:08x}", made_up.duration_s(track), *(values.get(n, spread) for n in names)])

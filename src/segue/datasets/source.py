@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -37,13 +38,21 @@ class LogFile:
         return self.path / Path(self.member).parent if self.member else self.path.parent
 
     def head(self, n_bytes: int = 65536) -> bytes:
-        """The first bytes, unpacked; empty where the file cannot be opened."""
+        """The first bytes, unpacked, or what can be had of them where the file is broken.
+
+        Raises
+        ------
+        BadInput : not even a byte can be had
+        """
+        first = b""
         try:
             with open_binary(self.path, self.member) as source:
-                first: bytes = source.read(n_bytes)
-                return first
-        except (OSError, EOFError, zipfile.BadZipFile):
-            return b""
+                while len(first) < n_bytes and (more := source.read1(min(256, n_bytes))):
+                    first += more
+        except BadInput:
+            if not first:
+                raise
+        return first[:n_bytes]
 
     def mark(self) -> dict[str, Any]:
         """What tells this file from a changed one, without its place on this machine."""
@@ -61,7 +70,7 @@ class Unit:
 
 @dataclass
 class Piece:
-    """What one unit held. rows_in = kept rows + set aside + distinct rejected rows."""
+    """What one unit held. rows_in = kept rows + set aside + rejects: a row is rejected once."""
 
     plays: Any  # Ibis table of plays, sorted by listener or session and position when written
     rows_in: int
@@ -98,14 +107,16 @@ def find(paths: Iterable[str | Path]) -> list[LogFile]:
     """
     found: list[LogFile] = []
     for given in paths:
-        text = str(Path(given).expanduser())
+        text = os.path.abspath(
+            Path(given).expanduser()
+        )  # so that a file of this folder knows what the folder is called
         matches = [Path(text)] if Path(text).exists() else [Path(p) for p in sorted(glob.glob(text, recursive=True))]
         if not matches:
             raise AskedWrongly(f"{text}: no such file or folder; give a file, a folder, a glob or a .zip")
         for match in matches:
             inside = sorted(p for p in match.rglob("*") if p.is_file()) if match.is_dir() else [match]
             for path in inside:
-                found.extend(_members(path) if path.suffix == ".zip" else [LogFile(path)])
+                found.extend(_members(path) if path.suffix.lower() == ".zip" else [LogFile(path)])
     return list(dict.fromkeys(found))
 
 
@@ -113,5 +124,17 @@ def _members(path: Path) -> list[LogFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             return [LogFile(path, m.filename) for m in archive.infolist() if not m.is_dir()]
-    except zipfile.BadZipFile as cause:
+    except (OSError, zipfile.BadZipFile) as cause:
         raise BadInput(f"{path.name} is not a whole zip file ({cause}): download it again") from cause
+
+
+def names(places: Iterable[Path]) -> dict[Path, str]:
+    """A place is called by its last part, with as many parents as it takes to tell all of them apart."""
+    ours = list(dict.fromkeys(places))
+    for depth in range(1, 100):
+        called = {place: "/".join(place.parts[-depth:]) for place in ours}
+        short = {place: name.removesuffix(".zip") for place, name in called.items()}
+        for chosen in (short, called):
+            if len(set(chosen.values())) == len(ours):
+                return chosen
+    return {place: str(place) for place in ours}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segue import schema, sessions
 from segue.datasets import made_up
-from segue.datasets.source import LogFile, Piece, Reject, Source, Unit
+from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, names
 from segue.engines import open_binary
 from segue.errors import AskedWrongly, BadInput
 
@@ -24,6 +25,7 @@ SKIP_RULES = ("fwdbtn-or-flagged-30s", "fwdbtn", "flagged", "under-30s")
 START_CLOCKS = ("recorded", "estimated")
 _BRIEF_MS = 30_000
 _DAY_MS = 86_400_000
+_HUGE = 2**63
 _LATEST_MS = 4_102_444_800_000  # 2100: a clock beyond is no clock
 
 
@@ -32,22 +34,13 @@ def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
     own: dict[Path, list[LogFile]] = {}
     other = []
     for file in files:
-        head = file.head(4096)
-        if b'"ms_played"' in head and b'"ts"' in head:
+        head = file.head(4096).decode("utf-8-sig", errors="replace")
+        if head.lstrip().startswith("[") and '"ms_played"' in head and '"ts"' in head:
             own.setdefault(file.folder, []).append(file)
         else:
             other.append(file)
-    names = _names(list(own))
-    return [Unit(names[folder], tuple(sorted(own[folder], key=lambda f: f.shown))) for folder in sorted(own)], other
-
-
-def _names(folders: list[Path]) -> dict[Path, str]:
-    """A listener is called like the folder, with as many parents as it takes to tell two apart."""
-    for depth in range(1, 20):
-        names = {f: "/".join(f.parts[-depth:]).removesuffix(".zip") for f in folders}
-        if len(set(names.values())) == len(folders):
-            return names
-    return {f: str(f) for f in folders}
+    listeners = [(name, tuple(sorted(own[folder], key=lambda f: f.shown))) for folder, name in names(own).items()]
+    return [Unit(*listener) for listener in sorted(listeners, key=lambda listener: listener[0])], other
 
 
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
@@ -62,15 +55,16 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     titles: dict[str, tuple[str | None, str | None, str | None]] = {}
     n = no_start = 0
     for file in unit.files:
-        for line, record in records(file):
+        for number, (line, record) in enumerate(records(file), 1):
             n += 1
             where = (file.shown, line)
             if isinstance(record, _Broken):
-                rejects.append((*where, "", record.text, record.reason))
+                rejects.append((*where, "", _said(record.text), record.reason))
                 continue
             wrong = _wrong(record)
             if wrong:
-                rejects.append((*where, *wrong))
+                column, value, reason = wrong
+                rejects.append((*where, column, _said(value), reason))
                 continue
             uri = record.get("spotify_track_uri")
             if not uri:
@@ -80,12 +74,13 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
             identity = tuple(record.get(k) for k in ("ts", "spotify_track_uri", "ms_played", "reason_start",
                                                      "reason_end", "offline_timestamp"))  # fmt: skip
             if identity in seen:
-                rejects.append((*where, "ts", str(record["ts"]), f"same play as {seen[identity]}"))
+                rejects.append((*where, "ts", _said(record["ts"]), f"same play as {seen[identity]}"))
                 continue
-            seen[identity] = f"{file.shown} line {line}"
+            seen[identity] = f"record {number} of {file.shown}"
             no_start += _add(rows, record, unit.name, len(seen), rule, clock, zone)
-            artist, album = record.get("master_metadata_album_artist_name"), record.get("master_metadata_album_album_name")
-            titles[uri] = (artist, _album(artist, album), record.get("master_metadata_track_name"))
+            artist = record.get("master_metadata_album_artist_name")
+            album = _album(artist, record.get("master_metadata_album_album_name"))
+            titles[uri] = (artist, album, record.get("master_metadata_track_name"))
     stream = pa.table({k: pa.array(v, _TYPES[k](pa)) for k, v in rows.items()})
     missing = {c.name: c for c in schema.PLAYS.values() if c.name not in rows}
     for name, column in missing.items():
@@ -99,25 +94,33 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     return Piece(plays, n, rejects, aside, tracks, notes=notes)
 
 
+@dataclass(frozen=True)
 class _Broken:
-    def __init__(self, reason: str, text: str) -> None:
-        self.reason, self.text = reason, text[:200]
+    reason: str
+    text: str
+
+
+def _said(value: Any) -> str:
+    """A value as a reject shows it: short, and without the half characters that no table can hold."""
+    return str(value)[:200].encode("utf-8", "replace").decode()
+
+
+def _whole(digits: str) -> int | float:
+    """No number of ours has forty digits; python refuses to read thousands of them."""
+    return int(digits) if len(digits) < 40 else float(digits)
 
 
 def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
     """The records of a JSON list with the line each starts on; a broken end is one broken record, never a lost file."""
-    try:
-        with open_binary(file.path, file.member) as source:
-            raw = source.read()
-    except (OSError, EOFError) as cause:
-        raise BadInput(f"{file.shown} is broken ({cause}): expected a whole file; download it again") from cause
+    with open_binary(file.path, file.member) as source:
+        raw = source.read()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
         line = raw[: cause.start].count(b"\n") + 1
         text = raw.decode("utf-8-sig", errors="replace")
         yield line, _Broken(f"byte {cause.start} is not UTF-8: the file was read with a mark in its place", "")
-    decoder, at, line, counted = json.JSONDecoder(), 0, 1, 0
+    decoder, at, line, counted = json.JSONDecoder(parse_int=_whole), 0, 1, 0
     at = _blank(text, at)
     if at >= len(text) or text[at] != "[":
         raise BadInput(f"{file.shown} does not start with a JSON list: expected Spotify's extended streaming history")
@@ -127,15 +130,21 @@ def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
         counted = at
         try:
             record, end = decoder.raw_decode(text, at)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield line, _Broken("the file ends or breaks inside this record: download it again", text[at : at + 200])
             return
-        yield line, record if isinstance(record, dict) else _Broken("expected a record { … }", str(record))
+        yield line, record if isinstance(record, dict) else _Broken("expected a record { … }", text[at:end][:200])
         at = _blank(text, end)
         if at < len(text) and text[at] == ",":
             at = _blank(text, at + 1)
     if at >= len(text):
         yield line, _Broken("the list is not closed: the file may be cut short; download it again", "")
+    elif (more := _blank(text, at + 1)) < len(text):
+        line += text.count("\n", counted, more)
+        yield (
+            line,
+            _Broken("text below the end of the list: put each list into a file of its own", text[more : more + 200]),
+        )
 
 
 def _blank(text: str, at: int) -> int:
@@ -144,24 +153,27 @@ def _blank(text: str, at: int) -> int:
     return at
 
 
-def _wrong(record: dict[str, Any]) -> tuple[str, str, str] | None:
+def _wrong(record: dict[str, Any]) -> tuple[str, Any, str] | None:
     """The first value that is not what the format promises: (column, value, reason)."""
     ts = record.get("ts")
     if not isinstance(ts, str) or _clock(ts) is None:
-        return "ts", str(ts), "expected a UTC time such as 2024-01-31T10:00:00Z"
+        return "ts", ts, "expected a UTC time such as 2024-01-31T10:00:00Z"
     ms = record.get("ms_played")
     if type(ms) is not int or not 0 <= ms <= 7 * _DAY_MS:
-        return "ms_played", str(ms)[:200], "expected milliseconds from 0 to 604800000"
+        return "ms_played", ms, "expected milliseconds from 0 to 604800000"
     for name in ("spotify_track_uri", "master_metadata_album_artist_name", "master_metadata_album_album_name",
                  "master_metadata_track_name", "reason_start", "reason_end", "platform"):  # fmt: skip
-        if not isinstance(record.get(name), str | None):
-            return name, str(record[name])[:200], "expected a text or null"
+        value = record.get(name)
+        if not isinstance(value, str | None):
+            return name, value, "expected a text or null"
+        if value and _said(value) != value[:200]:
+            return name, value, "expected whole characters; this text has half of one"
     for name in ("shuffle", "skipped", "offline"):
         if record.get(name) not in (True, False, None):
-            return name, str(record[name])[:200], "expected true, false or null"
+            return name, record[name], "expected true, false or null"
     stamp = record.get("offline_timestamp")
-    if stamp is not None and (isinstance(stamp, bool) or not isinstance(stamp, int | float)):
-        return "offline_timestamp", str(stamp)[:200], "expected seconds or milliseconds since 1970, or null"
+    if stamp is not None and (type(stamp) not in (int, float) or not -_HUGE < stamp < _HUGE):  # NaN is not, either
+        return "offline_timestamp", stamp, "expected seconds or milliseconds since 1970, or null"
     return None
 
 
@@ -276,11 +288,12 @@ def _platform(value: str | None) -> str | None:
 def _zone(name: str) -> tzinfo:
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as cause:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
         raise AskedWrongly(f"no time zone is called {name!r}: use a name such as Europe/Berlin") from cause
 
 
-_INTS = ("source_row", "start_ms", "start_guess_ms", "end_ms", "played_ms", "hour", "weekday", "shuffle", "offline", "skipped")
+_INTS = ("source_row", "start_ms", "start_guess_ms", "end_ms", "played_ms", "hour", "weekday", "shuffle", "offline",
+         "skipped")  # fmt: skip
 _TYPES: dict[str, Any] = {
     "listener": lambda pa: pa.string(), **{name: lambda pa: pa.int64() for name in _INTS},
     **{name: lambda pa: pa.string() for name in ("track", "artist", "album", "platform", "reason_start", "reason_end")},

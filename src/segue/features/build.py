@@ -13,7 +13,7 @@ from segue import schema
 from segue.batch import Array, Batch, Tensors, concat
 from segue.errors import NotGranted
 from segue.features.columns import Columns, from_arrow, play_columns, take, thousandths
-from segue.features.evaluator import Examples, evaluate, window
+from segue.features.evaluator import Examples, evaluate
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, asked, is_personal, join, roll
 from segue.features.tree import Node
@@ -143,23 +143,18 @@ def build(asking: Ask, examples: Examples, history: History, *, labelled: bool =
 
 
 def tensors(steps: Steps, examples: Examples) -> Tensors:
-    """One gather: the past of each moment, newest last, and its targets beside it."""
-    rows, seen = window(*examples.past, steps.length)
-    past, past_known, past_ids = _gather(examples.plays, steps.past, rows[:, ::-1], seen[:, ::-1])
-    begin, end = examples.queue
-    if (begin == end).all():  # asked one play at a time: the queue is not granted, only its place is kept
-        q_rows, q_seen = np.zeros((len(begin), 1), np.int64), np.zeros((len(begin), 1), bool)
-        place = np.zeros(len(examples.target), np.int64)
-    else:
-        newest, q = window(begin, end, 1 << 30)
-        width = newest.shape[1]
-        q_rows = np.minimum(begin[:, None] + np.arange(width), np.maximum(end[:, None] - 1, 0))
-        q_seen = begin[:, None] + np.arange(width) < end[:, None]
-        place = examples.target - begin[examples.moment]
-        assert q.shape == q_seen.shape
-    queue, queue_known, queue_ids = _gather(examples.targets, steps.queue, q_rows, q_seen)
-    return Tensors(past, past_known, seen[:, ::-1], past_ids, queue, queue_known, q_seen, queue_ids,
-                   examples.moment, place)  # fmt: skip
+    """One gather: the past of each moment, T = steps.length places, newest last, and its targets beside it."""
+    begin, end = examples.past
+    rows = end[:, None] - steps.length + np.arange(steps.length)
+    seen = rows >= begin[:, None]
+    past, past_known, past_ids = _gather(examples.plays, steps.past, np.where(seen, rows, 0), seen)
+    first, last = examples.queue
+    width = max(1, int((last - first).max(initial=1)))  # 1 where one play at a time is asked about: no queue is granted
+    rows = first[:, None] + np.arange(width)
+    q_seen = rows < last[:, None]
+    queue, queue_known, queue_ids = _gather(examples.targets, steps.queue, np.where(q_seen, rows, 0), q_seen)
+    place = examples.target - first[examples.moment]
+    return Tensors(past, past_known, seen, past_ids, queue, queue_known, q_seen, queue_ids, examples.moment, place)
 
 
 def _gather(plays: Columns, names: Sequence[str], rows: Array, seen: Array) -> tuple[Array, Array, Array]:
@@ -167,10 +162,14 @@ def _gather(plays: Columns, names: Sequence[str], rows: Array, seen: Array) -> t
     numbers = [n for n in names if n not in texts]
 
     def stack(chosen: Sequence[str], dtype: Any) -> tuple[Array, Array]:
-        if not chosen:
-            return np.zeros((*rows.shape, 0), dtype), np.zeros((*rows.shape, 0), bool)
-        known = np.stack([plays[n][1][rows] & seen for n in chosen], -1)
-        return np.where(known, np.stack([plays[n][0][rows] for n in chosen], -1), 0).astype(dtype), known
+        values = np.zeros((*rows.shape, len(chosen)), dtype)
+        known = np.zeros((*rows.shape, len(chosen)), bool)
+        for d, name in enumerate(chosen):
+            value, is_known = plays[name]
+            if len(value):
+                known[..., d] = is_known[rows] & seen
+                values[..., d] = np.where(known[..., d], value[rows], 0)
+        return values, known
 
     values, known = stack(numbers, np.float32)
     ids, _ = stack(texts, np.int64)

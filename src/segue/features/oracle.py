@@ -34,6 +34,9 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
     now = examples.join(target, ["session_id", examples.target == target.n_position])
     now = now.join(first, "session_id").left_join(opening, ["session_id", "s_position"])
     now = now.drop([c for c in now.columns if c.endswith("_right")]).cache()
+    nodes = list(walk(*trees.values()))
+    for keys in dict.fromkeys(n.args[0] for n in nodes if n.op == "asof"):
+        now = _asof(now, plays, keys, as_of)
     played = plays.rename({f"p_{c}": c for c in plays.columns})
     # what each view sees, and how far back a play lies
     sees = {
@@ -45,7 +48,6 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
         "queue": ([now.session_id == played.p_session_id, played.p_position > now.asked_after,
                    played.p_position != now.target], lambda t: ibis.literal(0, "int64")),
     }  # fmt: skip
-    nodes = list(walk(*trees.values()))
     result = now
     for view, (joined_on, age) in sees.items():
         folds = [n for n in nodes if n.op == "fold" and n.args[0] == view]
@@ -54,8 +56,6 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
             pairs = pairs.mutate(age=age(pairs))
             totals = pairs.group_by("example").agg(**{f"f{id(n)}": _fold(n, pairs) for n in folds}).cache()
             result = result.left_join(totals, "example").drop("example_right")
-    for keys, _ in dict.fromkeys((n.args[0], 0) for n in nodes if n.op == "asof"):
-        result = _asof(result, plays, keys, as_of)
     return result.select("example", **{name: _say(tree, result, {}).cast("float64") for name, tree in trees.items()})
 
 

@@ -46,7 +46,7 @@ def skip_run(past):
 
 @feature("plays", "Length of the run of plays that were kept up to now")
 def kept_run(past):
-    return past.run(past["skipped"] == 0)
+    return past.run(1 - past["skipped"])  # unlike == 0, unknown where the skip is
 
 
 @feature("plays", "Plays so far in this session")

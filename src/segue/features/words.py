@@ -75,8 +75,8 @@ class Plays:
         known = schema.column(name)
         if known is None and name != "age":
             raise UnknownName("column", name, [*schema.PLAYS, *schema.TRACKS])
-        if known is not None and known.known in ("key", "length"):
-            raise NotGranted(f"{name!r} is not a value of a play; see schema.PLAYS for what is known when")
+        if known is not None and known.known in ("key", "length", "session"):
+            raise NotGranted(f"{name!r} belongs to the whole session, not to a play that has ended; see schema.PLAYS")
         if self._view == "queue" and (known is None or known.known != "content"):
             raise NotGranted(f"{name!r} of a queued play is not known yet; of the queue only the tracks' content is")
         return tree.make("col", self._view, name)

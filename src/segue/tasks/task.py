@@ -13,7 +13,7 @@ from segue.features.feature import Feature
 CONTENT = frozenset(c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values()) if c.known == "content")
 START = frozenset(c.name for c in schema.PLAYS.values() if c.known == "start")
 PAST = frozenset(
-    c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values()) if c.known not in ("key", "length")
+    c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values()) if c.known not in ("key", "length", "session")
 ) | {"age"}  # fmt: skip
 
 
