@@ -62,13 +62,12 @@ def any_plays(pick, n_sessions=3, n_plays=6):
 
 def _cells():
     few = {
-        "asked": [1, 1, 1, 1, 1, 0], "artist": ["a", "a", "b", None], "album": ["u", "v", None], "track": ["t", "u", None],
+        "asked": [1, 1, 1, 1, 1, 0], "artist": ["a", "a", "b", None], "album": ["u", "v", None],
+        "track": ["t", "u", None], "context": [None, "radio", "catalog", "moon"], "platform": [None, "ios", "moon"],
         "start_ms": [None, 1, 90_061_000, 200_000_500], "end_ms": [None, 0, 90_061_999, 200_500_000],
         "played_ms": [None, 0, 29_999, 30_000], "hour": [None, 0, 6, 21, 22], "weekday": [None, 0, 4, 5],
-        "n_seeks_forward": [None, 0, 2], "n_seeks_back": [None, 0, 1],
-        "context": [None, "radio", "catalog", "moon"], "platform": [None, "ios", "moon"],
-        "reason_start": [None, "trackdone", "moon"],
-        "reason_end": [None, "trackdone", "fwdbtn", "backbtn", "endplay", "logout", "unexpected-exit-while-paused", "moon"],
+        "n_seeks_forward": [None, 0, 2], "n_seeks_back": [None, 0, 1], "reason_start": [None, "trackdone", "moon"],
+        "reason_end": [None, "trackdone", "fwdbtn", "backbtn", "endplay", "logout", "unexpected-exit-while-paused"],
     }  # fmt: skip
     flags = {c.name: [None, 0, 1, 1] for c in schema.PLAYS.values() if c.kind == "flag" and c.name != "asked"}
     return few | flags | {c: [None, -2000, 0, 1, 333] for c in schema.TRACKS}

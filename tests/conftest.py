@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +34,12 @@ def road(request):
     if request.param == "numpy":
         return by_hand.by_numpy
     return partial(by_hand.by_oracle, request.getfixturevalue("embedded" if request.param == "duckdb" else "spark"))
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Real logs, which are nobody's to pass on: `$SEGUE_DATA`, or ../shared/data beside the repository."""
+    folder = Path(os.environ.get("SEGUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set SEGUE_DATA to the folder that holds it")
+    return folder

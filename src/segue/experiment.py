@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from segue import bundle, metrics, registry, splits
+from segue import bundle, metrics, registry, schema, splits
 from segue.batch import Batch
 from segue.bundle import Bundle
 from segue.errors import AskedWrongly, UnknownName
 from segue.features.build import Ask, ask, from_library
 from segue.library import Library, open_library
-from segue.features.history import Rolling, Snapshot, is_personal
+from segue.features.history import is_personal
 from segue.scores import FEW_LISTENERS, Comparison, Score, Trial, better, difference, per_example, resampling, score
 from segue.splits import TEST, TRAIN, VALID, Split
 
@@ -287,24 +287,43 @@ def evaluate(
     return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), about)
 
 
-def listener_history(opened: Bundle, library: Library, listener: str) -> tuple[dict[Any, Any], list[dict[str, Any]]]:
-    """What a library knows of one listener, for `Bundle.predict`: their history by key, and their last plays."""
+def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Any, Any]]:
+    """A session with what a library knows of its listener: their last plays before it, and their history by key.
+
+    Raises
+    ------
+    AskedWrongly : the session names no listener, or one that the library does not hold
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     from segue.features.columns import from_arrow
     from segue.features.evaluator import RECENT
     from segue.features.history import roll
+    from segue.session import read
 
-
+    session = read(asked)
+    if session.listener is None:
+        raise AskedWrongly("the session names no listener: add 'listener' as the library calls them, or leave --library out")
+    parts = [t.filter(pc.equal(t["listener"], session.listener)) for t in library.plays()]
+    plays = pa.concat_tables(parts)
+    if not plays.num_rows:
+        raise AskedWrongly(f"{library.path} holds no plays of {session.listener!r}: correct 'listener', or leave --library out")
     keys = [by for by in opened.asking.keys if is_personal(by)]
     names = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
-    parts = [t.filter(pc.equal(t["listener"], listener)) for t in library.plays()]
-    parts = [t for t in parts if t.num_rows]
-    if not parts:
-        raise AskedWrongly(f"{library.path} holds no plays of listener {listener!r}: leave 'listener' out, or correct it")
-    rolled: dict[Any, Rolling | Snapshot] = dict(roll([from_arrow(t, names) for t in parts], keys))
-    last = parts[-1].slice(max(0, parts[-1].num_rows - RECENT)).to_pylist()
-    return rolled, last
+    history: dict[Any, Any] = dict(roll([from_arrow(plays, names)], keys))
+    opening = (session.plays or [session.next])[0] if session.plays or session.next else session.queue[0]
+    if opening.start_ms is not None:  # only what had ended when this session began
+        plays = plays.filter(pc.less_equal(plays["end_ms"], opening.start_ms))
+    elif session.day is not None:
+        plays = plays.filter(pc.less(plays["end_day"].cast(pa.string()), session.day))
+    else:
+        raise AskedWrongly("the session has neither a start nor a day: say when it began, so that nothing looks ahead")
+    said = ("content", "start", "option", "end")
+    columns = [c.name for c in schema.PLAYS.values() if c.known in said and not c.name.startswith("first_of")]
+    last = plays.slice(max(0, plays.num_rows - RECENT)).select(columns).to_pylist()
+    recent = [{k: v for k, v in row.items() if v is not None} for row in last]
+    return {**asked, "recent": asked.get("recent") or recent}, history
 
 
 def _days(batch: Batch) -> list[str]:

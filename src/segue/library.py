@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from segue.engines import Embedded, read_parquet, write_parquet
 from segue.errors import AskedWrongly, BadInput, UnknownName
 
 FORMAT = 1
+PART_COLUMNS = ("path", "name", "kept", "sessions", "first_day", "last_day", "sha256")
 Progress = Callable[[int, int, str], None]  # units done, units in all, the one at work
 
 
@@ -159,12 +161,17 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 def _put(partial: Path, target: Path) -> None:
     """Rename the new one in; an old one steps aside first and is deleted last, so that one of them is always whole."""
-    old = target.with_name(target.name + ".old")
-    if target.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(target, old)
-    os.replace(partial, target)
-    shutil.rmtree(old, ignore_errors=True)
+    if not target.exists():
+        os.replace(partial, target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    os.replace(target, aside / "old")
+    try:
+        os.replace(partial, target)
+    except OSError:
+        os.replace(aside / "old", target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _check_sessions(engine: Embedded, partial: Path, done: dict[str, dict[str, Any]]) -> None:
@@ -307,8 +314,8 @@ def _manifest(
 
     days = [u for u in units if u["first_day"] != "none"]
     return {
-        "format": FORMAT, "source": source.name, "licence": source.licence, "citation": source.citation, "options": options,
-        "segue": segue.__version__, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "format": FORMAT, "source": source.name, "licence": source.licence, "citation": source.citation,
+        "options": options, "segue": segue.__version__, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "rows_in": sum(u["rows_in"] for u in units), "kept": sum(u["kept"] for u in units),
         "set_aside": total("set_aside"), "rejected": total("rejected"), "notes": total("notes"),
         "sessions": sum(u["sessions"] for u in units), "listeners": sum(u["listeners"] for u in units),
@@ -317,5 +324,5 @@ def _manifest(
         "first_day": min((u["first_day"] for u in days), default=None),
         "last_day": max((u["last_day"] for u in days), default=None),
         "files": sum(len(u["files"]) for u in units), "passed_over": passed,
-        "parts": [{k: u[k] for k in ("path", "name", "kept", "sessions", "first_day", "last_day", "sha256")} for u in units],
+        "parts": [{k: u[k] for k in PART_COLUMNS} for u in units],
     }  # fmt: skip

@@ -92,7 +92,8 @@ def test_same_takes_only_plays_that_share_the_asked_plays_artist_and_an_unknown_
 def test_since_and_run_count_plays_and_the_unknown_breaks_no_run(road):
     trees = {
         "since": PAST.since("skipped"), "since_kept": PAST.since(PAST["skipped"] == 0),
-        "run": PAST.run("skipped"), "kept": PAST.run(1 - PAST["skipped"]), "kept_or_not_known": PAST.run(PAST["skipped"] == 0),
+        "run": PAST.run("skipped"), "kept": PAST.run(1 - PAST["skipped"]),
+        "kept_or_not_known": PAST.run(PAST["skipped"] == 0),
     }  # fmt: skip
     assert road(trees, plays(SESSION, session("t", skipped=[0, None, 0, 1]))) == {
         "since": [None, 0, 1, 2, 0, 1, None, None, None, None],
@@ -104,7 +105,7 @@ def test_since_and_run_count_plays_and_the_unknown_breaks_no_run(road):
 
 
 def test_what_the_asked_play_and_its_session_know_can_be_used_within_a_fold(road):
-    """How many plays so far were shorter than the asked one, started since the session did, and are as new to history."""
+    """How many plays so far were shorter than the asked one, by how much, and how late in the session they were."""
     table = plays(session(duration=[10, 30, None, 20, 40], hour=[1, 1, 2, 2, 3], start_ms=[5, 6, 7, 8, 9]))
     trees = {
         "shorter": PAST.sum(PAST["duration"] < NOW.duration),
@@ -168,12 +169,13 @@ def test_a_long_session_beside_a_short_one_changes_nothing(road):
 
 def test_an_empty_past_sums_to_zero_and_everything_else_is_unknown(road):
     trees = {
-        "sum": PAST.sum("skipped"), "count": PAST.count("skipped"), "run": PAST.run("skipped"), "mean": PAST.mean("skipped"),
-        "lag": PAST.lag("skipped"), "since": PAST.since("skipped"), "decayed": PAST.decayed("skipped"),
-        "similarity": PAST.similarity(to="skipped"), "recent": RECENTLY.count(), "recent_lag": RECENTLY.lag("skipped"),
+        "sum": PAST.sum("skipped"), "count": PAST.count("skipped"), "run": PAST.run("skipped"),
+        "mean": PAST.mean("skipped"), "lag": PAST.lag("skipped"), "since": PAST.since("skipped"),
+        "decayed": PAST.decayed("skipped"), "similarity": PAST.similarity(to="skipped"),
+        "recent": RECENTLY.count(), "recent_lag": RECENTLY.lag("skipped"),
     }  # fmt: skip
     zero = {"sum": [0], "count": [0], "run": [0], "recent": [0]}
-    assert road(trees, plays(session(skipped=[1]))) == dict.fromkeys(trees, [None]) | zero
+    assert road(trees, plays(session(skipped=[1]))) == {name: [None] for name in trees} | zero
 
 
 def test_recent_sees_sessions_of_this_listener_before_this_one_and_nothing_of_this_one(road):
@@ -267,9 +269,13 @@ def test_decayed_weighs_ages_in_steps_and_the_unknown_not_at_all(road):
 def test_the_weights_of_decayed_fall_in_thirteen_steps_to_nothing():
     ages = Plays("past")["age"]
     table = plays(session(skipped=[0] * 70))
-    weights = by_numpy({str(a): PAST.fold("max", fading(ages, 0.8), lag=a + 1) for a in range(69)}, table)
-    found = [weights[str(a)][69] for a in range(69)]
-    assert found[:9] == [65536, 52429, 41943, 33554, 24159, 24159, 15462, 15462, 8943]
+
+    def weights(keep):
+        found = by_numpy({str(a): PAST.fold("max", fading(ages, keep), lag=a + 1) for a in range(69)}, table)
+        return [found[str(a)][69] for a in range(69)]
+
+    assert weights(0.8)[:9] == [65536, 52429, 41943, 33554, 24159, 24159, 15462, 15462, 8943]
+    found = weights(0.96)
     assert [a for a in range(1, 69) if found[a] != found[a - 1]] == [1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64]
     assert found[63] > 0
     assert found[64:] == [0] * 5
@@ -332,7 +338,30 @@ def test_rates_of_history_stay_within_64_bits_with_the_plays_of_three_thousand_m
     assert found == {"x": share((n + SHRINK / 2) / (n + SHRINK))}
 
 
-FEW = ["skip_rate_of_session", "skip_rate_of_last_5", "skip_rate_decayed", "plays_since_skip", "skip_run", "kept_run", "third_last_skipped", "skip_rate_of_artist_so_far", "plays_since_artist_skipped", "similarity_to_skipped", "energy_against_session", "context", "pause", "recent_plays_of_artist", "recent_skip_rate_of_track", "skip_rate_before", "time_away", "skip_rate_of_listener_with_artist", "days_since_artist", "skip_rate_of_track", "queue_of_artist", "queue_energy"]
+FEW = [
+    "skip_rate_of_session",
+    "skip_rate_of_last_5",
+    "skip_rate_decayed",
+    "plays_since_skip",
+    "skip_run",
+    "kept_run",
+    "third_last_skipped",
+    "skip_rate_of_artist_so_far",
+    "plays_since_artist_skipped",
+    "similarity_to_skipped",
+    "energy_against_session",
+    "context",
+    "pause",
+    "recent_plays_of_artist",
+    "recent_skip_rate_of_track",
+    "skip_rate_before",
+    "time_away",
+    "skip_rate_of_listener_with_artist",
+    "days_since_artist",
+    "skip_rate_of_track",
+    "queue_of_artist",
+    "queue_energy",
+]
 
 
 def granted(setting, names=None):

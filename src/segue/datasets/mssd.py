@@ -45,7 +45,7 @@ def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
 
 
 def _place(file: LogFile) -> Path:
-    return file.path.with_name(file.shown)
+    return file.path.parent / file.shown
 
 
 def _header(file: LogFile) -> list[str]:
@@ -72,9 +72,9 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     rows = rows.mutate(iso=_iso(rows["date"]))
     wrong = {
         "session_id": (rows.session_id.isnull() | (rows.session_id == ""), "expected a session id"),
+        "session_length": (_outside(rows.session_length, 1, None), "expected a whole number from 1"),
         "session_position": (_outside(rows.session_position, 1, None) | (rows.session_position > rows.session_length),
                              "expected a position from 1 to session_length"),
-        "session_length": (_outside(rows.session_length, 1, None), "expected a whole number from 1"),
         "track_id_clean": (rows.track_id_clean.isnull() | (rows.track_id_clean == ""), "expected a track id"),
         "hour_of_day": (_outside(rows.hour_of_day, 0, 23), "expected an hour from 0 to 23"),
         "date": (rows.iso.isnull(), "expected a date such as 2018-07-15 or 15-07-18"),

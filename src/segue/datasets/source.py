@@ -38,21 +38,15 @@ class LogFile:
         return self.path / Path(self.member).parent if self.member else self.path.parent
 
     def head(self, n_bytes: int = 65536) -> bytes:
-        """The first bytes, unpacked, or what can be had of them where the file is broken.
+        """The first bytes, unpacked.
 
         Raises
         ------
-        BadInput : not even a byte can be had
+        BadInput : it is broken; better said than passed over, for it may be a log
         """
-        first = b""
-        try:
-            with open_binary(self.path, self.member) as source:
-                while len(first) < n_bytes and (more := source.read1(min(256, n_bytes))):
-                    first += more
-        except BadInput:
-            if not first:
-                raise
-        return first[:n_bytes]
+        with open_binary(self.path, self.member) as source:
+            first: bytes = source.read(n_bytes)
+            return first
 
     def mark(self) -> dict[str, Any]:
         """What tells this file from a changed one, without its place on this machine."""

@@ -83,8 +83,8 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
             titles[uri] = (artist, album, record.get("master_metadata_track_name"))
     stream = pa.table({k: pa.array(v, _TYPES[k](pa)) for k, v in rows.items()})
     missing = {c.name: c for c in schema.PLAYS.values() if c.name not in rows}
-    for name, column in missing.items():
-        kind = {"text": pa.string(), "day": pa.date32()}.get(column.kind, pa.int64())
+    for name, absent in missing.items():
+        kind = {"text": pa.string(), "day": pa.date32()}.get(absent.kind, pa.int64())
         stream = stream.append_column(name, pa.nulls(len(stream), kind))
     tracks = pa.table({"track": list(titles), "artist": [t[0] for t in titles.values()],
                        "album": [t[1] for t in titles.values()], "title": [t[2] for t in titles.values()]},
@@ -138,6 +138,7 @@ def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
         if at < len(text) and text[at] == ",":
             at = _blank(text, at + 1)
     if at >= len(text):
+        line += text.count("\n", counted, at)
         yield line, _Broken("the list is not closed: the file may be cut short; download it again", "")
     elif (more := _blank(text, at + 1)) < len(text):
         line += text.count("\n", counted, more)

@@ -18,7 +18,7 @@ ARITY = {"+": 2, "-": 2, "*": 2, "/": 2, "<": 2, "=": 2, "&": 2, "|": 2, "where"
 LEAVES = ("const", "col", "asof")  # col: (view, name); asof: (keys, statistic), joined before evaluation
 FLAGS = ("<", "=", "&", "|")
 PLAYS = ("past", "recent", "queue")  # views of several plays: their columns mean something within a fold only
-NODES, DEPTH, REACH = 20_000, 200, 128  # bounds of a tree, and how far back a fold may be asked to look
+NODES, DEPTH, REACH = 20_000, 100, 128  # bounds of a tree, and how far back a fold may be asked to look
 _END = 2**63  # of int64
 
 

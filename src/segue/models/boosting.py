@@ -14,6 +14,8 @@ from segue.errors import AskedWrongly, Tampered
 from segue.models.model import Floats, Model, Saved, logistic
 from segue.models.trees import Trees
 
+_SMALL = 20_000_000  # cells below which one thread is as quick as two, and does not stall on a busy machine
+
 
 @dataclass(frozen=True)
 class Boosting:
@@ -50,6 +52,7 @@ class Boosting:
             "min_data_in_leaf": self.min_leaf, "feature_fraction": self.columns_share, "bagging_freq": 1,
             "bagging_fraction": self.rows_share, "lambda_l2": self.penalty, "seed": self.seed, "deterministic": True,
             "force_row_wise": True, "max_bin": 127,
+            "num_threads": 1 if train.values.size < _SMALL else 0,
         }  # fmt: skip
         data = lightgbm.Dataset(train.with_nan(), train.label, params={"verbosity": -1})
         stop, watched = [], []

@@ -1,0 +1,397 @@
+"""The command line: a verb parses, calls one function, prints. People get tables, machines get --json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from segue import __version__
+from segue.errors import AskedWrongly, BadInput, SegueError
+
+app = typer.Typer(
+    rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True,
+    help="From listening logs to what happens next: will they skip?",
+)  # fmt: skip
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Setting = Annotated[str, typer.Option(help="online or challenge; see segue list tasks.")]
+Features = Annotated[str, typer.Option(help="Names, separated by commas; all that are granted if left out.")]
+With = Annotated[str, typer.Option("--with", help="What is granted on request only, such as reason_start.")]
+Seed = Annotated[int, typer.Option(help="Makes a run repeatable; 0 is a seed.")]
+
+
+@app.command()
+def ingest(
+    source: Annotated[str, typer.Argument(help="spotify_history or mssd; see segue list datasets.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; .gz and .zip too.")],
+    out: Out,
+    skip_rule: Annotated[str, typer.Option(help="What counts as a skip (spotify_history).")] = "",
+    start_clock: Annotated[str, typer.Option(help="recorded, or estimated where not recorded (spotify_history).")] = "",
+    gap_min: Annotated[str, typer.Option(help="Minutes without music that end a session.")] = "",
+    tz: Annotated[str, typer.Option(help="Time zone of the listener's clock, such as Europe/Berlin.")] = "",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Read raw logs into a library, losing no row.
+
+    Example: segue ingest spotify_history my_spotify_data/ -o library/
+    """
+    from segue.library import ingest as run
+
+    given = {"skip_rule": skip_rule, "start_clock": start_clock, "gap_min": gap_min, "tz": tz}
+    with _progress("reading") as progress:
+        library = run(source, paths, out, options={k: v for k, v in given.items() if v}, progress=progress, overwrite=overwrite)
+    _show_library(library, as_json)
+
+
+@app.command()
+def describe(library: Path, as_json: Json = False) -> None:
+    """Say what a library holds: sessions, plays, days, listeners, tracks; rejected rows and why.
+
+    Example: segue describe library/
+    """
+    from segue.library import open_library
+
+    _show_library(open_library(library), as_json)
+
+
+@app.command()
+def compare(
+    task: Annotated[str, typer.Argument(help="skip")],
+    library: Path,
+    setting: Setting = "online",
+    models: Annotated[str, typer.Option(help="Names, separated by commas; all if left out.")] = "",
+    features: Features = "",
+    granted: With = "",
+    folds: Annotated[int, typer.Option(help="Cross-validation instead of one split by time.")] = 0,
+    by: Annotated[str, typer.Option(help="Folds of whole days, listeners or sessions: day, listener, session.")] = "",
+    leave_one_out: Annotated[bool, typer.Option(help="Every listener in turn is the test.")] = False,
+    permute_labels: Annotated[bool, typer.Option(help="Permute labels across sessions: nothing must be gained.")] = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Fit several models on the same days and score them on the same test, with intervals.
+
+    Example: segue compare skip library/ --setting online --models prior,repeat-last,ewma,logistic,boosting
+    """
+    from segue.experiment import compare as run
+
+    with _progress("fitting") as progress:
+        found = run(
+            task, str(library), setting=setting, models=_names(models), features=_names(features),
+            options=_names(granted) or (), folds=folds, by=by or None, leave_one_out=leave_one_out,
+            permute=permute_labels, seed=seed, progress=progress,
+        )  # fmt: skip
+    _show_comparison(found, as_json)
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(help="skip")],
+    library: Path,
+    out: Out,
+    setting: Setting = "online",
+    model: Annotated[str, typer.Option(help="See segue list models.")] = "boosting",
+    features: Features = "",
+    granted: With = "",
+    given: Annotated[list[str] | None, typer.Option("--set", help="A hyper-parameter, as leaves=31.")] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Train one model and write it as a bundle.
+
+    Example: segue train skip library/ --model boosting -o skip.bundle
+    """
+    from segue.experiment import train as run
+
+    with _progress("training") as progress:
+        bundle = run(
+            task, str(library), str(out), setting=setting, model=model, features=_names(features),
+            options=_names(granted) or (), settings=_settings(given or []), seed=seed, overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+    card = bundle.card
+    if as_json:
+        _print_json(card)
+        return
+    scores = {"model": card["model"], **{k: _interval(v) for k, v in card["score"]["metrics"].items()}}
+    marks = {"model": card["best_baseline"] + " (best baseline)"}
+    best = next(s for s in card["baselines"] if s["model"] == card["best_baseline"])
+    marks |= {k: _interval(v) for k, v in best["metrics"].items()}
+    _table([scores, marks], f"{out}: skip, {card['setting']}; tested on {' to '.join(card['tested_on_days'])}")
+    typer.echo(f"{len(card['features'])} features; history as of {card['history_as_of']}; skip rule: {card['skip_rule']}")
+
+
+@app.command()
+def evaluate(
+    bundle: Path,
+    library: Path,
+    history: Annotated[str, typer.Option(help="rolling, or frozen as in the bundle.")] = "rolling",
+    as_json: Json = False,
+) -> None:
+    """Score a bundle on a library, beside the baselines fitted on the same days.
+
+    Example: segue evaluate skip.bundle other-library/
+    """
+    from segue.experiment import evaluate as run
+
+    with _progress("asking") as progress:
+        found = run(str(bundle), str(library), history=history, progress=progress)
+    _show_comparison(found, as_json)
+
+
+@app.command()
+def predict(
+    bundle: Path,
+    session: Annotated[str, typer.Argument(help="A session as JSON (docs/session.md), or - for standard input.")],
+    library: Annotated[Path | None, typer.Option(help="A library that knows this listener's history.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Give the probability that the coming play is skipped, and the three features that moved it most.
+
+    Example: segue predict skip.bundle session.json
+    """
+    from segue.bundle import open_bundle
+
+    opened = open_bundle(bundle)
+    asked = _read_json(session)
+    personal = None
+    if library is not None:
+        from segue.experiment import knowing
+        from segue.library import open_library
+
+        asked, personal = knowing(opened, open_library(library), asked)
+    answer = opened.predict(asked, personal=personal)
+    if as_json:
+        _print_json(answer.to_json())
+        return
+    for one in answer.answers:
+        typer.echo(f"play {one.position}{f', {one.track}' if one.track else ''}: {one.probability:.1%} likely to be skipped")
+        for reason in one.reasons:
+            value = "unknown" if reason["value"] is None else f"{reason['value']:g}" if isinstance(reason["value"], float) else reason["value"]
+            unit = reason["unit"] if reason["unit"] not in ("1", "flag", "category", "share", "score") else ""
+            typer.echo(f"  {'more' if reason['log_odds'] > 0 else 'less'} likely ({reason['log_odds']:+.2f}): "
+                       f"{reason['sentence']}: {_flag(value, reason['unit'])} {unit}".rstrip())  # fmt: skip
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="datasets, features, tasks or models; all if left out.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List what there is: datasets, features, tasks, models.
+
+    Example: segue list features
+    """
+    from segue import registry
+    from segue.errors import UnknownName
+
+    def datasets() -> list[dict[str, str]]:
+        found = [registry.dataset(n) for n in registry.DATASETS]
+        return [{"name": s.name, "what": s.title, "licence": s.licence, "options": ", ".join(
+            f"{o}={'|'.join(v)}" for o, v in s.options.items())} for s in found]  # fmt: skip
+
+    def features() -> list[dict[str, str]]:
+        settings = registry.task("skip").settings.values()
+        return [{"name": f.name, "unit": f.unit, "says": f.sentence,
+                 "granted in": ", ".join(s.name + ("*" if s.refuses(f) else "") for s in settings
+                                         if not s.refuses(f, s.options))} for f in registry.features().values()]  # fmt: skip
+
+    def tasks() -> list[dict[str, str]]:
+        found = [(t, s) for t in map(registry.task, registry.TASKS) for s in t.settings.values()]
+        return [{"task": t.name, "setting": s.name, "asked": s.sentence, "on request": ", ".join(s.options),
+                 "decided by": s.metrics[0]} for t, s in found]  # fmt: skip
+
+    def models() -> list[dict[str, str]]:
+        return [{"task": t, "name": n, "says": registry.model(t, n).sentence} for t, n in registry.MODELS]
+
+    makers: dict[str, Callable[[], list[dict[str, str]]]] = {
+        "datasets": datasets, "features": features, "tasks": tasks, "models": models,
+    }  # fmt: skip
+    if what and what not in makers:
+        raise UnknownName("list", what, makers)
+    listed = {name: make() for name, make in makers.items() if what in ("", name)}
+    if as_json:
+        _print_json(listed)
+        return
+    for name, rows in listed.items():
+        _table(rows, name)
+    if "features" in listed:
+        typer.echo("* on request only (--with)")
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("demo")) -> None:
+    """Tell the whole story on made-up logs: ingest, compare, train, predict.
+
+    Example: segue demo -o demo/
+    """
+    from segue.demo import tell
+
+    tell(out, typer.echo, _table)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _face(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an error is one line on stderr, exit 2 (asked wrongly) or 1 (it failed)."""
+    try:
+        app()
+    except AskedWrongly as error:
+        _fail(error, 2)
+    except SegueError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("segue: interrupted; what was finished is kept, the same command goes on from there\n")
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+    except OSError as error:
+        _fail(BadInput(f"{error.filename or 'a file'}: {error.strerror or error}; check the path, its rights and the disk"), 1)
+
+
+def _fail(error: Exception, code: int) -> None:
+    sys.stderr.write(f"segue: {' '.join(str(error).split())}\n")
+    raise SystemExit(code)
+
+
+def _names(text: str) -> list[str] | None:
+    return [n.strip() for n in text.split(",") if n.strip()] or None
+
+
+def _settings(given: list[str]) -> dict[str, str]:
+    for one in given:
+        if "=" not in one:
+            raise AskedWrongly(f"--set {one}: expected NAME=VALUE, such as leaves=31")
+    return dict(one.split("=", 1) for one in given)
+
+
+def _read_json(path: str) -> Any:
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise AskedWrongly(f"{path}: no such file; give a session as JSON, or - for standard input") from None
+    except UnicodeDecodeError as cause:
+        raise BadInput(f"{path}: byte {cause.start} is not UTF-8: write the session as UTF-8") from None
+    try:
+        return json.loads(text)
+    except ValueError as cause:
+        raise BadInput(f"{path} is not JSON ({cause}): see docs/session.md for what a session looks like") from None
+    except RecursionError:
+        raise BadInput(f"{path} is nested too deeply: see docs/session.md for what a session looks like") from None
+
+
+def _print_json(value: Any) -> None:
+    def plain(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: plain(x) for k, x in v.items()}
+        if isinstance(v, list | tuple):
+            return [plain(x) for x in v]
+        return None if isinstance(v, float) and v != v else v
+
+    typer.echo(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _interval(metric: dict[str, Any]) -> str:
+    from segue.metrics import Interval
+
+    return str(Interval(*(float("nan") if metric[k] is None else metric[k] for k in ("value", "low", "high"))))
+
+
+def _flag(value: str, unit: str) -> str:
+    return {"1": "yes", "0": "no"}.get(value, value) if unit == "flag" else value
+
+
+def _table(rows: list[dict[str, str]], title: str = "") -> None:
+    """A table for people: an interval goes under its value, so that many columns fit."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE, title=title or None, title_justify="left", pad_edge=False, collapse_padding=True)
+    for column in rows[0] if rows else []:
+        numbers = all(r.get(column, "")[:1] in "+-.0123456789n" for r in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(value.replace(" [", "\n[", 1) for value in row.values()))
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 170)
+    console.print(table)
+
+
+def _show_library(library: Any, as_json: bool) -> None:
+    m = library.describe()
+    if as_json:
+        _print_json(m)
+        return
+    rejected, aside = sum(m["rejected"].values()), sum(m["set_aside"].values())
+    typer.echo(f"{library.path}: {m['source']}, {m['files']} files")
+    typer.echo(f"  rows       {m['rows_in']:,} = {m['kept']:,} kept + {aside:,} set aside + {rejected:,} rejected")
+    for word, counted in (("set aside", m["set_aside"]), ("rejected", m["rejected"])):
+        for reason, n in counted.items():
+            typer.echo(f"             {n:,} {word}: {reason}")
+    typer.echo(f"  sessions   {m['sessions']:,}   plays {m['kept']:,}   tracks {m['tracks']:,}   listeners {m['listeners'] or 'not said'}")
+    typer.echo(f"  days       {m['first_day']} to {m['last_day']}")
+    known = m["kept"] - m["unknown_labels"]
+    share = f"{m['skips'] / known:.1%}" if known else "unknown"
+    typer.echo(f"  skipped    {share} of {known:,} plays whose label is known")
+    if m["not_asked"]:
+        typer.echo(f"             {m['not_asked']:,} plays overlap the play before them and are not asked about")
+    for note, n in m["notes"].items():
+        typer.echo(f"  note       {n:,} {note}")
+    if m["options"]:
+        typer.echo("  options    " + ", ".join(f"{k}={v}" for k, v in m["options"].items()))
+    if m["passed_over"]:
+        shown = ", ".join(m["passed_over"][:3]) + (", …" if len(m["passed_over"]) > 3 else "")
+        typer.echo(f"  passed over {len(m['passed_over'])} files that are not {m['source']} logs: {shown}")
+    if rejected:
+        typer.echo(f"  every rejected row with file, line, column, value and reason: {library.path / 'rejects.parquet'}")
+
+
+def _show_comparison(found: Any, as_json: bool) -> None:
+    if as_json:
+        _print_json(found.to_json())
+        return
+    about = found.about
+    _table(found.table(), f"{found.task}, {found.setting}: {about['examples']:,} plays, {about['skipped_share']:.1%} skipped")
+    typer.echo(about["split"][0].upper() + about["split"][1:] + ".")
+    for counts in about.get("counts", [])[:1] if len(about.get("counts", [])) == 1 else []:
+        typer.echo("Plays: " + ", ".join(f"{n:,} {role}" for role, n in counts.items()) + ".")
+    typer.echo(f"Intervals: {about['intervals']}.")
+    if about.get("permuted_labels"):
+        typer.echo("Labels were permuted across sessions at equal position: no model should gain anything.")
+    if about.get("warning"):
+        typer.echo(f"Warning: {about['warning']}.")
+
+
+@contextmanager
+def _progress(word: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr where someone is looking, silence elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, n, name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(word, total=None)
+        yield lambda done, n, name: bar.update(task, completed=done, total=n, description=f"{word} {name}"[:60])
