@@ -1,5 +1,5 @@
 # Works on a fresh Debian or Ubuntu with Python 3.11 or newer. PYTHON=/path/to/python3 chooses another one.
-BENCHES := benchmarks/start.py
+BENCHES := benchmarks/start.py benchmarks/live.py benchmarks/skip.py benchmarks/start_clock.py
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

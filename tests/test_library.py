@@ -298,9 +298,9 @@ def test_a_part_cut_short_is_told_when_it_is_read(tmp_path):
 
 
 def test_the_fingerprint_is_of_the_plays_not_of_the_place_or_the_hour(tmp_path, monkeypatch):
-    here = made(tmp_path / "here")
+    here, same = made(tmp_path / "here"), history(tmp_path / "there" / "far" / "anna", 5, 6)
     monkeypatch.setattr(segue.library.time, "strftime", lambda *_: "2031-01-01T00:00:00Z")
-    there = ingest("spotify_history", [history(tmp_path / "there" / "far" / "anna", 5, 6)], tmp_path / "other")
+    there = ingest("spotify_history", [same], tmp_path / "other")
     os.rename(tmp_path / "other", tmp_path / "moved")
     assert here.manifest["made"] != there.manifest["made"]
     assert here.fingerprint() == there.fingerprint() == open_library(tmp_path / "moved").fingerprint()

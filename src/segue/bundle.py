@@ -198,7 +198,7 @@ class Bundle:
         value, known = batch.column(name)
         shown: Any = round(float(value[i]), 4) if known[i] else None
         if shown is not None and feature.domain:
-            shown = ("other", *feature.domain)[int(shown)]
+            shown = dict(enumerate(feature.domain, 1)).get(shown, "other")
         return {"feature": name, "sentence": feature.sentence, "unit": feature.unit, "value": shown, "log_odds": round(moved, 4)}
 
     def _repr_html_(self) -> str:
@@ -235,9 +235,7 @@ def save(
     """Write a bundle aside, check that it opens and answers its golden requests, then rename it."""
     from safetensors.numpy import save_file
 
-    target = Path(path).expanduser()
-    if target.exists() and not overwrite:
-        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+    target = free(path, overwrite)
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -261,8 +259,8 @@ def save(
         save_file(_flat(parts), aside / "history.safetensors")
         save_file(_flat(words), aside / "tracks.safetensors")
         bundle = Bundle(whole, asking, fitted, {by: h for by, h in shared.items() if isinstance(h, Snapshot)}, words, {})
-        requests = [_golden(asking.setting.moments, n) for n in range(3)]
-        _write(aside / "golden.json", [{"request": r, "answer": bundle.predict(r).to_json()} for r in requests])
+        golden = [{"request": r, "answer": bundle.predict(r).to_json()} for r in _requests(asking.setting.moments)]
+        _write(aside / "golden.json", golden)
         _write(aside / "hashes.json", {p.name: _sha256(p) for p in sorted(aside.iterdir())})
         opened = open_bundle(aside)
         if target.exists():
@@ -275,6 +273,16 @@ def save(
         return opened
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def free(path: str | Path, overwrite: bool) -> Path:
+    """Where a bundle may be written: nothing is there, or an older bundle that may go."""
+    target = Path(path).expanduser()
+    if target.exists() and not overwrite:
+        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+    if target.exists() and not (target / "hashes.json").is_file():
+        raise AskedWrongly(f"{target} is not a bundle, --overwrite would delete what it holds: choose another -o")
+    return target
 
 
 def open_bundle(path: str | Path) -> Bundle:
@@ -295,6 +303,7 @@ def open_bundle(path: str | Path) -> Bundle:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         if card["format"] != FORMAT:
             raise BadInput(f"{folder} was written in format {card['format']}, this segue reads {FORMAT}: train again")
+        _check_card(card)
         written = json.loads((folder / "features.json").read_text(encoding="utf-8"))
         trees = tree.from_json(written)
         features = {}
@@ -313,11 +322,14 @@ def open_bundle(path: str | Path) -> Bundle:
         missing = [c for one in (fitted, *baselines.values()) for c in one.columns if c not in features]
         if missing:
             raise Tampered(f"{folder}: the model reads {missing[0]!r}, which is not among its features: {AGAIN}")
-        bundle = Bundle(card, asking, fitted, _history(folder), _arrays(folder / "tracks.safetensors"), baselines)
+        bundle = Bundle(card, asking, fitted, _history(folder), _tracks(folder), baselines)
         golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
+        if [case["request"] for case in golden] != _requests(asking.setting.moments):
+            raise Tampered(f"{folder}: golden.json does not hold the golden requests: {AGAIN}")
         for case in golden:
             _same(bundle.predict(case["request"]).to_json(), case["answer"], folder)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, SafetensorError) as cause:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError, AskedWrongly,
+            SafetensorError) as cause:  # fmt: skip
         raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
     return bundle
 
@@ -325,7 +337,9 @@ def open_bundle(path: str | Path) -> Bundle:
 def _same(answer: dict[str, Any], golden: dict[str, Any], folder: Path) -> None:
     """The probabilities of a golden answer, to 1e-9: another machine's exp may differ in its last bit."""
     now, then = answer["answers"], golden["answers"]
-    if len(now) != len(then) or any(abs(a["probability"] - b["probability"]) > 1e-9 for a, b in zip(now, then, strict=True)):
+    if len(now) != len(then) or not all(
+        abs(a["probability"] - b["probability"]) <= 1e-9 for a, b in zip(now, then, strict=True)
+    ):
         raise Tampered(f"{folder} answers a golden request otherwise than when it was written: {AGAIN}")
 
 
@@ -338,9 +352,9 @@ def _verify(folder: Path) -> None:
             raise Tampered(f"{folder}: {odd[0]} is missing or does not belong there: {AGAIN}")
         for name, expected in hashes.items():
             path = folder / name
-            if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST or _sha256(path) != expected:
+            if (folder / "hashes.json").is_symlink() or path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST or _sha256(path) != expected:
                 raise Tampered(f"{folder}: {name} is not what was written: {AGAIN}")
-    except (ValueError, OSError, TypeError) as cause:
+    except (ValueError, OSError, TypeError, RecursionError) as cause:
         raise Tampered(f"{folder} is damaged ({cause}): {AGAIN}") from cause
 
 
@@ -374,14 +388,38 @@ def _baselines(folder: Path, task: str) -> dict[str, Any]:
     return found
 
 
+def _check_card(card: dict[str, Any]) -> None:
+    """What is read of it later must be of the kind it was written in."""
+    kinds = {"source_options": dict, "history_as_of_day": int, "history_as_of": str, "library": str, "best_baseline": str,
+             "trained_on_days": list, "tested_on_days": list, "features": list, "baselines": list, "score": dict,
+             "skip_rule": str}  # fmt: skip
+    for name, kind in kinds.items():
+        if type(card[name]) is not kind:
+            raise TypeError(f"{name} of the card is {type(card[name]).__name__}, expected {kind.__name__}")
+    if card["best_baseline"] not in [mark["model"] for mark in card["baselines"]]:
+        raise ValueError(f"best baseline {card['best_baseline']!r} is none of its baselines")
+    ZoneInfo(card["source_options"].get("tz", "UTC"))
+    date.fromordinal(card["history_as_of_day"] + _EPOCH)
+
+
+def _tracks(folder: Path) -> dict[str, Array]:
+    tracks = {name: a for name, a in _arrays(folder / "tracks.safetensors").items() if name != "empty"}
+    key = tracks.get("track", _EMPTY)
+    if any(a.shape != key.shape or a.dtype != (np.int64 if a is key else np.int32) for a in tracks.values()):
+        raise Tampered(f"{folder}: the attributes of tracks are damaged: {AGAIN}")
+    return tracks
+
+
 def _history(folder: Path) -> dict[By, Snapshot]:
     parts = {k: v for k, v in _arrays(folder / "history.safetensors").items() if "|" in k}
     found: dict[By, Snapshot] = {}
     for name in {k.rsplit("|", 1)[0] for k in parts}:
         keys, n, k, day = (parts[f"{name}|{field}"] for field in ("keys", "n", "k", "day"))
+        if is_personal(tuple(name.split(","))):
+            raise Tampered(f"{folder} holds history of listeners, which no bundle does: {AGAIN}")
         if any(a.dtype != np.int64 or a.shape != keys.shape or a.ndim != 1 for a in (keys, n, k, day)):
             raise Tampered(f"{folder}: history by {name!r} is damaged: {AGAIN}")
-        if (np.diff(keys) <= 0).any() or (n < 0).any() or (k < 0).any() or (k > n).any():
+        if (keys[1:] <= keys[:-1]).any() or (n < 0).any() or (k < 0).any() or (k > n).any():
             raise Tampered(f"{folder}: history by {name!r} holds impossible counts: {AGAIN}")
         found[tuple(name.split(",")) if name else ()] = Snapshot(keys, n, k, day)
     return found
@@ -399,6 +437,10 @@ def vocabulary(tracks: Any, names: Sequence[str]) -> dict[str, Array]:
         if fits.any():
             made[name] = np.where(fits, value, _UNKNOWN).astype(np.int32)
     return made if len(made) > 1 else {}
+
+
+def _requests(moments: str) -> list[dict[str, Any]]:
+    return [_golden(moments, n) for n in range(3)]
 
 
 def _golden(moments: str, n: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -256,13 +257,14 @@ def main() -> None:
     """Run the command line; an error is one line on stderr, exit 2 (asked wrongly) or 1 (it failed)."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of an interruption, in silence
+            sys.stderr.write("segue: interrupted; what was finished is kept, the same command goes on from there\n")
+        raise
     except AskedWrongly as error:
         _fail(error, 2)
     except SegueError as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
-        sys.stderr.write("segue: interrupted; what was finished is kept, the same command goes on from there\n")
-        raise SystemExit(130) from None
     except BrokenPipeError:
         raise SystemExit(0) from None
     except OSError as error:
@@ -322,19 +324,24 @@ def _flag(value: str, unit: str) -> str:
 
 
 def _table(rows: list[dict[str, str]], title: str = "") -> None:
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 170)
+    console.print(table(rows, title))
+
+
+def table(rows: list[dict[str, str]], title: str = "") -> Any:
     """A table for people: an interval goes under its value, so that many columns fit."""
     from rich.box import SIMPLE
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE, title=title or None, title_justify="left", pad_edge=False, collapse_padding=True)
+    made = Table(box=SIMPLE, title=title or None, title_justify="left", pad_edge=False, collapse_padding=True)
     for column in rows[0] if rows else []:
         numbers = all(r.get(column, "")[:1] in "+-.0123456789n" for r in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        made.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(value.replace(" [", "\n[", 1) for value in row.values()))
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 170)
-    console.print(table)
+        made.add_row(*(value.replace(" [", "\n[", 1) for value in row.values()))
+    return made
 
 
 def _show_library(library: Any, as_json: bool) -> None:
@@ -371,7 +378,13 @@ def _show_comparison(found: Any, as_json: bool) -> None:
         _print_json(found.to_json())
         return
     about = found.about
-    _table(found.table(), f"{found.task}, {found.setting}: {about['examples']:,} plays, {about['skipped_share']:.1%} skipped")
+    rows = found.table()
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < 140
+    if narrow:
+        rows = [{k: v for k, v in row.items() if k not in ("Brier", "slope", "accuracy train", "accuracy test")} for row in rows]
+    _table(rows, f"{found.task}, {found.setting}: {about['examples']:,} plays, {about['skipped_share']:.1%} skipped")
+    if narrow:
+        typer.echo("(A wider terminal shows accuracy, Brier score and slope too; --json shows everything.)")
     typer.echo(about["split"][0].upper() + about["split"][1:] + ".")
     for counts in about.get("counts", [])[:1] if len(about.get("counts", [])) == 1 else []:
         typer.echo("Plays: " + ", ".join(f"{n:,} {role}" for role, n in counts.items()) + ".")
@@ -395,3 +408,7 @@ def _progress(word: str) -> Iterator[Callable[[int, int, str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(word, total=None)
         yield lambda done, n, name: bar.update(task, completed=done, total=n, description=f"{word} {name}"[:60])
+
+
+if __name__ == "__main__":
+    main()

@@ -62,8 +62,8 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
 
 
 def _short(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    kept = ("model", "MAA", "FPA", "log-loss", "AUC", "AUC within listener", "ECE (floor)", "better than best baseline")
-    return [{k: v for k, v in row.items() if k in kept} for row in rows]
+    kept = ("model", "MAA", "FPA", "log-loss", "AUC", "AUC within listener", "ECE (floor)")
+    return [{k: v for k, v in row.items() if k in kept or "gained" in k} for row in rows]
 
 
 def _session(library: Any) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import csv
 import gzip
 import os
 import shutil
+import sys
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,8 +61,7 @@ class Embedded:
         return self.ibis.create_table(f"t{self._n}", rows, temp=True)
 
     def drop(self, table: Any) -> None:
-        with suppress(Exception):
-            self.ibis.drop_table(table.get_name())
+        self.raw.execute(f"DROP TABLE {_name(table.op().name)}")
 
     def read_parquet(self, paths: Iterable[Path]) -> Any:
         return self.ibis.read_parquet([str(p) for p in paths])
@@ -189,6 +189,7 @@ class Spark:
             raise MissingExtra("pyspark", "spark") from None
         import ibis
 
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # its workers run what we run
         self.session = (
             SparkSession.builder.master(master).appName("segue")
             .config("spark.sql.session.timeZone", "UTC").config("spark.ui.enabled", "false")

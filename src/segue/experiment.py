@@ -12,11 +12,11 @@ import numpy as np
 from segue import bundle, metrics, registry, schema, splits
 from segue.batch import Batch
 from segue.bundle import Bundle
-from segue.errors import AskedWrongly, UnknownName
+from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.features.build import Ask, ask, from_library
 from segue.library import Library, open_library
 from segue.features.history import is_personal
-from segue.scores import FEW_LISTENERS, Comparison, Score, Trial, better, difference, per_example, resampling, score
+from segue.scores import FEW_LISTENERS, Comparison, Score, Trial, better, difference, per_example, plain, resampling, score
 from segue.splits import TEST, TRAIN, VALID, Split
 
 BASELINES = ("prior", "repeat-last", "position-table", "ewma")
@@ -33,6 +33,7 @@ class Prepared:
     batch: Batch
     rolling: Any
     library: Library
+    columns: tuple[str, ...]  # what models read; the batch also holds what baselines read
     left_out: dict[str, str]
     seconds: float
 
@@ -46,16 +47,20 @@ def prepare(
     asked_task = registry.task(task)
     chosen = asked_task.setting(setting)
     known = registry.features()
-    asking = ask(asked_task, chosen, known, names=features, options=options)
+    wanted = None if features is None else list(dict.fromkeys(features))
+    ask(asked_task, chosen, known, names=wanted, options=options)  # refuses what is not granted
+    read = None if wanted is None else [*dict.fromkeys([*wanted, *sorted(_OF_BASELINES)])]
+    asking = ask(asked_task, chosen, known, names=read, options=options)
     _, left_out = asked_task.choose(chosen, known, None, options)
     begun = time.perf_counter()
     batch, rolling = from_library(asking, opened, progress=progress)
     if not len(batch):
         raise AskedWrongly(f"{opened.path} holds no play that setting {chosen.name!r} can ask about: choose another setting")
-    if features is None:
+    if wanted is None:
         asking, batch, silent = _telling(asking, batch)
         left_out |= silent
-    return Prepared(asking, batch, rolling, opened, left_out, time.perf_counter() - begun)
+    columns = tuple(wanted or batch.columns)
+    return Prepared(asking, batch, rolling, opened, columns, left_out, time.perf_counter() - begun)
 
 
 def _telling(asking: Ask, batch: Batch) -> tuple[Ask, Batch, dict[str, str]]:
@@ -92,8 +97,10 @@ def compare(
     permute : labels are permuted across sessions at equal position: nothing must be gained
     draws : of the bootstrap; by day within listener where listeners are few, else by session
     """
-    prepared = prepare(task, library, setting, features=features, options=options, progress=progress)
     names = _names(task, models)
+    if by and not folds:
+        raise AskedWrongly(f"by {by!r} says what folds are made of: say how many folds, too")
+    prepared = prepare(task, library, setting, features=features, options=options, progress=progress)
     batch = _permuted(prepared.batch, seed) if permute else prepared.batch
     if leave_one_out:
         listeners = np.unique(batch.keys["listener"])
@@ -117,12 +124,14 @@ def compare(
             progress(n * len(names) + done[0], len(cuts) * len(names), name)
             done[0] += 1
 
-        scores += _compare_on(prepared.asking, batch, cut, names, draws=draws, seed=seed, budget=budget, test=test, step=step)
+        scores += _compare_on(prepared, batch, cut, names, draws=draws, seed=seed, budget=budget, test=test, step=step)
     progress(len(cuts) * len(names), len(cuts) * len(names), "done")
-    return Comparison(task, prepared.asking.setting.name, tuple(scores), _about(prepared, cuts, options, permute, budget))
+    return Comparison(task, prepared.asking.setting.name, tuple(scores), prepared.asking.setting.metrics[0],
+                      _about(prepared, cuts, options, permute, budget))  # fmt: skip
 
 
 def _names(task: str, models: Sequence[str] | None) -> list[str]:
+    registry.task(task)
     names = list(models) if models else [name for t, name in registry.MODELS if t == task]
     for name in names:
         registry.model(task, name)
@@ -130,17 +139,19 @@ def _names(task: str, models: Sequence[str] | None) -> list[str]:
 
 
 def _compare_on(
-    asking: Ask, batch: Batch, cut: Split, names: Sequence[str], *, draws: int, seed: int, budget: int, test: str,
+    prepared: Prepared, batch: Batch, cut: Split, names: Sequence[str], *, draws: int, seed: int, budget: int, test: str,
     step: Callable[[str], None],
 ) -> list[Score]:  # fmt: skip
     held = batch.take(cut.rows(TEST))
     draw = resampling(held, draws=draws, seed=seed)
+    asking, chosen = prepared.asking, batch.select(prepared.columns)
     decides = asking.setting.metrics[0]
     answers, made = {}, []
     for name in names:
         step(name)
         begun = time.perf_counter()
-        fitted, trials = tune(asking.task.name, name, batch, cut, decides, budget=budget, seed=seed)
+        own = batch if name in BASELINES else chosen
+        fitted, trials = tune(asking.task.name, name, own, cut, decides, budget=budget, seed=seed)
         answers[name] = fitted.predict(held).p
         seconds = time.perf_counter() - begun
         seen = batch.take(cut.rows(TRAIN, VALID))
@@ -151,8 +162,11 @@ def _compare_on(
     best = max(marks, key=lambda s: better(decides, s.metrics[decides].value)) if marks else None
     if best is None:
         return made
-    return [s if s is best else replace(s, difference=difference(decides, answers[s.model], answers[best.model], held, draw))
-            for s in made]  # fmt: skip
+    mark = answers[best.model]
+    return [
+        replace(s, is_best_baseline=True) if s is best
+        else replace(s, difference=difference(decides, answers[s.model], mark, held, draw)) for s in made
+    ]  # fmt: skip
 
 
 def tune(
@@ -190,6 +204,8 @@ def train(
 
     The history it carries is as of the day after the library's last, so that it knows all there was to know.
     """
+    bundle.free(out, overwrite)
+    _names(task, [model])
     prepared = prepare(task, library, setting, features=features, options=options, progress=progress)
     asking, batch = prepared.asking, prepared.batch
     cut = splits.by_time(batch.keys)
@@ -202,7 +218,8 @@ def train(
         fits[name] = tune(task, name, batch, cut, decides, budget=budget, seed=seed)[0]
         marks[name] = fits[name].predict(held).p
     progress(len(BASELINES), len(BASELINES) + 1, model)
-    fitted, trials = tune(task, model, batch, cut, decides, budget=budget, seed=seed, settings=settings)
+    own_batch = batch if model in BASELINES else batch.select(prepared.columns)
+    fitted, trials = tune(task, model, own_batch, cut, decides, budget=budget, seed=seed, settings=settings)
     p = fitted.predict(held).p
     best = max(marks, key=lambda m: better(decides, float(per_example(decides, marks[m], held).mean())))
     own = score(model, p, held, asking.setting.metrics, draw)
@@ -228,15 +245,16 @@ def _card(
     wanted = prepared.asking.setting.metrics
     others = [score(name, p, held, wanted, draw) for name, p in marks.items()]
     manifest = prepared.library.manifest
-    return _plain({
+    found: dict[str, Any] = plain({
         "segue": segue.__version__, "source": manifest["source"], "source_options": manifest["options"],
         "licence_of_the_data": manifest["licence"], "citation": manifest["citation"],
         "skip_rule": manifest["options"].get("skip_rule", "skip_2, as the data set says"),
         "library": prepared.library.fingerprint(), "trained_on_days": _days(seen), "tested_on_days": _days(held),
         "counts": cut.counts(), "split": cut.sentence, "history": "rolling in training and test",
-        "history_as_of": _day(as_of), "history_as_of_day": as_of, "seed": seed, "features": list(prepared.asking.features),
+        "history_as_of": _day(as_of), "history_as_of_day": as_of, "seed": seed, "features": list(prepared.columns),
         "score": own.to_json(), "best_baseline": best, "baselines": [s.to_json() for s in others],
     })  # fmt: skip
+    return found
 
 
 def evaluate(
@@ -276,6 +294,7 @@ def evaluate(
         mark = fitted.predict(batch).p
         scores.append(score(name, mark, batch, wanted, draw))
         if name == model.card["best_baseline"]:
+            scores[-1] = replace(scores[-1], is_best_baseline=True)
             own = replace(own, difference=difference(decides, p, mark, batch, draw))
     scores.append(own)
     about = {"library": lib.fingerprint()[:16], "source": lib.manifest["source"], "examples": len(batch),
@@ -284,7 +303,7 @@ def evaluate(
     other_rules = lib.manifest["options"] != model.card["source_options"]
     if other_rules:
         about["warning"] = f"ingested with {lib.manifest['options']}, trained with {model.card['source_options']}"
-    return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), about)
+    return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), decides, about)
 
 
 def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Any, Any]]:
@@ -312,7 +331,10 @@ def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple
     keys = [by for by in opened.asking.keys if is_personal(by)]
     names = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
     history: dict[Any, Any] = dict(roll([from_arrow(plays, names)], keys))
-    opening = (session.plays or [session.next])[0] if session.plays or session.next else session.queue[0]
+    known = [*session.plays[:1], *([session.next] if session.next else []), *session.queue[:1]]
+    if not known:
+        raise BadInput("session: nothing is asked: give 'next' or 'queue'")
+    opening = known[0]
     if opening.start_ms is not None:  # only what had ended when this session began
         plays = plays.filter(pc.less_equal(plays["end_ms"], opening.start_ms))
     elif session.day is not None:
@@ -332,15 +354,6 @@ def _days(batch: Batch) -> list[str]:
 
 def _day(number: int) -> str:
     return str(np.datetime64(number, "D"))
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: null instead."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _permuted(batch: Batch, seed: int) -> Batch:
@@ -396,6 +409,6 @@ def _about(prepared: Prepared, cuts: Sequence[Split], options: Iterable[str], pe
         "split": cuts[0].sentence if len(cuts) == 1 else f"{len(cuts)} tests: {cuts[0].sentence}",
         "counts": [c.counts() for c in cuts], "history": "rolling: each day sees the days before it",
         "intervals": "95 %, bootstrap by " + ("day within listener" if few else "session"),
-        "options": sorted(options), "features": list(prepared.asking.features), "left_out": prepared.left_out,
+        "options": sorted(options), "features": list(prepared.columns), "left_out": prepared.left_out,
         "permuted_labels": permute, "budget": budget, "feature_seconds": round(prepared.seconds, 3),
     }  # fmt: skip

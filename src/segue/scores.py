@@ -32,6 +32,7 @@ class Score:
     calibration: metrics.Calibration | None
     train_accuracy: float
     difference: Interval | None = None  # of the deciding metric to the best baseline; better is positive
+    is_best_baseline: bool = False
     trials: tuple[Trial, ...] = ()
     seconds: float = 0.0
     test: str = "test"
@@ -44,7 +45,8 @@ class Score:
                 "ece": c.ece, "floor": c.floor, "slope": c.slope, "intercept": c.intercept,
                 "bins": [dict(zip(("mean_p", "rate", "n"), map(float, b), strict=True)) for b in zip(*c.table, strict=True)]},
             "train_accuracy": self.train_accuracy,
-            "better_than_best_baseline": None if self.difference is None else asdict(self.difference),
+            "is_best_baseline": self.is_best_baseline,
+            "gained_on_best_baseline": None if self.difference is None else asdict(self.difference),
             "trials": [asdict(t) for t in self.trials], "seconds": round(self.seconds, 3),
         }  # fmt: skip
 
@@ -56,10 +58,13 @@ class Comparison:
     task: str
     setting: str
     scores: tuple[Score, ...]
+    decides: str = "log_loss"  # the metric that differences are of
     about: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"task": self.task, "setting": self.setting, **self.about, "scores": [s.to_json() for s in self.scores]}
+        whole = {"task": self.task, "setting": self.setting, "decides": self.decides, **self.about, "scores": [s.to_json() for s in self.scores]}
+        found: dict[str, Any] = plain(whole)
+        return found
 
     def table(self) -> list[dict[str, str]]:
         """The scores as rows of text, the deciding metric first."""
@@ -71,11 +76,14 @@ class Comparison:
             row |= {_NAMES.get(k, k): str(v) for k, v in s.metrics.items()}
             if s.calibration is not None:
                 row["ECE (floor)"] = f"{_short(s.calibration.ece)} ({_short(s.calibration.floor)})"
-                row["slope"] = f"{s.calibration.slope:.2f}"
+                row["slope"] = "–" if np.isnan(s.calibration.slope) else f"{s.calibration.slope:.2f}"
             row["accuracy train"] = _short(s.train_accuracy)
-            row["better than best baseline"] = "" if s.difference is None else _signed(s.difference)
+            row[f"{_NAMES.get(self.decides, self.decides)} gained on best baseline"] = (
+                "(best baseline)" if s.is_best_baseline else "" if s.difference is None else _signed(s.difference)
+            )
             rows.append(row)
-        return rows
+        columns = max(rows, key=len, default={})  # a test of one listener has no AUC within listener
+        return [{c: row.get(c, "") for c in columns} for row in rows]
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -84,6 +92,15 @@ class Comparison:
         head = "".join(f"<th>{escape(c)}</th>" for c in rows[0]) if rows else ""
         body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
         return f"<table><caption>{escape(str(self.about.get('split', '')))}</caption><tr>{head}</tr>{body}</table>"
+
+
+def plain(value: Any) -> Any:
+    """JSON has no NaN: null instead."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 _NAMES = {"log_loss": "log-loss", "brier": "Brier", "auc": "AUC", "auc_within": "AUC within listener",
@@ -96,7 +113,8 @@ def _short(x: float) -> str:
 
 
 def _signed(i: Interval) -> str:
-    return f"{i.value:+.4f} [{i.low:+.4f}, {i.high:+.4f}]"
+    value, low, high = (f"{x:+z.4f}".replace("0.", ".", 1) for x in (i.value, i.low, i.high))
+    return f"{value} [{low}, {high}]"
 
 
 def score(name: str, p: Any, held: Batch, wanted: Sequence[str], draw: Resamples) -> Score:

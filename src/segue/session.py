@@ -17,23 +17,34 @@ from segue import schema
 from segue.errors import BadInput
 
 LONGEST = 5_000  # plays of one session, queue or recent list: more is a mistake
+LARGEST = 2e6  # of a track's attributes: thousandths beyond it would not fit a bundle's int32
 
 
 def _milliseconds(value: Any) -> Any:
     """A time as text becomes milliseconds since 1970; a bare number is taken as such."""
     if isinstance(value, str):
-        when = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        try:
+            when = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        except ValueError:
+            raise ValueError("expected milliseconds since 1970, or a time such as 2024-01-31T10:00:00Z") from None
         return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+    return _number(value)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str | bytes | bool):
+        raise ValueError("expected a number")
     return value
 
 
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, bool) else value
+def _flag(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else _number(value)
 
 
 _Time = Annotated[int, BeforeValidator(_milliseconds), Field(ge=-(2**45), le=2**45)]
-_Int = Annotated[int, Field(ge=-(2**45), le=2**45)]
-_Flag = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1)]
+_Int = Annotated[int, BeforeValidator(_number), Field(ge=-(2**45), le=2**45)]
+_Flag = Annotated[int, BeforeValidator(_flag), Field(ge=0, le=1)]
+_Attribute = Annotated[float, BeforeValidator(_number), Field(ge=-LARGEST, le=LARGEST)]
 _Text = Annotated[str, Field(max_length=1000)]
 _DERIVED = ("first_of_artist", "first_of_track")
 
@@ -50,7 +61,7 @@ def _fields(known: Sequence[str]) -> dict[str, Any]:
         for c in schema.PLAYS.values()
         if c.known in known and c.name not in _DERIVED
     }
-    attributes = {c: (float | None, Field(None, description=f"The track's {c.replace('_', ' ')}")) for c in schema.TRACKS}
+    attributes = {c: (_Attribute | None, Field(None, description=f"The track's {c.replace('_', ' ')}")) for c in schema.TRACKS}
     return own | attributes
 
 
@@ -62,7 +73,8 @@ class _Base(BaseModel):
     def _short_names(cls, value: Any) -> Any:
         """`start` and `end` may be said for `start_ms` and `end_ms`."""
         if isinstance(value, dict):
-            value = {{"start": "start_ms", "end": "end_ms"}.get(k, k): v for k, v in value.items()}
+            short = {"start": "start_ms", "end": "end_ms"}
+            value = {k if short.get(k, k) in value else short.get(k, k): v for k, v in value.items()}
         return value
 
 
@@ -83,11 +95,11 @@ class Session(BaseModel):
         default_factory=list, max_length=LONGEST, description="All plays that follow, in order (setting challenge)"
     )
     length: int | None = Field(None, ge=1, le=LONGEST, description="Plays of the whole session (setting challenge)")
-    listener: str | None = Field(None, description="Who listens; only to look up their history in a library")
+    listener: _Text | None = Field(None, description="Who listens; only to look up their history in a library")
     recent: list[Play] = Field(
         default_factory=list, max_length=LONGEST, description="This listener's last plays of sessions before, in order"
     )
-    day: str | None = Field(None, description="Day the session started (2024-01-31); from its first start if left out")
+    day: _Text | None = Field(None, description="Day the session started (2024-01-31); from its first start if left out")
 
 
 def read(value: Mapping[str, Any] | Session) -> Session:
@@ -103,9 +115,9 @@ def read(value: Mapping[str, Any] | Session) -> Session:
     if isinstance(value, Session):
         return value
     if not isinstance(value, Mapping):
-        raise BadInput(f"session: {str(value)[:80]!r} is not an object: expected {{'plays': […], 'next': {{…}}}}")
+        raise BadInput(f"session: {_shown(value)} is not an object: expected {{'plays': […], 'next': {{…}}}}")
     try:
-        return Session.model_validate(value)
+        return Session.model_validate(dict(value))
     except ValidationError as cause:
         raise BadInput(f"session: {_sentence(cause)}") from None
 
@@ -119,7 +131,15 @@ def _sentence(cause: ValidationError) -> str:
         if known is not None and known.known == "end":
             return f"{where} is known only after the play has ended: leave it out"
         return f"{where} is not a column of a play: see docs/session.md for those there are"
-    return f"{where}: {str(first['input'])[:80]!r}; {first['msg'][0].lower()}{first['msg'][1:]}"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {_shown(first['input'])}; {said[0].lower()}{said[1:]}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:80]
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        return f"a {type(value).__name__}"
 
 
 def records(

@@ -10,7 +10,7 @@ import numpy as np
 
 from segue.batch import Array, Batch, Bernoulli
 from segue.errors import BadInput
-from segue.models.model import Floats, Model, Saved, Table, log_odds, logistic
+from segue.models.model import Floats, Model, Saved, Table, log_odds, logistic, within
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,9 @@ class PositionTable:
     places: int = 20  # a session is told apart up to here; later places share the last entry
 
     sentence: ClassVar[str] = "the share of skips at this place of a session"
+
+    def __post_init__(self) -> None:
+        within(self, places=(1, 10_000))
 
     def grid(self) -> Sequence[Model]:
         return [self, replace(self, places=50), replace(self, places=5)]

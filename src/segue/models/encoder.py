@@ -84,4 +84,6 @@ class Encoder:
         sizes = {len(getattr(made, name)) for name in ("kind", "level", "mean", "spread")} | {n}
         if sizes != {n} or len(made.logged) != len(columns) or (n and not 0 <= made.source.min() <= made.source.max() < len(columns)):
             raise ValueError("the encoder's arrays do not fit together")
+        if not np.isfinite([made.mean, made.spread]).all() or (made.spread <= 0).any() or made.logged.dtype != bool:
+            raise ValueError("the encoder's arrays hold impossible numbers")
         return made

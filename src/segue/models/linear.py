@@ -11,7 +11,7 @@ import numpy as np
 from segue.batch import Array, Batch, Bernoulli
 from segue.errors import AskedWrongly, Tampered
 from segue.models.encoder import Encoder
-from segue.models.model import Floats, Model, Saved, logistic
+from segue.models.model import Floats, Model, Saved, logistic, within
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class Logistic:
     seed: int = 0
 
     sentence: ClassVar[str] = "logistic regression on scaled, one-hot features (optional PCA)"
+
+    def __post_init__(self) -> None:
+        within(self, strength=(1e-9, 1e9), components=(0, 1e6), seed=(0, 2**31 - 1))
 
     def grid(self) -> Sequence[Model]:
         return [self, *(replace(self, strength=c) for c in (0.001, 0.003, 0.01, 0.03, 1.0))]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segue.batch import Array, Batch, Bernoulli
+from segue.errors import AskedWrongly, Tampered
 
 Floats = npt.NDArray[np.float64]
 Saved = tuple[dict[str, Any], dict[str, Array]]  # plain settings, and arrays: data, never code
@@ -88,4 +89,15 @@ class Table:
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
-        return cls(settings["column"], np.asarray(arrays["table"], np.float64), float(settings["mean"]))
+        column, table, mean = settings["column"], np.asarray(arrays["table"], np.float64), float(settings["mean"])
+        if table.ndim != 1 or not len(table) or not np.isfinite([*table, mean]).all():
+            raise Tampered(f"a table of {table.shape} log-odds is damaged: get the bundle again from its source")
+        return cls(column, table, mean)
+
+
+def within(model: Any, **bounds: tuple[float, float]) -> None:
+    """Refuse hyper-parameters that are out of bounds, before another library does so in its own words."""
+    for name, (low, high) in bounds.items():
+        value = getattr(model, name)
+        if not low <= value <= high:
+            raise AskedWrongly(f"{name}={value}: expected from {low:g} to {high:g}")
