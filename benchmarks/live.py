@@ -39,7 +39,11 @@ def plays(n: int, online: bool) -> list[dict[str, Any]]:
     for _ in range(n):
         skipped = bool(rng.random() < 0.4)
         played = 5_000 if skipped else 200_000
-        one: dict[str, Any] = {"track": f"t{rng.integers(60)}", "artist": f"a{rng.integers(8)}", "album": f"b{rng.integers(20)}"}
+        one: dict[str, Any] = {
+            "track": f"t{rng.integers(60)}",
+            "artist": f"a{rng.integers(8)}",
+            "album": f"b{rng.integers(20)}",
+        }
         if online:
             one |= {"start_ms": start, "end_ms": start + played, "played_ms": played, "shuffle": True}
         made.append(one | {"skipped": skipped, "reason_end": "fwdbtn" if skipped else "trackdone"})
@@ -55,13 +59,21 @@ def peer(session: Any) -> Callable[[], Any]:
     def work() -> Any:
         frame = pd.DataFrame(rows)
         s = frame["skipped"]
-        return (s.iloc[-1], s.mean(), s.tail(5).mean(), s[frame["artist"] == "a1"].mean(), s.ewm(alpha=0.2).mean().iloc[-1])
+        return (
+            s.iloc[-1],
+            s.mean(),
+            s.tail(5).mean(),
+            s[frame["artist"] == "a1"].mean(),
+            s.ewm(alpha=0.2).mean().iloc[-1],
+        )
 
     return work
 
 
 def main() -> None:
-    print(f"segue {segue.__version__}, numpy {np.__version__}, pandas {version('pandas')}; {RUNS} runs each, one thread")
+    print(
+        f"segue {segue.__version__}, numpy {np.__version__}, pandas {version('pandas')}; {RUNS} runs each, one thread"
+    )
     print(f"{'':44}{'features':>9}{'median ms':>11}{'p95 ms':>9}")
     with tempfile.TemporaryDirectory() as folder:
         for source, setting, sizes in (("spotify_history", "online", (20, 500)), ("mssd", "challenge", (50,))):
@@ -71,7 +83,9 @@ def main() -> None:
             for n in sizes:
                 made = plays(n, setting == "online")
                 if setting == "online":
-                    asked = read({"plays": made, "next": {"track": "t1", "artist": "a1", "start_ms": 1_715_000_000_000}})
+                    asked = read(
+                        {"plays": made, "next": {"track": "t1", "artist": "a1", "start_ms": 1_715_000_000_000}}
+                    )
                     what = f"{setting}, {n} plays, the coming one"
                 else:
                     queue = [{"track": f"t{i}", "artist": f"a{i % 8}"} for i in range(n)]
@@ -81,7 +95,10 @@ def main() -> None:
                 history = {by: bundle.history.get(by, _NOBODY) for by in bundle.asking.keys}
                 n_features = len(bundle.asking.features)
                 for title, work in (
-                    (f"{what}: features", lambda e=examples, h=history, b=bundle: build(b.asking, e, h, labelled=False)),
+                    (
+                        f"{what}: features",
+                        lambda e=examples, h=history, b=bundle: build(b.asking, e, h, labelled=False),
+                    ),
                     (f"{what}: from JSON", lambda a=asked, b=bundle: b.batch(a)),
                     (f"{what}: answer, reasons", lambda a=asked, b=bundle: b.predict(a)),
                 ):

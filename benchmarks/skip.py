@@ -26,7 +26,7 @@ DATA = Path(os.environ.get("SEGUE_DATA", "../shared/data"))
 def counted(source: str) -> int:
     """Rows of the raw files, counted by the standard library."""
     if source == "mssd":
-        files = [p for p in sorted((DATA / "mssd").glob("log_*.csv"))]
+        files = sorted((DATA / "mssd").glob("log_*.csv"))
         return sum(len(list(csv.DictReader(p.open(encoding="utf-8")))) for p in files)
     return sum(len(json.loads(p.read_text(encoding="utf-8"))) for p in sorted((DATA / source).rglob("*.json")))
 

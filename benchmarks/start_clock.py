@@ -43,7 +43,9 @@ def main() -> None:
         for name in ("recorded", "ts − ms_played"):
             spotify_history._recorded = recorded if name == "recorded" else (lambda stamp, end: None)
             options = {"start_clock": "recorded" if name == "recorded" else "estimated"}
-            library = segue.ingest("spotify_history", [DATA / "spotify_history"], Path(folder) / name[:2], options=options)
+            library = segue.ingest(
+                "spotify_history", [DATA / "spotify_history"], Path(folder) / name[:2], options=options
+            )
             for granted in ((), ("reason_start",)):
                 found = experiment.compare("skip", library, models=["ewma", "boosting"], options=granted)
                 for score in found.scores:

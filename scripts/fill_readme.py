@@ -24,7 +24,10 @@ def main() -> None:
             return f"```console\n$ {match['command']}\n{run(match['command'], folder)}```"
 
         page.write_text(BLOCK.sub(filled, page.read_text(encoding="utf-8")), encoding="utf-8")
-        draw(json.loads((folder / "demo" / "comparison.json").read_text(encoding="utf-8")), ROOT / "docs/images/compare.svg")
+        draw(
+            json.loads((folder / "demo" / "comparison.json").read_text(encoding="utf-8")),
+            ROOT / "docs/images/compare.svg",
+        )
 
 
 def draw(comparison: dict[str, object], path: Path) -> None:
@@ -47,7 +50,11 @@ def draw(comparison: dict[str, object], path: Path) -> None:
                             s["is_best_baseline"]))  # fmt: skip
     console = Console(record=True, width=132, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
     console.print(Text("$ segue compare skip library/ --setting online", style="bold"))
-    console.print(cli.table(Comparison("skip", "online", tuple(scores), "log_loss").table(), "skip, online: three made-up listeners"))
+    console.print(
+        cli.table(
+            Comparison("skip", "online", tuple(scores), "log_loss").table(), "skip, online: three made-up listeners"
+        )
+    )
     svg = console.export_svg(title="segue")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)
     path.write_text(svg.replace("Fira Code", "ui-monospace, Menlo, Consolas").rstrip() + "\n", encoding="utf-8")

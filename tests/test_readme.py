@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from segue import session
+from segue.errors import NotGranted
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```console\n\$ (?P<command>[^\n]+)\n(?P<output>.*?)```", re.S)
@@ -78,7 +79,7 @@ def test_the_page_on_looking_ahead_says_what_happens():
     names: dict[str, object] = {}
     exec(compile(good, "no-looking-ahead.md", "exec"), names)
     assert names["artist_skip_rate"].unit == "share"
-    with pytest.raises(Exception) as refused:
+    with pytest.raises(NotGranted) as refused:
         exec(compile(cheat, "no-looking-ahead.md", "exec"), names)
     assert f"# {type(refused.value).__name__}: {refused.value}" in cheat
 

@@ -1,10 +1,10 @@
 """Segue: from listening logs to what happens next, without ever looking ahead.
 
-    segue.ingest("spotify_history", ["my_spotify_data/"], "library/")
-    library = segue.load("library/")
-    segue.compare("skip", library)
-    bundle = segue.train("skip", library, "skip.bundle")
-    bundle.predict({"plays": [...], "next": {"track": "..."}})
+segue.ingest("spotify_history", ["my_spotify_data/"], "library/")
+library = segue.load("library/")
+segue.compare("skip", library)
+bundle = segue.train("skip", library, "skip.bundle")
+bundle.predict({"plays": [...], "next": {"track": "..."}})
 """
 
 from __future__ import annotations

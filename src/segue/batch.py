@@ -118,7 +118,9 @@ class Ranking:
 
     def __post_init__(self) -> None:
         if self.items.shape != self.scores.shape:
-            raise BadInput(f"items {self.items.shape} and scores {self.scores.shape} differ: expected one score an item")
+            raise BadInput(
+                f"items {self.items.shape} and scores {self.scores.shape} differ: expected one score an item"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """A bundle: a trained answer as a folder of data. Never code, never a listener's data, never half written.
 
-    card.json             what it answers, how it was trained, how well it did
-    features.json         the trees of its features
-    model.json            the model's plain settings      model.safetensors      its arrays
-    history.safetensors   plays and skips per track and artist, as of a day
-    tracks.safetensors    attributes of tracks, where a feature asks for them
-    baselines.*           the baselines fitted on the same days, likewise
-    golden.json           made-up requests and the answers they gave when it was written
-    hashes.json           of all the others
+card.json             what it answers, how it was trained, how well it did
+features.json         the trees of its features
+model.json            the model's plain settings      model.safetensors      its arrays
+history.safetensors   plays and skips per track and artist, as of a day
+tracks.safetensors    attributes of tracks, where a feature asks for them
+baselines.*           the baselines fitted on the same days, likewise
+golden.json           made-up requests and the answers they gave when it was written
+hashes.json           of all the others
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ FORMAT = 1
 LARGEST = 4 << 30  # bytes of one file: more is not a bundle
 AGAIN = "get the bundle again from its source"
 _EPOCH = 719_163  # ordinal of 1970-01-01
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError)
 
 
 @dataclass(frozen=True)
@@ -155,13 +156,17 @@ class Bundle:
         setting = self.asking.setting
         if setting.moments == "each":
             if session.next is None or session.queue:
-                raise BadInput(f"session: a bundle of setting {setting.name!r} answers the coming play: give 'next' alone")
+                raise BadInput(
+                    f"session: a bundle of setting {setting.name!r} answers the coming play: give 'next' alone"
+                )
             return [session.next]
         if session.next is not None or not session.queue:
             raise BadInput(f"session: a bundle of setting {setting.name!r} answers all that follow: give 'queue' alone")
         whole = len(session.plays) + len(session.queue)
         if (session.length or whole) != whole:
-            raise BadInput(f"session: length {session.length}, but {len(session.plays)} plays and {len(session.queue)} queued")
+            raise BadInput(
+                f"session: length {session.length}, but {len(session.plays)} plays and {len(session.queue)} queued"
+            )
         if len(session.plays) != whole // 2:
             raise BadInput(
                 f"session: {len(session.plays)} plays of {whole}: setting {setting.name!r} is asked after {whole // 2}, "
@@ -199,7 +204,13 @@ class Bundle:
         shown: Any = round(float(value[i]), 4) if known[i] else None
         if shown is not None and feature.domain:
             shown = dict(enumerate(feature.domain, 1)).get(shown, "other")
-        return {"feature": name, "sentence": feature.sentence, "unit": feature.unit, "value": shown, "log_odds": round(moved, 4)}
+        return {
+            "feature": name,
+            "sentence": feature.sentence,
+            "unit": feature.unit,
+            "value": shown,
+            "log_odds": round(moved, 4),
+        }
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -255,10 +266,16 @@ def save(
         _write(aside / "baselines.json", {name: said for name, (said, _) in marks.items()})
         save_file(_flat({f"{n}|{k}": a for n, (_, held) in marks.items() for k, a in held.items()}),
                   aside / "baselines.safetensors")  # fmt: skip
-        parts = {f"{','.join(by)}|{field}": getattr(h, field) for by, h in shared.items() for field in ("keys", "n", "k", "day")}
+        parts = {
+            f"{','.join(by)}|{field}": getattr(h, field)
+            for by, h in shared.items()
+            for field in ("keys", "n", "k", "day")
+        }
         save_file(_flat(parts), aside / "history.safetensors")
         save_file(_flat(words), aside / "tracks.safetensors")
-        bundle = Bundle(whole, asking, fitted, {by: h for by, h in shared.items() if isinstance(h, Snapshot)}, words, {})
+        bundle = Bundle(
+            whole, asking, fitted, {by: h for by, h in shared.items() if isinstance(h, Snapshot)}, words, {}
+        )
         golden = [{"request": r, "answer": bundle.predict(r).to_json()} for r in _requests(asking.setting.moments)]
         _write(aside / "golden.json", golden)
         _write(aside / "hashes.json", {p.name: _sha256(p) for p in sorted(aside.iterdir())})
@@ -301,8 +318,12 @@ def open_bundle(path: str | Path) -> Bundle:
     _verify(folder)
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        if card["format"] != FORMAT:
-            raise BadInput(f"{folder} was written in format {card['format']}, this segue reads {FORMAT}: train again")
+        written_in = card["format"]
+    except _DAMAGE as cause:
+        raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
+    if written_in != FORMAT:
+        raise BadInput(f"{folder} was written in format {written_in}, this segue reads {FORMAT}: train again")
+    try:
         _check_card(card)
         written = json.loads((folder / "features.json").read_text(encoding="utf-8"))
         trees = tree.from_json(written)
@@ -328,8 +349,7 @@ def open_bundle(path: str | Path) -> Bundle:
             raise Tampered(f"{folder}: golden.json does not hold the golden requests: {AGAIN}")
         for case in golden:
             _same(bundle.predict(case["request"]).to_json(), case["answer"], folder)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError, AskedWrongly,
-            SafetensorError) as cause:  # fmt: skip
+    except (*_DAMAGE, SafetensorError, AskedWrongly, BadInput) as cause:
         raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
     return bundle
 
@@ -352,7 +372,13 @@ def _verify(folder: Path) -> None:
             raise Tampered(f"{folder}: {odd[0]} is missing or does not belong there: {AGAIN}")
         for name, expected in hashes.items():
             path = folder / name
-            if (folder / "hashes.json").is_symlink() or path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST or _sha256(path) != expected:
+            if (
+                (folder / "hashes.json").is_symlink()
+                or path.is_symlink()
+                or not path.is_file()
+                or path.stat().st_size > LARGEST
+                or _sha256(path) != expected
+            ):
                 raise Tampered(f"{folder}: {name} is not what was written: {AGAIN}")
     except (ValueError, OSError, TypeError, RecursionError) as cause:
         raise Tampered(f"{folder} is damaged ({cause}): {AGAIN}") from cause
@@ -459,5 +485,3 @@ def _golden(moments: str, n: int) -> dict[str, Any]:
     if moments == "each":
         return {"plays": plays, "next": coming | {"start_ms": start, "shuffle": True, "context": "radio"}}
     return {"plays": plays, "queue": [coming] * (4 * n + 1)}
-
-

@@ -26,7 +26,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is th
 Setting = Annotated[str, typer.Option(help="online or challenge; see segue list tasks.")]
 Features = Annotated[str, typer.Option(help="Names, separated by commas; all that are granted if left out.")]
 With = Annotated[str, typer.Option("--with", help="What is granted on request only, such as reason_start.")]
-Seed = Annotated[int, typer.Option(help="Makes a run repeatable; 0 is a seed.")]
+Seed = Annotated[int, typer.Option(min=0, help="Makes a run repeatable; 0 is a seed.")]
 
 
 @app.command()
@@ -49,7 +49,9 @@ def ingest(
 
     given = {"skip_rule": skip_rule, "start_clock": start_clock, "gap_min": gap_min, "tz": tz}
     with _progress("reading") as progress:
-        library = run(source, paths, out, options={k: v for k, v in given.items() if v}, progress=progress, overwrite=overwrite)
+        library = run(
+            source, paths, out, options={k: v for k, v in given.items() if v}, progress=progress, overwrite=overwrite
+        )
     _show_library(library, as_json)
 
 
@@ -75,7 +77,9 @@ def compare(
     folds: Annotated[int, typer.Option(help="Cross-validation instead of one split by time.")] = 0,
     by: Annotated[str, typer.Option(help="Folds of whole days, listeners or sessions: day, listener, session.")] = "",
     leave_one_out: Annotated[bool, typer.Option(help="Every listener in turn is the test.")] = False,
-    permute_labels: Annotated[bool, typer.Option(help="Permute labels across sessions: nothing must be gained.")] = False,
+    permute_labels: Annotated[
+        bool, typer.Option(help="Permute labels across sessions: nothing must be gained.")
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -128,7 +132,9 @@ def train(
     best = next(s for s in card["baselines"] if s["model"] == card["best_baseline"])
     marks |= {k: _interval(v) for k, v in best["metrics"].items()}
     _table([scores, marks], f"{out}: skip, {card['setting']}; tested on {' to '.join(card['tested_on_days'])}")
-    typer.echo(f"{len(card['features'])} features; history as of {card['history_as_of']}; skip rule: {card['skip_rule']}")
+    typer.echo(
+        f"{len(card['features'])} features; history as of {card['history_as_of']}; skip rule: {card['skip_rule']}"
+    )
 
 
 @app.command()
@@ -175,9 +181,17 @@ def predict(
         _print_json(answer.to_json())
         return
     for one in answer.answers:
-        typer.echo(f"play {one.position}{f', {one.track}' if one.track else ''}: {one.probability:.1%} likely to be skipped")
+        typer.echo(
+            f"play {one.position}{f', {one.track}' if one.track else ''}: {one.probability:.1%} likely to be skipped"
+        )
         for reason in one.reasons:
-            value = "unknown" if reason["value"] is None else f"{reason['value']:g}" if isinstance(reason["value"], float) else reason["value"]
+            value = (
+                "unknown"
+                if reason["value"] is None
+                else f"{reason['value']:g}"
+                if isinstance(reason["value"], float)
+                else reason["value"]
+            )
             unit = reason["unit"] if reason["unit"] not in ("1", "flag", "category", "share", "score") else ""
             typer.echo(f"  {'more' if reason['log_odds'] > 0 else 'less'} likely ({reason['log_odds']:+.2f}): "
                        f"{reason['sentence']}: {_flag(value, reason['unit'])} {unit}".rstrip())  # fmt: skip
@@ -248,7 +262,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _face(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -268,7 +284,12 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(0) from None
     except OSError as error:
-        _fail(BadInput(f"{error.filename or 'a file'}: {error.strerror or error}; check the path, its rights and the disk"), 1)
+        _fail(
+            BadInput(
+                f"{error.filename or 'a file'}: {error.strerror or error}; check the path, its rights and the disk"
+            ),
+            1,
+        )
 
 
 def _fail(error: Exception, code: int) -> None:
@@ -355,7 +376,9 @@ def _show_library(library: Any, as_json: bool) -> None:
     for word, counted in (("set aside", m["set_aside"]), ("rejected", m["rejected"])):
         for reason, n in counted.items():
             typer.echo(f"             {n:,} {word}: {reason}")
-    typer.echo(f"  sessions   {m['sessions']:,}   plays {m['kept']:,}   tracks {m['tracks']:,}   listeners {m['listeners'] or 'not said'}")
+    typer.echo(
+        f"  sessions   {m['sessions']:,}   plays {m['kept']:,}   tracks {m['tracks']:,}   listeners {m['listeners'] or 'not said'}"
+    )
     typer.echo(f"  days       {m['first_day']} to {m['last_day']}")
     known = m["kept"] - m["unknown_labels"]
     share = f"{m['skips'] / known:.1%}" if known else "unknown"
@@ -370,7 +393,9 @@ def _show_library(library: Any, as_json: bool) -> None:
         shown = ", ".join(m["passed_over"][:3]) + (", …" if len(m["passed_over"]) > 3 else "")
         typer.echo(f"  passed over {len(m['passed_over'])} files that are not {m['source']} logs: {shown}")
     if rejected:
-        typer.echo(f"  every rejected row with file, line, column, value and reason: {library.path / 'rejects.parquet'}")
+        typer.echo(
+            f"  every rejected row with file, line, column, value and reason: {library.path / 'rejects.parquet'}"
+        )
 
 
 def _show_comparison(found: Any, as_json: bool) -> None:
@@ -381,7 +406,10 @@ def _show_comparison(found: Any, as_json: bool) -> None:
     rows = found.table()
     narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < 140
     if narrow:
-        rows = [{k: v for k, v in row.items() if k not in ("Brier", "slope", "accuracy train", "accuracy test")} for row in rows]
+        rows = [
+            {k: v for k, v in row.items() if k not in ("Brier", "slope", "accuracy train", "accuracy test")}
+            for row in rows
+        ]
     _table(rows, f"{found.task}, {found.setting}: {about['examples']:,} plays, {about['skipped_share']:.1%} skipped")
     if narrow:
         typer.echo("(A wider terminal shows accuracy, Brier score and slope too; --json shows everything.)")

@@ -51,12 +51,16 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
     (out / "session.json").write_text(json.dumps(session, indent=1), encoding="utf-8")
     opened = bundle.open_bundle(out / "skip.bundle")
     answer = opened.predict(session).answers[0]
-    say(f"   {len(session['plays'])} plays so far; the coming play is skipped with probability {answer.probability:.2f}. Why:")
+    say(
+        f"   {len(session['plays'])} plays so far; the coming play is skipped with probability {answer.probability:.2f}. Why:"
+    )
     for reason in answer.reasons:
         say(f"   {reason['log_odds']:+.2f} log-odds  {reason['sentence']}: {reason['value']}")
     say(f"\nDone in {time.perf_counter() - begun:.0f} s. Now look at:")
     say(f"   {out}/comparison.json            every score with its interval, every trial of the tuning")
-    say(f"   {out}/skip.bundle/card.json      what the model is, what it learned from ({len(model.asking.features)} features)")
+    say(
+        f"   {out}/skip.bundle/card.json      what the model is, what it learned from ({len(model.asking.features)} features)"
+    )
     say(f"   segue predict {out}/skip.bundle {out}/session.json")
     say("   segue ingest spotify_history my_spotify_data/ -o library/     and then the same with your own plays")
 

@@ -14,9 +14,20 @@ from segue.batch import Batch
 from segue.bundle import Bundle
 from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.features.build import Ask, ask, from_library
-from segue.library import Library, open_library
 from segue.features.history import is_personal
-from segue.scores import FEW_LISTENERS, Comparison, Score, Trial, better, difference, per_example, plain, resampling, score
+from segue.library import Library, open_library
+from segue.scores import (
+    FEW_LISTENERS,
+    Comparison,
+    Score,
+    Trial,
+    better,
+    difference,
+    per_example,
+    plain,
+    resampling,
+    score,
+)
 from segue.splits import TEST, TRAIN, VALID, Split
 
 BASELINES = ("prior", "repeat-last", "position-table", "ewma")
@@ -55,7 +66,9 @@ def prepare(
     begun = time.perf_counter()
     batch, rolling = from_library(asking, opened, progress=progress)
     if not len(batch):
-        raise AskedWrongly(f"{opened.path} holds no play that setting {chosen.name!r} can ask about: choose another setting")
+        raise AskedWrongly(
+            f"{opened.path} holds no play that setting {chosen.name!r} can ask about: choose another setting"
+        )
     if wanted is None:
         asking, batch, silent = _telling(asking, batch)
         left_out |= silent
@@ -323,11 +336,15 @@ def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple
 
     session = read(asked)
     if session.listener is None:
-        raise AskedWrongly("the session names no listener: add 'listener' as the library calls them, or leave --library out")
+        raise AskedWrongly(
+            "the session names no listener: add 'listener' as the library calls them, or leave --library out"
+        )
     parts = [t.filter(pc.equal(t["listener"], session.listener)) for t in library.plays()]
     plays = pa.concat_tables(parts)
     if not plays.num_rows:
-        raise AskedWrongly(f"{library.path} holds no plays of {session.listener!r}: correct 'listener', or leave --library out")
+        raise AskedWrongly(
+            f"{library.path} holds no plays of {session.listener!r}: correct 'listener', or leave --library out"
+        )
     keys = [by for by in opened.asking.keys if is_personal(by)]
     names = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
     history: dict[Any, Any] = dict(roll([from_arrow(plays, names)], keys))
@@ -384,7 +401,9 @@ def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
 def _check_split(cut: Split) -> None:
     n = cut.counts()
     if not n["train"] or not n["test"]:
-        raise AskedWrongly(f"too few plays to split ({n}): at least some sessions must be left to train on and to test on")
+        raise AskedWrongly(
+            f"too few plays to split ({n}): at least some sessions must be left to train on and to test on"
+        )
 
 
 def _listener_name(library: Library, key: int) -> str:
@@ -397,7 +416,9 @@ def _listener_name(library: Library, key: int) -> str:
     return "unknown listener"
 
 
-def _about(prepared: Prepared, cuts: Sequence[Split], options: Iterable[str], permute: bool, budget: int) -> dict[str, Any]:
+def _about(
+    prepared: Prepared, cuts: Sequence[Split], options: Iterable[str], permute: bool, budget: int
+) -> dict[str, Any]:
     import segue
 
     b, library = prepared.batch, prepared.library

@@ -97,8 +97,7 @@ _ATTRIBUTES = [
     "organism", "speechiness", "tempo", "time_signature", "valence", *_VECTOR,
 ]  # fmt: skip
 TRACKS: dict[str, Column] = _table(
-    Column(name, "int", "content", f"The track's {name.replace('_', ' ')}, in thousandths")
-    for name in _ATTRIBUTES
+    Column(name, "int", "content", f"The track's {name.replace('_', ' ')}, in thousandths") for name in _ATTRIBUTES
 )
 """Attributes of a track, joined to plays by `track` when features are built."""
 

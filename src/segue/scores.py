@@ -10,7 +10,7 @@ import numpy as np
 
 from segue import metrics
 from segue.batch import Batch
-from segue.metrics import Interval, Resamples
+from segue.metrics import Calibration, Interval, Resamples
 
 FEW_LISTENERS = 30  # below this, intervals are drawn by day within listener, else by session
 
@@ -29,7 +29,7 @@ class Score:
 
     model: str
     metrics: dict[str, Interval]
-    calibration: metrics.Calibration | None
+    calibration: Calibration | None
     train_accuracy: float
     difference: Interval | None = None  # of the deciding metric to the best baseline; better is positive
     is_best_baseline: bool = False
@@ -62,7 +62,13 @@ class Comparison:
     about: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        whole = {"task": self.task, "setting": self.setting, "decides": self.decides, **self.about, "scores": [s.to_json() for s in self.scores]}
+        whole = {
+            "task": self.task,
+            "setting": self.setting,
+            "decides": self.decides,
+            **self.about,
+            "scores": [s.to_json() for s in self.scores],
+        }
         found: dict[str, Any] = plain(whole)
         return found
 
@@ -146,7 +152,9 @@ def _session_draws(held: Batch, draw: Resamples) -> Resamples:
     _, first = np.unique(held.keys["session"], return_index=True)
     few = 1 <= len(np.unique(held.keys["listener"])) < FEW_LISTENERS and (held.keys["listener"] != 0).any()
     if few:
-        return metrics.resamples(held.keys["day"][first], held.keys["listener"][first], draws=draw.draws, seed=draw.seed)
+        return metrics.resamples(
+            held.keys["day"][first], held.keys["listener"][first], draws=draw.draws, seed=draw.seed
+        )
     return metrics.resamples(held.keys["session"][first], draws=draw.draws, seed=draw.seed)
 
 

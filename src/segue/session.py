@@ -61,7 +61,9 @@ def _fields(known: Sequence[str]) -> dict[str, Any]:
         for c in schema.PLAYS.values()
         if c.known in known and c.name not in _DERIVED
     }
-    attributes = {c: (_Attribute | None, Field(None, description=f"The track's {c.replace('_', ' ')}")) for c in schema.TRACKS}
+    attributes = {
+        c: (_Attribute | None, Field(None, description=f"The track's {c.replace('_', ' ')}")) for c in schema.TRACKS
+    }
     return own | attributes
 
 
@@ -99,7 +101,9 @@ class Session(BaseModel):
     recent: list[Play] = Field(
         default_factory=list, max_length=LONGEST, description="This listener's last plays of sessions before, in order"
     )
-    day: _Text | None = Field(None, description="Day the session started (2024-01-31); from its first start if left out")
+    day: _Text | None = Field(
+        None, description="Day the session started (2024-01-31); from its first start if left out"
+    )
 
 
 def read(value: Mapping[str, Any] | Session) -> Session:
@@ -159,7 +163,8 @@ def records(
         for column, seen in (("artist", artists), ("track", tracks)):
             name = row.get(column)
             row[f"first_of_{column}"] = None if name is None else int(name not in seen)
-            seen.add(name)
+            if name is not None:
+                seen.add(name)
         for name in schema.TRACKS:
             value = row[name]
             row[name] = None if value is None else round(value * 1000)

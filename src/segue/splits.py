@@ -29,7 +29,9 @@ class Split:
         return {name: int((self.role == i).sum()) for i, name in enumerate(ROLES)}
 
 
-def by_time(keys: Mapping[str, npt.NDArray[np.int64]], *, test: float = 0.2, valid: float = 0.15, warm: float = 0.05) -> Split:
+def by_time(
+    keys: Mapping[str, npt.NDArray[np.int64]], *, test: float = 0.2, valid: float = 0.15, warm: float = 0.05
+) -> Split:
     """The last days of each listener are the test, those before them validation; the first days feed history only.
 
     Parameters
@@ -94,9 +96,9 @@ def in_folds(keys: Mapping[str, npt.NDArray[np.int64]], folds: int, by: str, *, 
 
 def _by_bucket(session: Ints, test: float, valid: float) -> npt.NDArray[np.int8]:
     bucket = spread(session) % 100
-    return np.where(bucket < round(test * 100), TEST, np.where(bucket < round((test + valid) * 100), VALID, TRAIN)).astype(
-        np.int8
-    )
+    return np.where(
+        bucket < round(test * 100), TEST, np.where(bucket < round((test + valid) * 100), VALID, TRAIN)
+    ).astype(np.int8)
 
 
 def spread(keys: Ints) -> Ints:

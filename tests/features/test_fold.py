@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -411,16 +412,28 @@ def test_evaluator_and_oracle_agree_on_spark(spark, setting, part):
 
 @pytest.mark.spark
 def test_the_evaluator_says_the_same_in_sparks_workers(spark):
-    import pyarrow as pa
-
     table, trees = table_of(2), {n: t for n, t in granted("online", FEW).items() if not needs_more(t)}
-    names = list(trees)
-    ours = by_numpy(trees, table)
+    names, written = list(trees), to_json(trees)  # nodes are known by identity: each worker makes its own
     fields = [("session_id", pa.string()), ("position", pa.int64()), *((n, pa.float32()) for n in names)]
-    work = partial(evaluate_shard, to_json(trees), [f for f, _ in fields])
+
+    def work(shard):  # within the test, so that it travels whole: workers do not import tests
+        import pyarrow as pa
+
+        from segue.features.columns import from_arrow
+        from segue.features.evaluator import evaluate
+        from segue.features.tree import from_json
+        from segue.tasks import skip
+
+        examples = skip.examples(from_arrow(shard, shard.column_names), skip.ONLINE)
+        values, known = evaluate(list(from_json(written).values()), examples)
+        keys = [shard[c].take(pa.array(examples.target)) for c in ("session_id", "position")]
+        features = [pa.array(v, mask=~k) for v, k in zip(values.T, known.T, strict=True)]
+        return pa.table([*keys, *features], names=["session_id", "position", *names])
+
     found = spark.map_groups(spark.table(table), "session_id", ["session_id", "position"], work, pa.schema(fields))
     rows = {(r["session_id"], r["position"]): [r[n] for n in names] for r in found.to_pylist()}
     asked = [r for r in table.select(["session_id", "position", "asked"]).to_pylist() if r["asked"]]
+    ours = by_numpy(trees, table)
     assert len(rows) == found.num_rows == len(asked) > 30
     assert len(names) >= 12
     for i, r in enumerate(asked):
@@ -430,22 +443,6 @@ def test_the_evaluator_says_the_same_in_sparks_workers(spark):
 def needs_more(root):
     """Whether a tree speaks of more than its own session."""
     return any(view in ("recent", "history") for view, _ in needs(root))
-
-
-def evaluate_shard(written, columns, shard):
-    import pyarrow as pa
-
-    from segue.features.columns import from_arrow
-    from segue.features.evaluator import evaluate
-    from segue.features.tree import from_json
-    from segue.tasks import skip
-
-    found = from_arrow(shard, shard.column_names)
-    examples = skip.examples(found, skip.ONLINE)
-    values, known = evaluate(list(from_json(written).values()), examples)
-    keys = [shard[c].take(pa.array(examples.target)) for c in columns[:2]]
-    features = [pa.array(v, mask=~k) for v, k in zip(values.T, known.T, strict=True)]
-    return pa.table([*keys, *features], names=columns)
 
 
 def test_recent_is_64_plays_and_the_horizon_128():

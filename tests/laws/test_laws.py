@@ -81,7 +81,8 @@ def test_law_3_input_row_order_is_irrelevant(tmp_path):
     registry.dataset("mssd").sample(tmp_path / "logs", sessions=60)
     before = ingest("mssd", [tmp_path / "logs"], tmp_path / "logs-before")
     for path in (tmp_path / "logs").rglob("log_*.csv.gz"):
-        head, *rows = csv.reader(gzip.open(path, "rt"))
+        with gzip.open(path, "rt") as read:
+            head, *rows = csv.reader(read)
         with gzip.open(path, "wt", newline="") as out:
             csv.writer(out).writerows([head, *rows[::-1]])
     checks.order_is_irrelevant(before, ingest("mssd", [tmp_path / "logs"], tmp_path / "logs-after"))

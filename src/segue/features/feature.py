@@ -57,7 +57,9 @@ def feature(
         root = lift(say(**words.views(iter(inspect.signature(say).parameters))))
         tree.check_root(called, root)
         if unit not in (*PURE, *NAMED):
-            raise AskedWrongly(f"feature {called!r} has the unit {unit!r}: expected one of {', '.join((*PURE, *NAMED))}")
+            raise AskedWrongly(
+                f"feature {called!r} has the unit {unit!r}: expected one of {', '.join((*PURE, *NAMED))}"
+            )
         if root.unit != unit and (root.unit != "1" or unit in ("ms", "s", "day")):
             raise AskedWrongly(f"feature {called!r} says {unit!r} but its tree measures {root.unit!r}")
         return Feature(called, unit, sentence, root, domain)

@@ -39,7 +39,7 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
         now = _asof(now, plays, keys, as_of)
     played = plays.rename({f"p_{c}": c for c in plays.columns})
     # what each view sees, and how far back a play lies
-    sees = {
+    sees: dict[str, tuple[list[Any], Any]] = {
         "past": ([now.session_id == played.p_session_id, played.p_position <= now.asked_after,
                   now.asked_after - played.p_position < HORIZON], lambda t: t.asked_after - t.p_position),
         "recent": ([now.n_listener == played.p_listener, played.p_listener_position < now.s_first,

@@ -39,18 +39,31 @@ class Node:
     depth: int
 
     def __add__(self, other: Any) -> Node: return make("+", self, lift(other))  # fmt: skip
+
     def __radd__(self, other: Any) -> Node: return make("+", lift(other), self)  # fmt: skip
+
     def __sub__(self, other: Any) -> Node: return make("-", self, lift(other))  # fmt: skip
+
     def __rsub__(self, other: Any) -> Node: return make("-", lift(other), self)  # fmt: skip
+
     def __mul__(self, other: Any) -> Node: return make("*", self, lift(other))  # fmt: skip
+
     def __rmul__(self, other: Any) -> Node: return make("*", lift(other), self)  # fmt: skip
+
     def __truediv__(self, other: Any) -> Node: return make("/", self, lift(other))  # fmt: skip
+
     def __rtruediv__(self, other: Any) -> Node: return make("/", lift(other), self)  # fmt: skip
+
     def __lt__(self, other: Any) -> Node: return make("<", self, lift(other))  # fmt: skip
+
     def __gt__(self, other: Any) -> Node: return make("<", lift(other), self)  # fmt: skip
+
     def __eq__(self, other: Any) -> Node: return make("=", self, lift(other))  # type: ignore[override]  # fmt: skip
+
     def __and__(self, other: Any) -> Node: return make("&", self, lift(other))  # fmt: skip
+
     def __or__(self, other: Any) -> Node: return make("|", self, lift(other))  # fmt: skip
+
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
@@ -93,7 +106,7 @@ def _is_whole(op: str, args: tuple[Any, ...]) -> bool:
     if op == "const":
         return not isinstance(args[0], float)
     if op == "where":
-        return args[1].whole and args[2].whole
+        return bool(args[1].whole and args[2].whole)
     if op in ("+", "-", "*", "clip"):
         return all(a.whole for a in args)
     return op not in ("/", "sqrt")
@@ -218,7 +231,7 @@ def _unit(op: str, args: tuple[Any, ...]) -> str:
 def to_json(roots: Mapping[str, Node]) -> dict[str, Any]:
     """Trees as plain data: one list of nodes, each naming earlier ones by number (`{"n": 3}`)."""
     number: dict[int, int] = {}
-    listed = []
+    listed: list[list[Any]] = []
     for node in walk(*roots.values()):
         number[id(node)] = len(listed)
         listed.append([node.op, *({"n": number[id(a)]} if isinstance(a, Node) else a for a in node.args)])

@@ -118,7 +118,9 @@ class Plays:
         """Mean of x with weights that fall by `keep` a play, as whole numbers constant over short blocks of age."""
         node = self[x] if isinstance(x, str) else x
         weight = fading(self["age"], keep)
-        return self.fold("sum", node * weight, same=same) / self.fold("sum", where(node == node, weight, None), same=same)
+        return self.fold("sum", node * weight, same=same) / self.fold(
+            "sum", where(node == node, weight, None), same=same
+        )
 
     def similarity(self, to: str | Node) -> Node:
         """Cosine between the asked track's acoustic vector and the sum of those of plays with this flag."""

@@ -50,7 +50,9 @@ class Boosting:
         import lightgbm
 
         if len(np.unique(train.label)) < 2:
-            raise AskedWrongly("all training plays have the same label: a model needs skipped and kept plays to learn from")
+            raise AskedWrongly(
+                "all training plays have the same label: a model needs skipped and kept plays to learn from"
+            )
         settings = {
             "objective": "binary", "num_leaves": self.leaves, "learning_rate": self.learning_rate, "verbosity": -1,
             "min_data_in_leaf": self.min_leaf, "feature_fraction": self.columns_share, "bagging_freq": 1,

@@ -71,7 +71,8 @@ class Encoder:
     def gather(self, contributions: Floats) -> Floats:
         """Contributions of encoded columns (N, E) added up per source column (N, F)."""
         total = np.zeros((len(contributions), len(self.columns)))
-        np.add.at(total, (slice(None), self.source), contributions)
+        for e, f in enumerate(self.source):
+            total[:, f] += contributions[:, e]
         return total
 
     def arrays(self) -> dict[str, Array]:
@@ -82,7 +83,11 @@ class Encoder:
         made = cls(columns, *(np.asarray(arrays[n]) for n in ("source", "kind", "level", "logged", "mean", "spread")))
         n = len(made.source)
         sizes = {len(getattr(made, name)) for name in ("kind", "level", "mean", "spread")} | {n}
-        if sizes != {n} or len(made.logged) != len(columns) or (n and not 0 <= made.source.min() <= made.source.max() < len(columns)):
+        if (
+            sizes != {n}
+            or len(made.logged) != len(columns)
+            or (n and not 0 <= made.source.min() <= made.source.max() < len(columns))
+        ):
             raise ValueError("the encoder's arrays do not fit together")
         if not np.isfinite([made.mean, made.spread]).all() or (made.spread <= 0).any() or made.logged.dtype != bool:
             raise ValueError("the encoder's arrays hold impossible numbers")

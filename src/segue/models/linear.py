@@ -37,7 +37,9 @@ class Logistic:
         encoder = Encoder.fit(train)
         x = encoder.encode(train)
         if len(np.unique(train.label)) < 2:
-            raise AskedWrongly("all training plays have the same label: a model needs skipped and kept plays to learn from")
+            raise AskedWrongly(
+                "all training plays have the same label: a model needs skipped and kept plays to learn from"
+            )
         if not x.shape[1]:
             raise AskedWrongly("no feature varies in the training plays: nothing can be learned from them")
         turn = np.eye(x.shape[1])

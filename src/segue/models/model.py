@@ -18,7 +18,8 @@ Saved = tuple[dict[str, Any], dict[str, Array]]  # plain settings, and arrays: d
 class Fitted(Protocol):
     """A model that has learned. `columns` are those of the batch it reads."""
 
-    columns: tuple[str, ...]
+    @property
+    def columns(self) -> tuple[str, ...]: ...
 
     def predict(self, batch: Batch) -> Bernoulli: ...
 
