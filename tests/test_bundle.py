@@ -479,7 +479,11 @@ def test_the_challenge_answers_the_whole_queue_in_order(challenge):
         ("challenge", {**small.halves(1, 1), "next": {}}, "give 'queue' alone"),
         ("challenge", {"plays": [{}]}, "give 'queue' alone"),
         ("challenge", {**small.halves(4, 4), "length": 9}, "length 9, but 4 plays and 4 queued"),
-        ("challenge", small.halves(3, 5), "3 plays of 8: setting 'challenge' is asked after 4, half of them rounded down"),
+        (
+            "challenge",
+            small.halves(3, 5),
+            "3 plays of 8: setting 'challenge' is asked after 4, half of them rounded down",
+        ),
         ("challenge", small.halves(5, 4), "5 plays of 9: setting 'challenge' is asked after 4"),
         ("online", {"day": "31.1.2024", "next": {}}, "day '31.1.2024': expected a day such as 2024-01-31"),
     ],
@@ -494,7 +498,13 @@ def test_a_session_of_the_wrong_shape_is_refused(online, challenge, setting, ask
 def test_only_the_last_128_plays_and_the_start_of_the_session_count(online, n):
     asked, other = small.session(n), small.session(n)
     for play in other["plays"][: max(0, n - 128)]:
-        play |= {"skipped": not play["skipped"], "played_ms": 1, "reason_end": "backbtn", "shuffle": True, "platform": "osx"}
+        play |= {
+            "skipped": not play["skipped"],
+            "played_ms": 1,
+            "reason_end": "backbtn",
+            "shuffle": True,
+            "platform": "osx",
+        }
     for play in other["plays"][1 : max(0, n - 128)]:
         play |= {"start_ms": 0, "end_ms": 0}
     assert (asked == other) == (n == 20)
@@ -549,8 +559,15 @@ def test_a_session_that_already_knows_its_recent_plays_keeps_them(online):
 
 
 def test_with_a_day_alone_only_sessions_that_ended_on_earlier_days_are_known(online):
-    asked, _ = knowing(online, small.library("spotify_history"), {"listener": "listener_x", "day": "2018-07-16", "next": {}})
-    plays = [r for part in small.library("spotify_history").plays() for r in part.to_pylist() if r["listener"] == "listener_x"]
+    asked, _ = knowing(
+        online, small.library("spotify_history"), {"listener": "listener_x", "day": "2018-07-16", "next": {}}
+    )
+    plays = [
+        r
+        for part in small.library("spotify_history").plays()
+        for r in part.to_pylist()
+        if r["listener"] == "listener_x"
+    ]
     assert len(asked["recent"]) == sum(str(r["end_day"]) < "2018-07-16" for r in plays) > 0
 
 

@@ -75,7 +75,7 @@ class Prediction:
         return f"<table><tr><th>position</th><th>track</th><th>P(skip)</th><th>what moved it</th></tr>{rows}</table>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """An opened bundle: it answers sessions with the numpy evaluator; no query engine starts."""
 
@@ -211,6 +211,10 @@ class Bundle:
             "value": shown,
             "log_odds": round(moved, 4),
         }
+
+    def __repr__(self) -> str:
+        c = self.card
+        return f"Bundle({c.get('task')}, {c.get('setting')}, {c.get('model')}, {len(self.asking.features)} features)"
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -74,12 +74,16 @@ def compare(
     models: Annotated[str, typer.Option(help="Names, separated by commas; all if left out.")] = "",
     features: Features = "",
     granted: With = "",
+    split: Annotated[
+        str, typer.Option(help="What is held out: time (each listener's last days), day, listener.")
+    ] = "time",
     folds: Annotated[int, typer.Option(help="Cross-validation instead of one split by time.")] = 0,
     by: Annotated[str, typer.Option(help="Folds of whole days, listeners or sessions: day, listener, session.")] = "",
     leave_one_out: Annotated[bool, typer.Option(help="Every listener in turn is the test.")] = False,
     permute_labels: Annotated[
         bool, typer.Option(help="Permute labels across sessions: nothing must be gained.")
     ] = False,
+    scores: Annotated[Path | None, typer.Option(help="Also write every asked play's answers here, as Parquet.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -92,9 +96,13 @@ def compare(
     with _progress("fitting") as progress:
         found = run(
             task, str(library), setting=setting, models=_names(models), features=_names(features),
-            options=_names(granted) or (), folds=folds, by=by or None, leave_one_out=leave_one_out,
+            options=_names(granted) or (), split=split, folds=folds, by=by or None, leave_one_out=leave_one_out,
             permute=permute_labels, seed=seed, progress=progress,
         )  # fmt: skip
+    if scores is not None and found.per_example is not None:
+        from segue.engines import write_parquet
+
+        write_parquet(found.per_example(), scores)
     _show_comparison(found, as_json)
 
 

@@ -92,7 +92,7 @@ def _telling(asking: Ask, batch: Batch) -> tuple[Ask, Batch, dict[str, str]]:
 def compare(
     task: str, library: Library | str, *, setting: str | None = None, models: Sequence[str] | None = None,
     features: Iterable[str] | None = None, options: Iterable[str] = (), folds: int = 0, by: str | None = None,
-    leave_one_out: bool = False, permute: bool = False, draws: int = 300, seed: int = 0, budget: int = BUDGET,
+    split: str = "time", leave_one_out: bool = False, permute: bool = False, draws: int = 300, seed: int = 0, budget: int = BUDGET,
     progress: Progress = lambda done, n, name: None,
 ) -> Comparison:  # fmt: skip
     """Fit models on the same days, tune them on the same validation days, and score them on the same test.
@@ -106,6 +106,7 @@ def compare(
     features : names; None: all that the setting grants
     options : what is granted on request, such as "reason_start"
     folds, by : cross-validation by "day", "listener" or "session" instead of one split by time
+    split : "time", the last days of each listener are the test; "day", the last days of all; "listener", a fifth of them
     leave_one_out : every listener in turn is the test
     permute : labels are permuted across sessions at equal position: nothing must be gained
     draws : of the bootstrap; by day within listener where listeners are few, else by session
@@ -127,8 +128,9 @@ def compare(
         cuts = splits.in_folds(batch.keys, folds, by)
         tests = [f"fold {k + 1}" for k in range(folds)]
     else:
-        cuts, tests = [splits.by_time(batch.keys)], ["test"]
+        cuts, tests = [splits.choose(batch.keys, split)], ["test"]
     scores: list[Score] = []
+    answered: list[tuple[str, Batch, dict[str, Any]]] = []
     for n, (cut, test) in enumerate(zip(cuts, tests, strict=True)):
         _check_split(cut)
         done = [0]
@@ -137,10 +139,31 @@ def compare(
             progress(n * len(names) + done[0], len(cuts) * len(names), name)
             done[0] += 1
 
-        scores += _compare_on(prepared, batch, cut, names, draws=draws, seed=seed, budget=budget, test=test, step=step)
+        found, answers = _compare_on(
+            prepared, batch, cut, names, draws=draws, seed=seed, budget=budget, test=test, step=step
+        )
+        scores += found
+        answered.append((test, batch.take(cut.rows(TEST)), answers))
     progress(len(cuts) * len(names), len(cuts) * len(names), "done")
     return Comparison(task, prepared.asking.setting.name, tuple(scores), prepared.asking.setting.metrics[0],
-                      _about(prepared, cuts, options, permute, budget))  # fmt: skip
+                      _about(prepared, cuts, options, permute, budget),
+                      lambda: _per_example(prepared.library, answered))  # fmt: skip
+
+
+def _per_example(library: Library, answered: Sequence[tuple[str, Batch, Mapping[str, Any]]]) -> Any:
+    """An arrow table with a row per asked play: where it stands, what happened, and each model's probability."""
+    import pyarrow as pa
+
+    names = ["session_id", "position", "listener", "day", "track"]
+    parts = list(library.plays(names))
+    starts = np.cumsum([0, *(p.num_rows for p in parts)])
+    plays = pa.concat_tables(parts)
+    tables = []
+    for test, held, answers in answered:
+        rows = plays.take(pa.array(held.keys["row"] + starts[held.keys["part"]]))
+        made = {"test": pa.array([test] * len(held)), **{n: rows[n] for n in names}, "skipped": pa.array(held.label)}
+        tables.append(pa.table(made | {model: pa.array(p) for model, p in answers.items()}))
+    return pa.concat_tables(tables)
 
 
 def _names(task: str, models: Sequence[str] | None) -> list[str]:
@@ -154,7 +177,7 @@ def _names(task: str, models: Sequence[str] | None) -> list[str]:
 def _compare_on(
     prepared: Prepared, batch: Batch, cut: Split, names: Sequence[str], *, draws: int, seed: int, budget: int, test: str,
     step: Callable[[str], None],
-) -> list[Score]:  # fmt: skip
+) -> tuple[list[Score], dict[str, Any]]:  # fmt: skip
     held = batch.take(cut.rows(TEST))
     draw = resampling(held, draws=draws, seed=seed)
     asking, chosen = prepared.asking, batch.select(prepared.columns)
@@ -174,12 +197,12 @@ def _compare_on(
     marks = [s for s in made if s.model in BASELINES]
     best = max(marks, key=lambda s: better(decides, s.metrics[decides].value)) if marks else None
     if best is None:
-        return made
+        return made, answers
     mark = answers[best.model]
     return [
         replace(s, is_best_baseline=True) if s is best
         else replace(s, difference=difference(decides, answers[s.model], mark, held, draw)) for s in made
-    ]  # fmt: skip
+    ], answers  # fmt: skip
 
 
 def tune(

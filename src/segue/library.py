@@ -24,7 +24,7 @@ PART_COLUMNS = ("path", "name", "kept", "sessions", "first_day", "last_day", "sh
 Progress = Callable[[int, int, str], None]  # units done, units in all, the one at work
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Library:
     """An ingested log. Tables stay tables: `plays()` gives arrow, `path` is for any other tool."""
 
@@ -58,6 +58,10 @@ class Library:
         """What tells this library's plays from any other's."""
         marks = "".join(f"{p['path']}{p['sha256']}" for p in self.parts)
         return hashlib.sha256(marks.encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        return f"Library({str(self.path)!r}: {m['source']}, {m['kept']:,} plays, {m['sessions']:,} sessions)"
 
     def _repr_html_(self) -> str:
         from html import escape

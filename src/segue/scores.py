@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -51,7 +51,7 @@ class Score:
         }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Scores of several models on the same examples, and all that is needed to read them."""
 
@@ -60,6 +60,7 @@ class Comparison:
     scores: tuple[Score, ...]
     decides: str = "log_loss"  # the metric that differences are of
     about: dict[str, Any] = field(default_factory=dict)
+    per_example: Callable[[], Any] | None = None  # makes an arrow table: every asked play with every model's answer
 
     def to_json(self) -> dict[str, Any]:
         whole = {
@@ -90,6 +91,14 @@ class Comparison:
             rows.append(row)
         columns = max(rows, key=len, default={})  # a test of one listener has no AUC within listener
         return [{c: row.get(c, "") for c in columns} for row in rows]
+
+    def __repr__(self) -> str:
+        """The table as plain text: what a person at a prompt wants to see."""
+        rows = self.table()
+        columns = list(rows[0]) if rows else []
+        widths = [max(len(c), *(len(r[c]) for r in rows)) for c in columns]
+        lines = [columns, *([row[c] for c in columns] for row in rows)]
+        return "\n".join("  ".join(v.ljust(w) for v, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -63,6 +63,32 @@ def by_time(
     return Split(role, sentence)
 
 
+def choose(keys: Mapping[str, npt.NDArray[np.int64]], name: str) -> Split:
+    """A split by its name: "time" within each listener, "day" for all alike, or "listener"."""
+    if name == "time":
+        return by_time(keys)
+    if name == "day":
+        together = {**keys, "listener": np.zeros_like(keys["listener"])}
+        return by_time(together)
+    if name == "listener":
+        return by_listener_bucket(keys)
+    raise AskedWrongly(f"split {name!r}: expected time, day or listener")
+
+
+def by_listener_bucket(keys: Mapping[str, npt.NDArray[np.int64]], *, test: float = 0.2, valid: float = 0.15) -> Split:
+    """A fifth of the listeners, by bucket, is the test, others are validation: nobody is in two of them."""
+    listeners = np.unique(keys["listener"])
+    if len(listeners) < 5:
+        raise AskedWrongly(
+            f"{len(listeners)} listeners cannot be split by listener: use --leave-one-out, or --split time"
+        )
+    order = np.argsort(np.argsort(spread(listeners)))
+    n_test, n_valid = max(1, round(len(listeners) * test)), max(1, round(len(listeners) * valid))
+    roles = np.where(order < n_test, TEST, np.where(order < n_test + n_valid, VALID, TRAIN)).astype(np.int8)
+    sentence = f"by listener: {n_test} of {len(listeners)} are the test, {n_valid} others validation"
+    return Split(roles[np.searchsorted(listeners, keys["listener"])], sentence)
+
+
 def by_listener(keys: Mapping[str, npt.NDArray[np.int64]], held_out: int, *, valid: float = 0.15) -> Split:
     """One listener is the test; of the others the last days are validation."""
     role = by_time(keys, test=0.0, valid=valid, warm=0.0).role.copy()

@@ -182,11 +182,8 @@ def test_history_is_personal_where_a_key_holds_the_listener():
 
 
 def test_a_rate_asks_for_its_key_and_for_all():
-    assert asked([HISTORY.rate("track"), HISTORY.days_since("artist", "context")]) == [
-        ("track",),
-        (),
-        ("artist", "context"),
-    ]
+    keys = asked([HISTORY.rate("track"), HISTORY.days_since("artist", "context"), HISTORY.count("track")])
+    assert sorted(keys) == [(), ("artist", "context"), ("track",)]
 
 
 def test_the_order_of_key_columns_and_their_values_matter_to_a_combined_key():
@@ -242,15 +239,7 @@ def test_running_totals_say_what_counting_says(played, asking, as_of):
     assert look(rolling.snapshot(as_of)) == [count(k, as_of) for k, _ in asking]
 
 
-def test_the_evaluator_reads_history_of_examples_beside_unasked_ones():
-    """Plays with an unknown skip are asked about by nobody, yet the others keep their own history."""
-    table = plays(
-        session("a", day=1, track=["t"] * 3, skipped=[1] * 3),
-        session("b", day=2, track=["u", "t", "u"], asked=[1, 0, 1]),
-    )
-    assert by_numpy({"n": HISTORY.count("track")}, table) == {"n": [0, 0, 0, 0, 0]}
-    table = plays(
-        session("a", day=1, track=["t"] * 3, skipped=[1] * 3),
-        session("b", day=2, track=["u", "t", "t"], asked=[0, 1, 1]),
-    )
-    assert by_numpy({"n": HISTORY.count("track")}, table) == {"n": [0, 0, 0, 3, 3]}
+def test_an_example_left_out_does_not_shift_the_history_of_the_others():
+    first = session("a", day=1, track=["t"] * 3, skipped=[1] * 3)
+    table = plays(first, session("b", day=2, track=["u", "t", "t", "u"], asked=[0, 1, 0, 1]))
+    assert by_numpy({"n": HISTORY.count("track")}, table) == {"n": [0, 0, 0, 3, 0]}

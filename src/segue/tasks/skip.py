@@ -50,7 +50,7 @@ def examples(plays: Columns, setting: Setting) -> Examples:
     else:
         heard = 2 * position <= length
         starts = rows[opens]
-        ends = np.append(starts[1:], n)
+        ends = np.append(starts[1:], n)[: len(starts)]
         n_heard = np.add.reduceat(heard, starts) if n else heard
         begin, end = starts, starts + n_heard
         asked_after = length[starts] // 2

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segue.batch import Batch, Bernoulli, Ranking, Survival, Tensors, Values, concat
+from segue.errors import AskedWrongly, BadInput, UnknownName
+
+
+def some(first=0, columns=("a", "b"), tensors=None):
+    """Three examples: a is 1 2 ?, b is ? 5 6 (plus `first`)."""
+    known = np.array([[True, False], [True, True], [False, True]])
+    values = np.array([[1, 0], [2, 5], [0, 6]], np.float32) + np.where(known, first, 0)
+    return Batch(
+        columns, values.astype(np.float32), known, np.array([1, 0, -1], np.int8),
+        {"session": np.array([7, 7, 8]), "row": np.arange(3) + first}, domains={"b": ("x", "y")}, units={"a": "s"},
+        tensors=tensors,
+    )  # fmt: skip
+
+
+def tensors():
+    """Two moments: two targets of the first, one of the second."""
+    flat = np.arange(2 * 4 * 1, dtype=np.float32).reshape(2, 4, 1)
+    seen, ids = np.ones((2, 4), bool), np.zeros((2, 4, 0), np.int64)
+    return Tensors(flat, flat > 0, seen, ids, flat, flat > 0, seen, ids, np.array([0, 0, 1]), np.array([0, 1, 0]))
+
+
+def test_taking_examples_takes_their_labels_keys_and_tensors_along():
+    taken = some(tensors=tensors()).take(np.array([2, 0]))
+    assert len(taken) == 2
+    assert taken.values.tolist() == [[0, 6], [1, 0]]
+    assert taken.known.tolist() == [[False, True], [True, False]]
+    assert taken.label.tolist() == [-1, 1]
+    assert {k: v.tolist() for k, v in taken.keys.items()} == {"session": [8, 7], "row": [2, 0]}
+    assert (taken.tensors.moment.tolist(), taken.tensors.place.tolist()) == ([1, 0], [0, 0])
+    assert taken.tensors.past is not None
+    assert taken.tensors.past.shape == (2, 4, 1)  # moments stay: their targets point at them
+
+
+def test_examples_are_taken_by_a_mask_as_well():
+    taken = some().take(np.array([True, False, True]))
+    assert taken.values.tolist() == [[1, 0], [0, 6]]
+    assert taken.tensors is None
+
+
+def test_columns_are_selected_in_the_order_given_with_what_is_known_of_them():
+    selected = some().select(["b", "a"])
+    assert selected.columns == ("b", "a")
+    assert selected.values.tolist() == [[0, 1], [5, 2], [6, 0]]
+    assert selected.known.tolist() == [[False, True], [True, True], [True, False]]
+    assert selected.column("b")[0].tolist() == some().column("b")[0].tolist() == [0, 5, 6]
+    assert selected.column("a")[1].tolist() == [True, True, False]
+
+
+def test_an_unknown_column_is_told_the_nearest():
+    with pytest.raises(UnknownName, match="no column of the batch is called 'c'; known: a, b"):
+        some().column("c")
+    with pytest.raises(UnknownName, match="no column of the batch is called 'pauze'; did you mean pause"):
+        some(columns=("pause", "b")).select(["b", "pauze"])
+
+
+def test_what_is_unknown_can_be_seen_as_nan():
+    seen = some().with_nan()
+    assert seen.dtype == np.float32
+    assert np.array_equal(seen, np.array([[1, np.nan], [2, 5], [np.nan, 6]], np.float32), equal_nan=True)
+
+
+def test_batches_are_joined_one_after_the_other():
+    joined = concat([some(), some(10)])
+    assert len(joined) == 6
+    assert joined.values.tolist() == [[1, 0], [2, 5], [0, 6], [11, 0], [12, 15], [0, 16]]
+    assert joined.known[3:].tolist() == some().known.tolist()
+    assert joined.label.tolist() == [1, 0, -1] * 2
+    assert joined.keys["row"].tolist() == [0, 1, 2, 10, 11, 12]
+    assert (joined.columns, joined.domains, joined.units) == (("a", "b"), {"b": ("x", "y")}, {"a": "s"})
+    assert concat([some()]).values.tolist() == some().values.tolist()
+
+
+def test_batches_of_other_columns_or_another_order_are_not_joined():
+    for columns in (("a", "c"), ("b", "a")):
+        with pytest.raises(AskedWrongly, match="batches of different columns cannot be joined"):
+            concat([some(), some(columns=columns)])
+
+
+@pytest.mark.parametrize("p", [[0.0, 1.0, 0.5], []])
+def test_a_probability_lies_from_0_to_1(p):
+    assert Bernoulli(np.array(p)).p.tolist() == p
+
+
+@pytest.mark.parametrize("p", [-1e-9, 1.0000001, np.nan, np.inf, -np.inf])
+def test_what_is_no_probability_is_refused(p):
+    with pytest.raises(BadInput, match=r"probability .*: expected a finite number from 0\.0 to 1\.0"):
+        Bernoulli(np.array([0.5, p]))
+
+
+def test_a_ranking_has_one_score_an_item():
+    ranking = Ranking(np.array([[3, 1]]), np.array([[0.9, 0.2]]))
+    assert ranking.items.tolist() == [[3, 1]]
+    with pytest.raises(BadInput, match=r"items \(1, 2\) and scores \(1, 3\) differ: expected one score an item"):
+        Ranking(np.array([[3, 1]]), np.array([[0.9, 0.2, 0.1]]))
+
+
+def test_a_survival_curve_falls_or_stays():
+    times = np.array([1, 2, 3])
+    assert Survival(times, np.array([[1, 0.5, 0.5], [0, 0, 0]])).alive.shape == (2, 3)
+    with pytest.raises(BadInput, match="a survival curve rises"):
+        Survival(times, np.array([[1, 0.5, 0.5], [0.5, 0.4, 0.41]]))
+    with pytest.raises(BadInput, match=r"survival 1\.5: expected a finite number"):
+        Survival(times, np.array([[1.5, 1, 1]]))
+
+
+def test_values_are_any_finite_number():
+    assert Values(("a",), np.array([[-1e30]])).low is None
+    with pytest.raises(BadInput, match="value nan: expected a finite number from -inf to inf"):
+        Values(("a",), np.array([[np.nan]]))
