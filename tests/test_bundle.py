@@ -23,6 +23,8 @@ from segue.experiment import knowing
 from segue.features.build import from_library
 from segue.features.columns import key64
 from segue.features.history import Snapshot
+from segue.session import read
+from segue.session import read as read_session
 
 FILES = [
     "baselines.json", "baselines.safetensors", "card.json", "features.json", "golden.json", "hashes.json",
@@ -444,7 +446,7 @@ def test_an_answer_has_at_most_three_reasons_by_size_and_says_them_in_words(onli
 
 @pytest.mark.parametrize("n", [0, 1, 8, 40])
 def test_contributions_and_base_add_up_to_the_log_odds_of_boosting(online, n):
-    batch = online.batch(module.read(small.session(n)))
+    batch = online.batch(read_session(small.session(n)))
     moved, base = online.fitted.trees.explain(batch.select(online.fitted.columns).with_nan())
     p = online.predict(small.session(n)).answers[0].probability
     assert moved[0].sum() + base == pytest.approx(np.log(p / (1 - p)), abs=1e-9)
@@ -456,7 +458,7 @@ def test_contributions_and_base_add_up_to_the_log_odds_of_boosting(online, n):
 
 def test_contributions_and_base_add_up_to_the_log_odds_of_logistic(challenge):
     asked = small.halves(5, 5)
-    moved = challenge.fitted.explain(challenge.batch(module.read(asked)))
+    moved = challenge.fitted.explain(challenge.batch(read_session(asked)))
     base = challenge.fitted.intercept + float(challenge.fitted.middle @ challenge.fitted.weights)
     p = np.array([a.probability for a in challenge.predict(asked).answers])
     assert moved.sum(1) + base == pytest.approx(np.log(p / (1 - p)), abs=1e-9)
@@ -510,7 +512,7 @@ def test_only_the_last_128_plays_and_the_start_of_the_session_count(online, n):
     assert (asked == other) == (n == 20)
     assert online.predict(other) == online.predict(asked)
     other["plays"][max(0, n - 128)]["skipped"] ^= True
-    there, here = online.batch(module.read(other)), online.batch(module.read(asked))
+    there, here = online.batch(read_session(other)), online.batch(read_session(asked))
     assert not np.array_equal(there.column("skip_rate_of_session")[0], here.column("skip_rate_of_session")[0])
 
 
@@ -518,7 +520,7 @@ def test_plays_beyond_the_last_64_of_earlier_sessions_do_not_count(online):
     recent = small.session(100)["plays"]
     asked = small.session(3)
     assert online.predict({**asked, "recent": recent}) == online.predict({**asked, "recent": recent[-64:]})
-    here, there = (online.batch(module.read({**asked, "recent": recent[-n:]})) for n in (64, 5))
+    here, there = (online.batch(read_session({**asked, "recent": recent[-n:]})) for n in (64, 5))
     assert not np.array_equal(here.column("recent_played_s")[0], there.column("recent_played_s")[0])
 
 
@@ -544,7 +546,7 @@ def test_a_library_tells_what_came_before_the_session_and_nothing_later(online):
             asked, personal = knowing(online, library, {"listener": row["listener"], "next": said})
             ended = [r for r in rows if r["listener"] == row["listener"] and r["end_ms"] <= row["start_ms"]]
             assert [r["track"] for r in asked["recent"]] == [r["track"] for r in ended[-64:]]
-            live = online.batch(module.read(asked), personal=personal)
+            live = online.batch(read_session(asked), personal=personal)
             (mine,) = np.flatnonzero((batch.keys["part"] == number) & (batch.keys["row"] == i))
             for name in PERSONAL:
                 value, known = (x[mine] for x in batch.column(name))

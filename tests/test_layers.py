@@ -19,13 +19,13 @@ LAYERS = (
     # How a feature is said and counted; knows no task.
     ("language", (
         "features.tree", "features.words", "features.feature", "features.columns", "features.evaluator",
-        "features.history", "features.oracle",
+        "features.examples", "features.history", "features.oracle",
     )),
     ("tasks", ("tasks",)),
     # The ideas written in that language, and what evaluates them for a task.
     ("features", ("features",)),
     ("models", ("models",)),
-    ("answers", ("experiment", "bundle", "checks")),
+    ("answers", ("live", "bundle", "experiment", "checks")),
     ("edges", ("cli", "demo", "explore", "service", "__main__")),
 )  # fmt: skip
 UPWARDS = {

@@ -20,7 +20,7 @@ def test_every_column_says_what_it_is_and_when_it_is_known(table):
         assert column.name == name
         assert column.kind in TYPES
         assert column.known in KNOWN
-        assert column.sentence[0].isupper()
+        assert not column.sentence[0].islower()
         assert not column.sentence.endswith(".")
         assert bool(column.domain) <= (column.kind == "text")
         assert len(set(column.domain)) == len(column.domain)

@@ -89,11 +89,13 @@ def test_json_has_no_nan():
     from dataclasses import replace
 
     found = replace(a_score(), difference=Interval(0.1, float("nan"), float("nan")), trials=(Trial({"a": 1}, 0.5),))
-    written = json.dumps(Comparison("skip", "online", (found,), {"share": float("inf")}).to_json(), allow_nan=False)
+    written = json.dumps(
+        Comparison("skip", "online", (found,), about={"share": float("inf")}).to_json(), allow_nan=False
+    )
     read = json.loads(written)
     assert read["share"] is None
     assert read["scores"][0]["train_accuracy"] is None
-    assert read["scores"][0]["better_than_best_baseline"] == {"value": 0.1, "low": None, "high": None}
+    assert read["scores"][0]["gained_on_best_baseline"] == {"value": 0.1, "low": None, "high": None}
     assert read["scores"][0]["trials"] == [{"settings": {"a": 1}, "score": 0.5}]
     assert plain({"a": [1.5, float("nan"), ("b", float("-inf"))]}) == {"a": [1.5, None, ["b", None]]}
 
@@ -121,7 +123,7 @@ def test_several_tests_are_named_in_the_rows():
 def test_a_page_shows_names_as_text():
     from dataclasses import replace
 
-    page = Comparison("skip", "online", (replace(a_score(), model="<script>"),), {"split": "<b>"})._repr_html_()
+    page = Comparison("skip", "online", (replace(a_score(), model="<script>"),), about={"split": "<b>"})._repr_html_()
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
     assert "<b>" not in page

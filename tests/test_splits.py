@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segue.errors import AskedWrongly
-from segue.splits import HISTORY, TEST, TRAIN, VALID, by_listener, by_time, in_folds, spread
+from segue.splits import HISTORY, TEST, TRAIN, VALID, by_listener, by_time, choose, in_folds, spread
 
 
 def keys(*rows):
@@ -108,7 +108,23 @@ def test_leaving_one_listener_out_tests_on_all_they_played_and_on_nothing_else()
 
 
 def test_buckets_are_even_and_the_same_on_every_machine():
-    assert spread(np.array([0, 1, -1, 2**62], np.int64)).tolist() == [0, 10459544195254, 6861735188103, 6279293403136]
+    assert spread(np.array([0, 1, -1, 2**62], np.int64)).tolist() == [0, 6883547358038, 7651492114824, 14186934290432]
     counts = np.bincount(spread(np.arange(100_000)) % 100, minlength=100)
     assert counts.min() > 800
     assert counts.max() < 1200
+
+
+def test_a_split_is_chosen_by_its_name():
+    table = keys(*((who, 10 * who + d, 100 * who + d, 1) for who in range(1, 11) for d in range(10)))
+    assert choose(table, "time").role.tolist() == by_time(table).role.tolist()
+    day = choose(table, "day").role
+    assert day.tolist() == [HISTORY] * 5 + [TRAIN] * 60 + [VALID] * 15 + [TEST] * 20
+    listener = choose(table, "listener")
+    assert listener.sentence == "by listener: 2 of 10 are the test, 2 others validation"
+    assert listener.counts() == {"history only": 0, "train": 60, "validation": 20, "test": 20}
+    for who in range(1, 11):
+        assert len(set(listener.role[table["listener"] == who])) == 1
+    with pytest.raises(AskedWrongly, match="split 'hour': expected time, day or listener"):
+        choose(table, "hour")
+    with pytest.raises(AskedWrongly, match="4 listeners cannot be split by listener: use --leave-one-out"):
+        choose({k: v[:40] for k, v in table.items()}, "listener")

@@ -20,15 +20,15 @@ import numpy as np
 
 from segue import metrics, registry, schema
 from segue.batch import Array, Batch, Tensors
-from segue.bundle import Bundle
 from segue.errors import SegueError
 from segue.features import oracle
 from segue.features.build import Ask, Steps, build, from_library, table
 from segue.features.columns import Columns
-from segue.features.evaluator import RECENT
+from segue.features.examples import RECENT
 from segue.features.feature import Feature
 from segue.features.history import Snapshot, is_personal, roll
 from segue.library import Library, ingest, open_library
+from segue.live import Bundle
 from segue.tasks.task import PAST, Setting, Task
 
 STRUCTURE = ("session_id", "position", "listener", "listener_position", "day", "end_day", "asked", "source_row")
@@ -227,7 +227,7 @@ def _same_tensors(live: Tensors, batch: Tensors, moment: int) -> None:
 
 
 def _attributes(asking: Ask, tracks: Any) -> dict[str, Array]:
-    from segue.bundle import vocabulary
+    from segue.live import vocabulary
 
     return vocabulary(tracks, [n for n in asking.columns if n in schema.TRACKS])
 

@@ -89,7 +89,7 @@ def compare(
 ) -> None:
     """Fit several models on the same days and score them on the same test, with intervals.
 
-    Example: segue compare skip library/ --setting online --models prior,repeat-last,ewma,logistic,boosting
+    Example: segue compare skip library/ --models prior,ewma,logistic,boosting
     """
     from segue.experiment import compare as run
 
@@ -280,7 +280,7 @@ def _face(
 def main() -> None:
     """Run the command line; an error is one line on stderr, exit 2 (asked wrongly) or 1 (it failed)."""
     try:
-        app()
+        app(prog_name="segue")
     except SystemExit as end:
         if end.code == 130:  # what typer makes of an interruption, in silence
             sys.stderr.write("segue: interrupted; what was finished is kept, the same command goes on from there\n")

@@ -11,11 +11,11 @@ import numpy as np
 
 from segue import bundle, metrics, registry, schema, splits
 from segue.batch import Batch
-from segue.bundle import Bundle
 from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.features.build import Ask, ask, from_library
 from segue.features.history import is_personal
 from segue.library import Library, open_library
+from segue.live import Bundle
 from segue.scores import (
     FEW_LISTENERS,
     Comparison,
@@ -353,7 +353,7 @@ def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple
     import pyarrow.compute as pc
 
     from segue.features.columns import from_arrow
-    from segue.features.evaluator import RECENT
+    from segue.features.examples import RECENT
     from segue.features.history import roll
     from segue.session import read
 
@@ -417,7 +417,7 @@ def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
         try:
             given[key] = type(known[key])(value)
         except ValueError:
-            raise AskedWrongly(f"{key}={value}: expected a {type(known[key]).__name__} such as {known[key]}") from None
+            raise AskedWrongly(f"{key}={value}: expected a number such as {known[key]}") from None
     return replace(model, **given)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from by_hand import any_plays, by_numpy, by_oracle, plays, session, with_history
 from segue import registry
 from segue.features.columns import key64
-from segue.features.evaluator import HORIZON, RECENT
+from segue.features.examples import HORIZON, RECENT
 from segue.features.history import Snapshot
 from segue.features.tree import const, needs, to_json
 from segue.features.words import SHRINK, History, Now, Plays, Session, fading
@@ -88,6 +88,11 @@ def test_same_takes_only_plays_that_share_the_asked_plays_artist_and_an_unknown_
         "last": [0, 0, 0, 1, 0, 0],
         "since": [None, None, 1, 2, None, None],
     }
+
+
+def test_an_unknown_hour_is_not_shared_with_midnight(road):
+    table = plays(session(hour=[0, None, 0, None]))
+    assert road({"x": PAST.count(same="hour")}, table) == {"x": [0, 0, 1, 0]}
 
 
 def test_since_and_run_count_plays_and_the_unknown_breaks_no_run(road):

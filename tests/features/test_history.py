@@ -192,6 +192,12 @@ def test_the_order_of_key_columns_and_their_values_matter_to_a_combined_key():
     assert combine([ints(1, 2), ints(3, 4)])[1] == combine([ints(2), ints(4)])[0]
 
 
+def test_keys_never_change_for_bundles_hold_them():
+    assert key64("") == 0xD41D8CD98F00B204 - 2**64  # the md5 of nothing is d41d8cd98f00b204…
+    assert key64("é") == 7_412_306_613_632_936_882
+    assert combine([ints(1), ints(-2)]).tolist() == [931_383_981_812_488_093]
+
+
 def test_a_bundles_snapshot_answers_for_days_after_it():
     snapshot = Snapshot(ints(key64("t")), ints(7), ints(3), ints(date(2024, 1, 2).toordinal() - 719163))
     every = Snapshot(ints(0), ints(100), ints(50), ints(0))
@@ -202,12 +208,15 @@ def test_a_bundles_snapshot_answers_for_days_after_it():
     }  # fmt: skip
 
 
-def test_join_says_nothing_of_an_unknown_key():
-    now = from_records([{"track": "t"}, {"track": None}], ["track"])
-    joined = join(roll([PLAYED], [BY]), [BY], now, ints(9, 9))
+def test_join_says_nothing_of_an_unknown_key_even_where_zero_is_a_key():
+    columns = ["hour", "end_day", "skipped"]
+    midnight = from_records(
+        [{"hour": 0, "end_day": 5, "skipped": 1}, {"hour": None, "end_day": 6, "skipped": 1}], columns
+    )
+    joined = join(roll([midnight], [("hour",)]), [("hour",)], from_records([{"hour": 0}, {}], ["hour"]), ints(9, 9))
     assert {name: (v.tolist(), k.tolist()) for (_, name), (v, k) in joined.items()} == {
-        "n": ([4, 0], [True, True]),
-        "k": ([2, 0], [True, True]),
+        "n": ([1, 0], [True, True]),
+        "k": ([1, 0], [True, True]),
         "days": ([4, 0], [True, False]),
     }
 

@@ -197,6 +197,47 @@ def test_the_same_holds_within_a_fold(road):
     assert found == expected
 
 
+def chain(x, *steps, otherwise):
+    """where(x < mark, result, where(…)), or with ==."""
+    found = const(otherwise)
+    for op, mark, result in reversed(steps):
+        found = where(x < mark if op == "<" else x == mark, result, found)
+    return found
+
+
+def test_nested_wheres_take_the_first_that_holds_and_the_last_for_the_unknown(road):
+    a, artist = make("col", "now", "a"), make("col", "now", "artist")
+    trees = {
+        "rising": chain(a, ("<", 0, 1), ("<", 5, 2), ("<", 10, 3), otherwise=4),
+        "mixed_up": chain(a, ("<", 10, 1), ("<", 5, 2), ("<", 20, 3), otherwise=4),
+        "equal": chain(a, ("=", 9, 1), ("=", -1, 2), ("=", 4, 3), otherwise=0),
+        "twice": chain(a, ("=", 9, 1), ("=", 9, 2), ("=", 4, 3), otherwise=0),
+        "both": chain(a, ("=", 9, 1), ("<", 5, 2), ("=", 10, 3), otherwise=0),
+        "text": chain(artist, ("=", "b", 1), ("=", "a", 2), ("=", "c", 3), otherwise=0),
+        "unknown_last": chain(a, ("<", 0, 1), ("<", 5, 2), ("<", 10, 3), otherwise=None),
+        "unknown_first": chain(a, ("<", 0, None), ("<", 5, 2), ("<", 10, 3), otherwise=4),
+        "parts": chain(a, ("<", 0.5, 1), ("<", 4.5, 2), ("<", 9.5, 3), otherwise=4),
+        "divided": chain(a / 2, ("<", 0, 1), ("<", 5, 2), ("<", 10, 3), otherwise=4),
+        "literal": chain(const(4), ("<", 0, 1), ("<", 5, 2), ("<", 10, 3), otherwise=4),
+        "unknown": chain(const(None), ("=", 1, 1), ("=", 5, 2), ("=", 0, 3), otherwise=4),
+    }
+    table = plays(session(a=[None, -1, 0, 4, 5, 9, 10], artist=["a", "b", "c", "d", None, "", "a"]), a="int")
+    assert road(trees, table) == {
+        "rising": [4, 1, 2, 2, 3, 3, 4],
+        "mixed_up": [4, 1, 1, 1, 1, 1, 3],
+        "equal": [0, 2, 0, 3, 0, 1, 0],
+        "twice": [0, 0, 0, 3, 0, 1, 0],
+        "both": [0, 2, 2, 2, 0, 1, 3],
+        "text": [2, 1, 3, 0, 0, 0, 2],
+        "unknown_last": [None, 1, 2, 2, 3, 3, None],
+        "unknown_first": [4, None, 2, 2, 3, 3, 4],
+        "parts": [4, 1, 1, 2, 3, 3, 4],
+        "divided": [4, 1, 2, 2, 2, 2, 3],
+        "literal": [2] * 7,
+        "unknown": [4] * 7,
+    }
+
+
 @pytest.mark.parametrize(("low", "high"), [(5, 1), (0, None), (None, 5)])
 def test_bounds_of_clip_are_two_numbers_in_order(low, high):
     with pytest.raises(AskedWrongly, match="clip"):

@@ -256,7 +256,7 @@ ONE = ["const", 1]
         [["+", {"n": 1}, {"n": 1}], ONE],  # names a later node
         [["+", {"n": 0}, {"n": 0}]],  # names itself
         [ONE, ["+", {"n": -1}, {"n": 0}]],
-        [ONE, ["+", {"n": True}, {"n": 0}]],
+        [ONE, ["+", {"n": False}, {"n": 0}]],
         [ONE, ["+", {"n": 0.0}, {"n": 0}]],
         [ONE, ["+", {"m": 0}, {"n": 0}]],
         [ONE, ["+", {"n": 0}]],
@@ -297,6 +297,7 @@ ONE = ["const", 1]
         [["col", "recent", "skipped"], ["fold", "past", "sum", {"n": 0}, None, None, None]],
         [["const", "a"], ["fold", "past", "max", {"n": 0}, None, None, None]],
         [ONE, ["const", None], ["clip", {"n": 0}, {"n": 0}, {"n": 1}]],
+        [ONE, ["col", "now", "hour"], ["clip", {"n": 0}, {"n": 1}, {"n": 0}]],
         [["const", "a"], ONE, ["=", {"n": 0}, {"n": 1}]],
     ],
 )  # fmt: skip

@@ -13,7 +13,8 @@ from segue import schema
 from segue.batch import Array, Batch, Tensors, concat
 from segue.errors import NotGranted
 from segue.features.columns import Columns, from_arrow, play_columns, take, thousandths
-from segue.features.evaluator import Examples, evaluate
+from segue.features.evaluator import evaluate
+from segue.features.examples import Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, asked, is_personal, join, roll
 from segue.features.tree import Node

@@ -11,7 +11,7 @@ from typing import Any
 
 import ibis
 
-from segue.features.evaluator import HORIZON, RECENT
+from segue.features.examples import HORIZON, RECENT
 from segue.features.tree import Node, walk
 
 

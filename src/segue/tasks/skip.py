@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segue.features.columns import Columns
-from segue.features.evaluator import RECENT, Examples
+from segue.features.examples import RECENT, Examples
 from segue.tasks.task import CONTENT, START, Setting, Task
 
 ONLINE = Setting(

@@ -1,0 +1,403 @@
+"""The command line: a sentence and an example for every verb, one line for every error, JSON for machines."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+import segue
+import small
+from segue import cli
+
+VERBS = ["ingest", "describe", "compare", "train", "evaluate", "predict", "list", "demo"]
+COMMANDS = typer.main.get_command(cli.app).commands
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Runs a command line in this process: exit status, standard output, standard error."""
+
+    def started(*words, stdin=""):
+        monkeypatch.setattr(sys, "argv", ["segue", *map(str, words)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return started
+
+
+@pytest.fixture(scope="module")
+def library():
+    return small.library("spotify_history").path
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return small.bundle("online")
+
+
+def strict(text):
+    """JSON as the standard has it: no NaN, no Infinity, nothing beside it."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+# ── help ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_these_are_the_verbs():
+    assert list(COMMANDS) == VERBS
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_has_a_sentence_and_an_example_that_can_be_typed(run, verb):
+    status, out, err = run(verb, "--help")
+    assert (status, err) == (0, "")
+    paragraphs = [" ".join(p.split()) for p in out.split("\n\n")]
+    assert paragraphs[0].startswith(f"Usage: segue {verb}")
+    sentence, example = paragraphs[1], paragraphs[2]
+    assert re.fullmatch(r"[A-Z][^.]*\.", sentence)
+    assert example.startswith(f"Example: segue {verb}")
+    words = shlex.split(example.removeprefix("Example: segue "))
+    COMMANDS[verb].make_context(verb, words[1:])  # parsed, not run
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_says_what_it_does(verb):
+    for parameter in COMMANDS[verb].params:
+        if parameter.param_type_name == "option":
+            assert parameter.help, parameter.name
+
+
+def test_help_lists_every_verb_with_its_sentence(run):
+    status, out, _ = run("--help")
+    assert status == 0
+    for verb in VERBS:
+        assert re.search(rf"^  {verb} +[A-Z]", out, re.M), verb
+
+
+def test_the_version_is_printed(run):
+    assert run("--version") == (0, f"{segue.__version__}\n", "")
+
+
+# ── asked wrongly is 2, failed is 1 ─────────────────────────────────────────────────────────────────────────────────
+
+
+def wrong(found, status, words):
+    code, out, err = found
+    assert (code, out) == (status, "")
+    assert err.startswith("segue: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("describe nowhere", "nowhere is not a library (no manifest.json): run segue ingest SOURCE PATH -o nowhere"),
+        ("compare skip nowhere", "nowhere is not a library"),
+        ("train skip nowhere -o b", "nowhere is not a library"),
+        (
+            "evaluate nowhere LIBRARY",
+            "nowhere is not a bundle (no hashes.json): run segue train skip LIBRARY -o nowhere",
+        ),
+        ("evaluate BUNDLE nowhere", "nowhere is not a library"),
+        ("predict nowhere -", "nowhere is not a bundle"),
+        ("predict BUNDLE nowhere.json", "nowhere.json: no such file; give a session as JSON, or - for standard input"),
+        ("predict BUNDLE - --library nowhere", "nowhere is not a library"),
+        ("describe BUNDLE", "is not a library"),
+        ("predict LIBRARY -", "is not a bundle"),
+        ("ingest spotify_history nowhere -o y", "no such file or folder"),
+        ("ingest spotify x -o y", "no source is called 'spotify'; did you mean spotify_history?"),
+        ("ingest mssd LIBRARY/../raw -o LIBRARY", "exists already: choose another -o, or give --overwrite"),
+        ("ingest spotify_history LIBRARY/../raw -o y --skip-rule flaged", "did you mean flagged?"),
+        ("ingest spotify_history LIBRARY/../raw -o y --gap-min soon", "--gap-min soon: expected whole minutes"),
+        ("ingest spotify_history LIBRARY/../raw -o y --tz Mars", "no time zone is called 'Mars'"),
+        ("compare skp LIBRARY", "no task is called 'skp'; did you mean skip?"),
+        ("compare skip LIBRARY --models bosting", "no model for skip is called 'bosting'; did you mean boosting"),
+        ("compare skip LIBRARY --features hur", "no feature is called 'hur'; did you mean hour?"),
+        ("compare skip LIBRARY --features queue_energy", "feature 'queue_energy' cannot be used"),
+        ("compare skip LIBRARY --setting onlin", "no setting of skip is called 'onlin'; did you mean online?"),
+        ("compare skip LIBRARY --with reason_end", "did you mean reason_start?"),
+        ("compare skip LIBRARY --by day", "say how many folds, too"),
+        ("compare skip LIBRARY --split tim", "split 'tim': expected time, day or listener"),
+        ("train skip LIBRARY -o b --set leaves", "--set leaves: expected NAME=VALUE, such as leaves=31"),
+        ("train skip LIBRARY -o b --set leafs=3", "no setting of boosting is called 'leafs'; did you mean leaves"),
+        ("train skip LIBRARY -o b --set leaves=1", "leaves=1: expected from 2 to 4096"),
+        ("train skip LIBRARY -o BUNDLE", "exists already: choose another -o, or give --overwrite"),
+        ("train skip LIBRARY -o LIBRARY --overwrite", "is not a bundle, --overwrite would delete what it holds"),
+        ("evaluate BUNDLE LIBRARY --history melted", "history 'melted': expected rolling or frozen"),
+        ("evaluate BUNDLE LIBRARY --history frozen", "nothing is left to ask about"),
+        ("list modls", "no list is called 'modls'; did you mean models?"),
+        ("demo -o LIBRARY", "holds something else: choose another -o"),
+    ],
+)
+def test_asked_wrongly_is_one_line_and_exit_2(run, tmp_path, monkeypatch, library, bundle, line, words):
+    monkeypatch.chdir(tmp_path)
+    found = run(*(w.replace("LIBRARY", str(library)).replace("BUNDLE", str(bundle)) for w in line.split()), stdin="{}")
+    wrong(found, 2, words)
+    assert {p.name for p in tmp_path.iterdir()} <= {"y.partial"}  # what an ingest goes on from
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lst",
+        "train skip LIBRARY",
+        "compare skip",
+        "describe x --jsn",
+        "train skip x -o y --seed -1",
+        "list --folds 3 x",
+    ],
+)
+def test_words_that_are_no_command_are_exit_2_with_a_hint_where_to_look(run, line):
+    status, out, err = run(*line.split())
+    assert (status, out) == (2, "")
+    assert err.startswith("Usage: segue")
+    assert "--help' for help" in err
+    assert "Traceback" not in err
+
+
+def test_a_verb_that_is_nearly_one_is_named(run):
+    assert "Did you mean 'list'?" in run("lst")[2]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("not json", "- is not JSON (Expecting value: line 1 column 1 (char 0)): see docs/session.md"),
+        ("[" * 100_000, "see docs/session.md for what a session looks like"),
+        ("[]", "session: [] is not an object"),
+        ('{"next": {"skipped": true}}', "session: next.skipped is known only after the play has ended: leave it out"),
+        ('{"next": {"trak": "a"}}', "session: next.trak is not a column of a play"),
+        ('{"next": {"energy": NaN}}', "session: next.energy: nan; input should be"),
+        ('{"queue": [{}]}', "give 'next' alone"),
+        ('{"next": {"track": "\\ud800"}}', "next.track: '\\ud800'; input should be a valid string"),
+    ],
+)  # fmt: skip
+def test_a_session_that_is_none_is_one_line_and_exit_1(run, bundle, said, words):
+    wrong(run("predict", bundle, "-", stdin=said), 1, words)
+
+
+def test_files_that_cannot_be_read_are_exit_1(run, tmp_path, bundle):
+    wrong(run("predict", bundle, tmp_path), 1, "Is a directory; check the path, its rights and the disk")
+    (tmp_path / "s.json").write_bytes(b'{"next": {"track": "\xff"}}')
+    wrong(run("predict", bundle, tmp_path / "s.json"), 1, "byte 20 is not UTF-8: write the session as UTF-8")
+    place = small.copied("online", tmp_path)
+    (place / "model.json").write_text("{}")
+    wrong(run("predict", place, "-", stdin="{}"), 1, "model.json is not what was written: get the bundle again")
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "manifest.json").write_text("{")
+    wrong(run("describe", tmp_path / "library"), 1, "is not JSON")
+
+
+def test_an_unknown_listener_or_no_listener_is_asked_wrongly(run, bundle, library):
+    for said, words in (
+        ("{}", "names no listener"),
+        ('{"listener": "nobody", "next": {}}', "holds no plays of 'nobody'"),
+    ):
+        wrong(run("predict", bundle, "-", "--library", library, stdin=said), 2, words)
+
+
+# ── what is printed ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ingest_describe_and_ingest_again(run, tmp_path, library):
+    out = tmp_path / "new"
+    status, text, err = run("ingest", "spotify_history", library.parent / "raw", "-o", out)
+    assert (status, err) == (0, "")
+    assert run("describe", out) == (0, text, "")
+    rows, kept, aside, rejected = map(
+        int,
+        re.search(
+            r"rows +([\d,]+) = ([\d,]+) kept \+ ([\d,]+) set aside \+ ([\d,]+) rejected", text.replace(",", "")
+        ).groups(),
+    )
+    assert rows == kept + aside + rejected > 1000
+    assert aside == 3
+    assert "3 set aside: podcast" in text
+    assert re.search(r"sessions +150 +plays", text)
+    assert "listeners 3" in text
+    assert "skip_rule=fwdbtn-or-flagged-30s" in text
+    status, text, _ = run("ingest", "spotify_history", library.parent / "raw", "-o", out, "--overwrite", "--json")
+    said = strict(text)
+    assert status == 0
+    assert said["rows_in"] == said["kept"] + sum(said["set_aside"].values()) + sum(said["rejected"].values()) == rows
+    assert strict(run("describe", out, "--json")[1]) == said
+
+
+def test_compare_prints_a_table_with_intervals_and_how_it_was_split(run, library, tmp_path):
+    line = ("compare", "skip", library, "--models", "prior,ewma", "--scores", tmp_path / "scores.parquet")
+    status, text, err = run(*line)
+    assert (status, err) == (0, "")
+    assert re.search(r"^ *prior +\.\d{3} ", text, re.M)
+    assert re.search(r"\[\.\d{3}, \.\d{3}\]", text)
+    assert "By time: each listener's last days (about 20% of plays) are the test" in text
+    assert "Intervals: 95 %, bootstrap by day within listener." in text
+    said = strict(run(*line, "--json")[1])
+    assert [s["model"] for s in said["scores"]] == ["prior", "ewma"]
+    import pyarrow.parquet as pq
+
+    assert pq.read_table(tmp_path / "scores.parquet").num_rows == said["counts"][0]["test"]
+
+
+def test_permuted_labels_and_folds_are_said_in_words(run, library):
+    assert "Labels were permuted" in run("compare", "skip", library, "--models", "prior", "--permute-labels")[1]
+    assert "fold 2" in run("compare", "skip", library, "--models", "prior", "--folds", "2")[1]
+    assert "listener_y" in run("compare", "skip", library, "--models", "prior", "--leave-one-out")[1]
+
+
+def test_train_evaluate_and_predict(run, tmp_path, library):
+    place = tmp_path / "b"
+    line = (
+        "train",
+        "skip",
+        library,
+        "--model",
+        "logistic",
+        "--set",
+        "strength=0.1",
+        "--features",
+        "last_skipped,hour",
+        "-o",
+        place,
+    )
+    status, text, err = run(*line)
+    assert (status, err) == (0, "")
+    assert "logistic" in text
+    assert "(best baseline)" in text
+    assert "2 features; history as of 2018-08-14; skip rule: fwdbtn-or-flagged-30s" in text
+    card = strict(run(*line, "--overwrite", "--json")[1])
+    assert card == json.loads((place / "card.json").read_text())
+    status, text, _ = run("evaluate", place, library)
+    assert status == 0
+    assert "only the held-out last days are asked about" in text
+    assert strict(run("evaluate", place, library, "--json")[1])["examples"] == card["counts"]["test"]
+    asked = small.session()
+    (tmp_path / "s.json").write_text(json.dumps(asked), encoding="utf-8-sig")
+    status, text, _ = run("predict", place, tmp_path / "s.json")
+    assert status == 0
+    first, *reasons = text.splitlines()
+    assert re.fullmatch(r"play 9, t1: \d+\.\d% likely to be skipped", first)
+    assert 1 <= len(reasons) <= 2
+    assert all(
+        re.match(r"  (more|less) likely \([+-]\d\.\d\d\): (The last play was skipped: no|Hour of the day: )", r)
+        for r in reasons
+    )
+    said = strict(run("predict", place, "-", "--json", stdin=json.dumps(asked))[1])
+    assert f"{said['answers'][0]['probability']:.1%}" in first
+
+
+def test_predict_with_a_library_knows_the_listener(run, bundle, library):
+    asked = json.dumps({"listener": "listener_x", "next": {"start": "2018-08-20T10:00:00Z"}})
+    alone, known = (
+        strict(run("predict", bundle, "-", "--json", *more, stdin=asked)[1]) for more in ([], ["--library", library])
+    )
+    assert alone["answers"][0]["probability"] != known["answers"][0]["probability"]
+
+
+def test_predict_answers_the_whole_queue_of_a_challenge(run):
+    status, text, _ = run("predict", small.bundle("challenge"), "-", stdin=json.dumps(small.halves(3, 4)))
+    assert status == 0
+    assert [line for line in text.splitlines() if line.startswith("play ")] == [
+        line for line in text.splitlines() if re.match(r"play [4567], t: ", line)
+    ]
+    assert text.count("likely to be skipped") == 4
+
+
+@pytest.mark.parametrize("what", ["datasets", "features", "tasks", "models"])
+def test_list_lists_one_thing(run, what):
+    status, text, _ = run("list", what)
+    assert status == 0
+    assert text.lstrip().startswith(what)
+    assert list(strict(run("list", what, "--json")[1])) == [what]
+
+
+def test_list_lists_all_four(run):
+    said = strict(run("list", "--json")[1])
+    assert list(said) == ["datasets", "features", "tasks", "models"]
+    assert [d["name"] for d in said["datasets"]] == ["spotify_history", "mssd"] or len(said["datasets"]) == 2
+    assert [m["name"] for m in said["models"]] == [
+        "prior",
+        "repeat-last",
+        "position-table",
+        "ewma",
+        "logistic",
+        "boosting",
+    ]
+    assert [t["setting"] for t in said["tasks"]][:2] == ["online", "challenge"]
+    features = {f["name"]: f["granted in"] for f in said["features"]}
+    assert features["queue_energy"] == "challenge"
+    assert features["reason_start"] == "online*"
+    text = run("list")[1]
+    assert all(name in text for name in ("datasets", "queue_energy", "position-table", "* on request only (--with)"))
+
+
+# ── interruptions ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_path, library, monkeypatch):
+    from segue import library as module
+
+    write, written = module._write_unit, []
+
+    def interrupted(piece, unit, *rest):
+        if len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(unit.name)
+        return write(piece, unit, *rest)
+
+    line = ("ingest", "spotify_history", library.parent / "raw", "-o", tmp_path / "new")
+    monkeypatch.setattr(module, "_write_unit", interrupted)
+    status, out, err = run(*line)
+    assert (status, out) == (130, "")
+    assert err == "segue: interrupted; what was finished is kept, the same command goes on from there\n"
+    assert not (tmp_path / "new").exists()
+    again = []
+    monkeypatch.setattr(
+        module, "_write_unit", lambda piece, unit, *rest: again.append(unit.name) or write(piece, unit, *rest)
+    )
+    assert run(*line)[0] == 0
+    assert len(again) == 2
+    assert written[0] not in again
+
+
+def test_a_real_interruption_leaves_no_traceback(tmp_path):
+    program = (
+        "import sys, time\nfrom segue import cli, library\n"
+        "def slow(*a, **k):\n    print('at work', flush=True)\n    time.sleep(60)\n"
+        "library.ingest = slow\nsys.argv = ['segue', 'ingest', 'mssd', 'x', '-o', 'y']\ncli.main()"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout.readline() == "at work\n"
+    time.sleep(0.1)
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=30)
+    assert started.returncode == 130
+    assert err == "segue: interrupted; what was finished is kept, the same command goes on from there\n"
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", "from segue import cli; import sys; sys.argv[1:] = ['list']; cli.main()"],
+                          stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)  # fmt: skip
+    os.close(write)
+    assert "Traceback" not in done.stderr

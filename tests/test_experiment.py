@@ -1,0 +1,334 @@
+"""Fit, evaluate, compare: the same days for all, beside the baselines, with nothing asked that was learned."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import small
+from segue import checks, registry
+from segue.bundle import open_bundle
+from segue.errors import AskedWrongly, NotGranted, UnknownName
+from segue.experiment import BASELINES, BUDGET, _permuted, compare, evaluate, prepare, train
+from segue.features.build import from_library
+from segue.library import ingest
+
+QUICK = {"draws": 10, "budget": 1}
+
+
+@pytest.fixture(scope="module")
+def library():
+    return small.library("spotify_history")
+
+
+@pytest.fixture(scope="module")
+def both(library):
+    return compare("skip", library, models=["boosting", "prior", "ewma"], draws=10, budget=2)
+
+
+def models(found):
+    return [s.model for s in found.scores]
+
+
+def test_where_no_baseline_is_asked_for_two_are_added(library):
+    assert models(compare("skip", library, models=["logistic"], **QUICK)) == ["prior", "repeat-last", "logistic"]
+
+
+def test_where_one_is_asked_for_none_is_added(both):
+    assert models(both) == ["boosting", "prior", "ewma"]
+
+
+def test_where_nothing_is_asked_for_all_are_compared(library):
+    assert models(compare("skip", library, **QUICK)) == [n for t, n in registry.MODELS if t == "skip"]
+
+
+def test_the_best_baseline_is_the_mark_of_all_others(both):
+    loss = {s.model: s.metrics["log_loss"].value for s in both.scores}
+    best = min(("prior", "ewma"), key=loss.get)
+    for score in both.scores:
+        assert score.is_best_baseline == (score.model == best)
+        if score.is_best_baseline:
+            assert score.difference is None
+        else:
+            assert score.difference.value == pytest.approx(loss[best] - loss[score.model])
+
+
+def test_every_row_says_what_was_tried_and_none_may_try_more(library, both):
+    assert both.about["budget"] == 2
+    assert {s.model: len(s.trials) for s in both.scores} == {"boosting": 2, "prior": 1, "ewma": 2}
+    tried = [t.settings["leaves"] for t in both.scores[0].trials]
+    assert tried == [15, 7]
+    assert all(np.isfinite(t.score) for s in both.scores for t in s.trials)
+    for (_, name), _ in registry.MODELS.items():
+        grid = registry.model("skip", name)().grid()
+        assert len({repr(m) for m in grid}) == len(grid) <= BUDGET
+
+
+def test_the_answers_of_each_play_are_those_that_were_scored(both, library):
+    rows = both.per_example().to_pylist()
+    test = both.about["counts"][0]["test"]
+    assert len(rows) == test
+    p, y = (np.array([r[c] for r in rows], float) for c in ("boosting", "skipped"))
+    assert -np.log(np.where(y == 1, p, 1 - p)).mean() == pytest.approx(both.scores[0].metrics["log_loss"].value)
+    plays = {(r["session_id"], r["position"]): r for part in library.plays() for r in part.to_pylist()}
+    assert all(plays[r["session_id"], r["position"]]["skipped"] == r["skipped"] for r in rows)
+    assert all(plays[r["session_id"], r["position"]]["track"] == r["track"] for r in rows)
+
+
+def test_what_a_comparison_says_of_itself_is_json_without_nan(both, library):
+    read = json.loads(json.dumps(both.to_json(), allow_nan=False))
+    assert read["scores"][1]["calibration"]["slope"] is None  # of the prior, the same for every play
+    assert read["examples"] == library.manifest["kept"] == sum(read["counts"][0].values())
+    assert read["skipped_share"] == library.manifest["skips"] / library.manifest["kept"]
+    assert read["intervals"] == "95 %, bootstrap by day within listener"
+    assert read["source_options"] == library.manifest["options"]
+
+
+def timeless(found):
+    said = found.to_json()
+    for score in said["scores"]:
+        del score["seconds"]
+    del said["feature_seconds"]
+    return said
+
+
+def test_one_seed_gives_one_result_and_another_seed_another(library):
+    one, same, other = (compare("skip", library, models=["boosting"], seed=s, **QUICK) for s in (0, 0, 1))
+    assert timeless(one) == timeless(same)
+    assert one.scores[2].metrics["log_loss"].value != other.scores[2].metrics["log_loss"].value
+
+
+@pytest.mark.parametrize(
+    ("by", "sentence"), [("day", "fold 1 of 2 by day"), ("listener", "by listener"), ("session", "by session")]
+)
+def test_folds_ask_about_every_play_once(library, by, sentence):
+    found = compare("skip", library, models=["prior"], folds=2, by=by, **QUICK)
+    assert [s.test for s in found.scores] == ["fold 1", "fold 2"]
+    assert sum(c["test"] for c in found.about["counts"]) == library.manifest["kept"]
+    assert found.about["split"].startswith("2 tests: ")
+    assert sentence in found.about["split"]
+    assert len({tuple(row) for row in found.table()}) == 1
+
+
+def test_folds_are_of_listeners_where_there_are_enough_of_them(library):
+    assert "by listener" in compare("skip", library, models=["prior"], folds=3, **QUICK).about["split"]
+    assert "by day" in compare("skip", library, models=["prior"], folds=4, **QUICK).about["split"]
+
+
+def test_leaving_each_listener_out_names_the_rows_by_them(library):
+    found = compare("skip", library, models=["prior", "ewma"], leave_one_out=True, **QUICK)
+    assert {s.test for s in found.scores} == {"listener_x", "listener_y", "listener_z"}
+    plays = [r["listener"] for part in library.plays(["listener"]) for r in part.to_pylist()]
+    tested = dict(zip([s.test for s in found.scores][::2], [c["test"] for c in found.about["counts"]], strict=True))
+    assert tested == {name: plays.count(name) for name in tested}
+    assert [row["test on"] for row in found.table()] == [s.test for s in found.scores]
+
+
+def test_permuted_labels_keep_their_places_and_lose_their_sessions(library):
+    batch = prepare("skip", library, features=["hour"]).batch
+    permuted = _permuted(batch, 0)
+    for place in np.unique(batch.keys["position"]):
+        rows = batch.keys["position"] == place
+        assert sorted(batch.label[rows]) == sorted(permuted.label[rows])
+    assert (batch.label != permuted.label).mean() > 0.3
+    assert np.array_equal(_permuted(batch, 0).label, permuted.label)
+    found = compare("skip", library, models=["prior", "ewma"], permute=True, **QUICK)
+    assert found.about["permuted_labels"] is True
+    assert found.scores[1].metrics["log_loss"].value > found.scores[0].metrics["log_loss"].value - 0.01
+
+
+def test_what_is_granted_on_request_is_a_feature_then_only(library):
+    without, asked = (
+        compare("skip", library, models=["prior"], options=o, **QUICK).about for o in ([], ["reason_start"])
+    )
+    assert set(asked["features"]) - set(without["features"]) == {"reason_start"}
+    assert "reason_start" in without["left_out"]["reason_start"]
+    assert asked["options"] == ["reason_start"]
+    with pytest.raises(
+        UnknownName, match="no option of setting online is called 'reason_end'; did you mean reason_start"
+    ):
+        compare("skip", library, models=["prior"], options=["reason_end"], **QUICK)
+
+
+def test_a_feature_that_is_not_granted_is_refused_by_name_and_listed_otherwise(library, both):
+    for name in ("session_length", "queue_energy", "reason_start"):
+        with pytest.raises(
+            NotGranted, match=f"feature '{name}' cannot be used: .* leave it out or choose another setting"
+        ):
+            compare("skip", library, models=["prior"], features=["hour", name], **QUICK)
+        assert "is not granted in setting 'online'" in both.about["left_out"][name]
+    assert both.about["left_out"]["premium"] == "never known in this library"
+    assert set(both.about["left_out"]) | set(both.about["features"]) == set(registry.features())
+
+
+def test_features_that_are_asked_for_are_all_that_models_read_beside_any_baseline(library, tmp_path):
+    found = compare("skip", library, features=["hour", "hour", "shuffle"], **QUICK)
+    assert found.about["features"] == ["hour", "shuffle"]
+    made = train("skip", library, str(tmp_path / "two"), features=["hour", "shuffle"], settings={"trees": "5"}, draws=5)
+    assert made.fitted.columns == ("hour", "shuffle")
+    assert made.card["features"] == ["hour", "shuffle"]
+    reasons = made.predict(small.session()).answers[0].reasons
+    assert {r["feature"] for r in reasons} <= {"hour", "shuffle"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "words"),
+    [
+        ({"models": ["bosting"]}, UnknownName, "no model for skip is called 'bosting'; did you mean boosting"),
+        ({"features": ["hur"]}, UnknownName, "no feature is called 'hur'; did you mean hour"),
+        ({"features": []}, AskedWrongly, "no feature was asked for"),
+        ({"setting": "onlin"}, UnknownName, "no setting of skip is called 'onlin'; did you mean online"),
+        ({"split": "tim"}, AskedWrongly, "split 'tim': expected time, day or listener"),
+        ({"folds": 2, "by": "hour"}, AskedWrongly, "folds by 'hour': expected day, listener or session"),
+        ({"folds": 1}, AskedWrongly, "1 folds by listener: expected from 2 to 3"),
+        ({"by": "day"}, AskedWrongly, "by 'day' says what folds are made of: say how many folds, too"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused_in_one_line(library, given, kind, words):
+    with pytest.raises(kind, match=words) as caught:
+        compare("skip", library, **{"models": ["prior"], **QUICK, **given})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_task_that_is_not_there_is_refused(library):
+    with pytest.raises(UnknownName, match="no task is called 'skp'; did you mean skip"):
+        compare("skp", library)
+
+
+def test_without_listeners_none_can_be_left_out():
+    with pytest.raises(AskedWrongly, match="needs at least two listeners; this library has none or one"):
+        compare("skip", small.library("mssd"), models=["prior"], leave_one_out=True, **QUICK)
+
+
+def test_too_few_plays_are_too_few_to_split(tmp_path):
+    record = {"ts": "2024-01-01T10:00:00Z", "ms_played": 200_000, "spotify_track_uri": "spotify:track:a", "skipped": False,
+              "reason_start": "clickrow", "reason_end": "trackdone", "platform": "ios", "shuffle": False, "offline": False,
+              "master_metadata_track_name": "A", "master_metadata_album_artist_name": "B", "offline_timestamp": 1_704_103_000,
+              "master_metadata_album_album_name": "C", "conn_country": "ZZ", "incognito_mode": False, "episode_name": None,
+              "spotify_episode_uri": None}  # fmt: skip
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "Streaming_History_Audio_2024.json").write_text(json.dumps([record]))
+    tiny = ingest("spotify_history", [tmp_path / "raw"], tmp_path / "library")
+    for run in (
+        lambda: compare("skip", tiny, models=["prior"], **QUICK),
+        lambda: train("skip", tiny, str(tmp_path / "b")),
+    ):
+        with pytest.raises(AskedWrongly, match=r"too few plays to split \(.*'test': 0.*\): at least some sessions"):
+            run()
+    assert not (tmp_path / "b").exists()
+    with pytest.raises(
+        AskedWrongly, match=r"holds no play that setting 'challenge' can ask about|too few plays to split"
+    ):
+        compare("skip", tiny, setting="challenge", models=["prior"], **QUICK)
+
+
+# ── a bundle and a library ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def online():
+    return open_bundle(small.bundle("online"))
+
+
+def test_on_the_library_it_was_trained_on_only_the_held_out_days_are_asked(library, online):
+    found = evaluate(online, library, draws=20)
+    assert found.about["examples"] == online.card["counts"]["test"]
+    assert "only the held-out last days are asked about" in found.about["split"]
+    own = next(s for s in found.scores if s.model == "boosting")
+    assert own.metrics["log_loss"].value == pytest.approx(
+        online.card["score"]["metrics"]["log_loss"]["value"], abs=1e-12
+    )
+    assert own.difference.value == pytest.approx(online.card["score"]["gained_on_best_baseline"]["value"], abs=1e-12)
+    assert [s.model for s in found.scores] == [*BASELINES, "boosting"]
+    for mark in online.card["baselines"]:
+        again = next(s for s in found.scores if s.model == mark["model"])
+        assert again.metrics["log_loss"].value == pytest.approx(mark["metrics"]["log_loss"]["value"], abs=1e-12)
+
+
+def test_another_library_is_asked_about_in_full(tmp_path, online):
+    other = checks.sample_library("spotify_history", tmp_path, sessions=30, seed=5)
+    found = evaluate(online, other, draws=5)
+    assert found.about["examples"] == other.manifest["kept"]
+    assert found.about["split"] == "history rolling"
+    assert "warning" not in found.about
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_plays_before_the_snapshot_are_not_asked_of_a_frozen_history(tmp_path, library, online):
+    other = checks.sample_library("spotify_history", tmp_path, sessions=30, seed=5)
+    with pytest.raises(
+        AskedWrongly, match=r"nothing is left to ask about \(history frozen; only days from 2018-08-14 on"
+    ):
+        evaluate(online, other, history="frozen")
+    with pytest.raises(AskedWrongly, match=r"only the held-out last days .* use --history rolling or newer plays"):
+        evaluate(online, library, history="frozen")
+    day = online.card["history_as_of_day"] - 10  # as if the snapshot had been taken ten days before
+    older = replace(
+        online, card={**online.card, "history_as_of_day": day, "history_as_of": "2018-08-04", "library": "another"}
+    )
+    found = evaluate(older, library, history="frozen", draws=5)
+    assert found.about["days"][0] >= "2018-08-04"
+    late = sum(str(r["day"]) >= "2018-08-04" for part in library.plays(["day"]) for r in part.to_pylist())
+    assert found.about["examples"] == late
+    with pytest.raises(AskedWrongly, match="history 'melted': expected rolling or frozen"):
+        evaluate(online, library, history="melted")
+
+
+def test_a_library_ingested_by_other_rules_is_warned_of(tmp_path, online):
+    registry.dataset("spotify_history").sample(tmp_path / "raw", sessions=30)
+    other = ingest("spotify_history", [tmp_path / "raw"], tmp_path / "library", options={"gap_min": "10"})
+    assert "'gap_min': '10'" in evaluate(online, other, draws=5).about["warning"]
+
+
+def test_a_card_says_how_it_came_about(library, online):
+    card = online.card
+    assert card["library"] == library.fingerprint()
+    assert card["trained_on_days"][0] < card["trained_on_days"][1] <= card["tested_on_days"][1] < card["history_as_of"]
+    assert sum(card["counts"].values()) == library.manifest["kept"]
+    assert card["history_as_of"] == "2018-08-14"  # the day after the last
+    assert (card["model"], card["setting"], card["task"], card["seed"]) == ("boosting", "online", "skip", 0)
+    assert card["best_baseline"] in BASELINES
+    json.dumps(card, allow_nan=False)
+
+
+def test_the_history_of_a_bundle_is_all_that_the_library_knew(library, online):
+    _, rolling = from_library(online.asking, library)
+    everything = online.history[()]
+    assert (everything.n.tolist(), everything.k.tolist()) == ([library.manifest["kept"]], [library.manifest["skips"]])
+    assert online.history[("track",)].n.sum() == library.manifest["kept"]
+    assert set(rolling) - set(online.history) == {by for by in rolling if "listener" in by}
+
+
+def test_settings_that_are_given_are_the_only_ones_tried(library, tmp_path):
+    made = train(
+        "skip", library, str(tmp_path / "b"), model="logistic", settings={"strength": "0.5", "components": "3"}, draws=5
+    )
+    assert [t["settings"] for t in made.card["score"]["trials"]] == [{"strength": 0.5, "components": 3, "seed": 0}]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"leafs": "3"}, "no setting of boosting is called 'leafs'; did you mean leaves"),
+        ({"leaves": "many"}, "leaves=many: expected a number such as 15"),
+        ({"leaves": "1"}, "leaves=1: expected from 2 to 4096"),
+    ],
+)
+def test_settings_that_are_none_are_refused(library, tmp_path, settings, words):
+    with pytest.raises(AskedWrongly, match=words):
+        train("skip", library, str(tmp_path / "b"), settings=settings, draws=5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_is_refused_at_once_where_something_is_in_the_way(library, tmp_path, monkeypatch):
+    monkeypatch.setattr("segue.experiment.prepare", lambda *a, **k: pytest.fail("it began to work"))
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(AskedWrongly, match="exists already"):
+        train("skip", library, str(tmp_path / "letters"))
+    with pytest.raises(AskedWrongly, match="is not a bundle"):
+        train("skip", library, str(tmp_path / "letters"), overwrite=True)
+    with pytest.raises(UnknownName, match="did you mean boosting"):
+        train("skip", library, str(tmp_path / "new"), model="bosting")
