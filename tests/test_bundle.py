@@ -23,7 +23,6 @@ from segue.experiment import knowing
 from segue.features.build import from_library
 from segue.features.columns import key64
 from segue.features.history import Snapshot
-from segue.session import read
 from segue.session import read as read_session
 
 FILES = [
