@@ -366,7 +366,7 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
     monkeypatch.setattr(module, "_write_unit", interrupted)
     status, out, err = run(*line)
     assert (status, out) == (130, "")
-    assert err == "segue: interrupted; what was finished is kept, the same command goes on from there\n"
+    assert err == "segue: interrupted; ingest goes on from where it stopped when run again, other verbs start anew\n"
     assert not (tmp_path / "new").exists()
     again = []
     monkeypatch.setattr(
@@ -391,7 +391,7 @@ def test_a_real_interruption_leaves_no_traceback(tmp_path):
     started.send_signal(signal.SIGINT)
     _, err = started.communicate(timeout=30)
     assert started.returncode == 130
-    assert err == "segue: interrupted; what was finished is kept, the same command goes on from there\n"
+    assert err == "segue: interrupted; ingest goes on from where it stopped when run again, other verbs start anew\n"
 
 
 def test_a_reader_that_stops_reading_is_no_error():

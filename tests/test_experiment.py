@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import small
-from segue import checks, registry
+from segue import checks, registry, splits
 from segue.bundle import open_bundle
 from segue.errors import AskedWrongly, NotGranted, UnknownName
-from segue.experiment import BASELINES, BUDGET, _permuted, compare, evaluate, prepare, train
+from segue.experiment import BASELINES, BUDGET, compare, evaluate, prepare, train, tune
 from segue.features.build import from_library
 from segue.library import ingest
+from segue.noise import Permuted
 
 QUICK = {"draws": 10, "budget": 1}
 
@@ -127,17 +128,37 @@ def test_leaving_each_listener_out_names_the_rows_by_them(library):
     assert [row["test on"] for row in found.table()] == [s.test for s in found.scores]
 
 
-def test_permuted_labels_keep_their_places_and_lose_their_sessions(library):
-    batch = prepare("skip", library, features=["hour"]).batch
-    permuted = _permuted(batch, 0)
-    for place in np.unique(batch.keys["position"]):
-        rows = batch.keys["position"] == place
-        assert sorted(batch.label[rows]) == sorted(permuted.label[rows])
-    assert (batch.label != permuted.label).mean() > 0.3
-    assert np.array_equal(_permuted(batch, 0).label, permuted.label)
+def test_permuted_outcomes_keep_their_places_and_lose_their_sessions(library):
+    import pyarrow as pa
+
+    honest = pa.concat_tables(list(library.plays(["position", "skipped", "reason_end", "track"]))).to_pylist()
+    tables = list(Permuted(library).plays(["position", "skipped", "reason_end", "track"]))
+    permuted = pa.concat_tables(tables).to_pylist()
+    for position in (1, 2, 5):
+        pairs = [sorted((r["skipped"], r["reason_end"]) for r in rows if r["position"] == position)
+                 for rows in (honest, permuted)]  # fmt: skip
+        assert pairs[0] == pairs[1]
+    assert [r["track"] for r in honest] == [r["track"] for r in permuted]
+    assert np.mean([a["skipped"] != b["skipped"] for a, b in zip(honest, permuted, strict=True)]) > 0.3
+    assert pa.concat_tables(list(Permuted(library).plays())).equals(pa.concat_tables(list(Permuted(library).plays())))
     found = compare("skip", library, models=["prior", "ewma"], permute=True, **QUICK)
     assert found.about["permuted_labels"] is True
-    assert found.scores[1].metrics["log_loss"].value > found.scores[0].metrics["log_loss"].value - 0.01
+
+
+def test_neither_tuning_nor_fitting_ever_looks_at_the_test(library):
+    batch = prepare("skip", library).batch
+    cut = splits.by_time(batch.keys)
+    test = cut.rows(splits.TEST)
+    other = replace(
+        batch, label=np.where(test, 1 - batch.label, batch.label).astype(np.int8),
+        values=np.where(test[:, None], 7, batch.values).astype(np.float32), known=batch.known | test[:, None],
+    )  # fmt: skip
+    for name in ("ewma", "position-table", "logistic", "boosting"):
+        (one, tried), (two, tried_again) = (tune("skip", name, b, cut, "log_loss", budget=3) for b in (batch, other))
+        assert tried == tried_again, name
+        (said, arrays), (said_again, arrays_again) = one.save(), two.save()
+        assert said == said_again, name
+        assert all(np.array_equal(arrays[k], arrays_again[k]) for k in arrays), name
 
 
 def test_what_is_granted_on_request_is_a_feature_then_only(library):

@@ -15,7 +15,7 @@ LAYERS = (
     ("arithmetic", ("metrics", "decode", "scores")),
     ("tables", ("engines", "sessions", "session", "splits")),
     ("sources", ("datasets", "simulate")),
-    ("library", ("library",)),
+    ("library", ("library", "noise")),
     # How a feature is said and counted; knows no task.
     ("language", (
         "features.tree", "features.words", "features.feature", "features.columns", "features.evaluator",

@@ -63,9 +63,9 @@ def invisible(asking: Ask, library: Library, *, moments: int = 40, seed: int = 0
         if not len(examples):
             continue
         n = int(rng.integers(len(examples)))
-        honest = _one(asking, parts, number, n)
+        honest = _one(asking, parts, number, n, parts[number])
         changed = [_changed(asking, part, parts[number], examples, n, part is parts[number], rng) for part in parts]
-        after = _one(asking, changed, number, n)
+        after = _one(asking, changed, number, n, parts[number])
         for name, before, now in zip(asking.features, honest.values[0], after.values[0], strict=True):
             f = list(asking.features).index(name)
             if before != now or honest.known[0, f] != after.known[0, f]:
@@ -94,10 +94,10 @@ def _columns(asking: Ask, library: Library, plays: Any) -> Columns:
     return table(plays, library.tracks(), names)
 
 
-def _one(asking: Ask, parts: list[Columns], number: int, n: int) -> Batch:
-    """Example n of one part, with history rolled over all parts."""
-    examples = asking.task.examples(parts[number], asking.setting)
-    one = examples.only(np.array([n]))
+def _one(asking: Ask, parts: list[Columns], number: int, n: int, laid_out_by: Columns) -> Batch:
+    """Example n of one part, with history rolled over all parts; laid out by the honest table, read from this one."""
+    examples = asking.task.examples(laid_out_by, asking.setting)
+    one = replace(examples.only(np.array([n])), plays=parts[number], targets=parts[number])
     return build(asking, one, roll(parts, asking.keys), labelled=False)
 
 
@@ -124,8 +124,15 @@ def _changed(
         if (column := schema.PLAYS.get(name)) is not None and column.kind == "flag":
             random = rng.integers(0, 2, len(rows))
         change = hidden.copy()
-        if name in STRUCTURE:
+        if name in STRUCTURE:  # what says where a play belongs is never granted as a value
+            change |= in_session
+        if name in ("session_id", "listener"):  # who listened is known of every session
             change[:] = False
+        if name == "position" and same_part:  # of what has been heard, and of the asked play, the place is known
+            change &= value > examples.asked_after[moment]
+            change[target] = False
+        if name in ("day", "end_day"):  # later than it was, or history would rightly know it
+            random = day + rng.integers(0, 400, len(rows))
         if same_part:
             if name in granted["now"]:
                 change[target] = False
@@ -134,8 +141,6 @@ def _changed(
             if name == "session_length":  # every row of the session tells it
                 change[in_session] = "length" not in granted["session"]
         made[name] = (np.where(change, random, value), np.where(change, rng.random(len(rows)) < 0.8, is_known))
-    if "length" in granted["session"]:  # examples are laid out by it
-        made["session_length"] = (part["session_length"][0], part["session_length"][1])
     return made
 
 

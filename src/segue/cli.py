@@ -150,6 +150,7 @@ def evaluate(
     bundle: Path,
     library: Path,
     history: Annotated[str, typer.Option(help="rolling, or frozen as in the bundle.")] = "rolling",
+    all_days: Annotated[bool, typer.Option(help="Ask about days up to the last of training, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Score a bundle on a library, beside the baselines fitted on the same days.
@@ -159,7 +160,7 @@ def evaluate(
     from segue.experiment import evaluate as run
 
     with _progress("asking") as progress:
-        found = run(str(bundle), str(library), history=history, progress=progress)
+        found = run(str(bundle), str(library), history=history, all_days=all_days, progress=progress)
     _show_comparison(found, as_json)
 
 
@@ -188,6 +189,8 @@ def predict(
     if as_json:
         _print_json(answer.to_json())
         return
+    for note in answer.notes:
+        typer.echo(f"Note: {note}.")
     for one in answer.answers:
         typer.echo(
             f"play {one.position}{f', {one.track}' if one.track else ''}: {one.probability:.1%} likely to be skipped"
@@ -283,7 +286,9 @@ def main() -> None:
         app(prog_name="segue")
     except SystemExit as end:
         if end.code == 130:  # what typer makes of an interruption, in silence
-            sys.stderr.write("segue: interrupted; what was finished is kept, the same command goes on from there\n")
+            sys.stderr.write(
+                "segue: interrupted; ingest goes on from where it stopped when run again, other verbs start anew\n"
+            )
         raise
     except AskedWrongly as error:
         _fail(error, 2)

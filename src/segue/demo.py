@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,15 @@ def _session(library: Any) -> dict[str, Any]:
     rows = next(iter(library.plays())).to_pylist()
     last = next(r["session_id"] for r in reversed(rows) if r["session_length"] >= 6)
     plays = [r for r in rows if r["session_id"] == last]
+    newest = max(p["last_day"] for p in library.parts)
+    days = (
+        date.fromisoformat(newest) - plays[0]["day"]
+    ).days + 1  # as if it were played on the day after the library ends
+    for play in plays:
+        for clock in ("start_ms", "end_ms"):
+            play[clock] += days * 86_400_000
     start = ("track", "artist", "album", "start_ms", "shuffle", "platform", "reason_start")
     known = (*start, "end_ms", "played_ms", "skipped", "reason_end")
     coming = {c: plays[-1][c] for c in start if c != "reason_start"}
-    return {"day": str(plays[0]["day"]), "plays": [{c: p[c] for c in known if p[c] is not None} for p in plays[:-1]],
+    return {"plays": [{c: p[c] for c in known if p[c] is not None} for p in plays[:-1]],
             "next": {c: v for c, v in coming.items() if v is not None}}  # fmt: skip

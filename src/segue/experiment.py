@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from segue import bundle, metrics, registry, schema, splits
-from segue.batch import Batch
+from segue.batch import Batch, concat
 from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.features.build import Ask, ask, from_library
 from segue.features.history import is_personal
 from segue.library import Library, open_library
 from segue.live import Bundle
+from segue.metrics import Resamples
+from segue.noise import Permuted
 from segue.scores import (
-    FEW_LISTENERS,
     Comparison,
     Score,
     Trial,
     better,
+    clusters,
     difference,
     per_example,
     plain,
@@ -43,22 +45,22 @@ class Prepared:
     asking: Ask
     batch: Batch
     rolling: Any
-    library: Library
+    library: Library | Permuted
     columns: tuple[str, ...]  # what models read; the batch also holds what baselines read
     left_out: dict[str, str]
     seconds: float
 
 
 def prepare(
-    task: str, library: Library | str, setting: str | None = None, *, features: Iterable[str] | None = None,
+    task: str, library: Library | Permuted | str, setting: str | None = None, *, features: Iterable[str] | None = None,
     options: Iterable[str] = (), progress: Progress = lambda done, n, name: None,
 ) -> Prepared:  # fmt: skip
     """Choose features and build every example of a library once."""
-    opened = library if isinstance(library, Library) else open_library(library)
+    opened = open_library(library) if isinstance(library, str) else library
     asked_task = registry.task(task)
     chosen = asked_task.setting(setting)
     known = registry.features()
-    wanted = None if features is None else list(dict.fromkeys(features))
+    wanted = None if features is None else list(dict.fromkeys([features] if isinstance(features, str) else features))
     ask(asked_task, chosen, known, names=wanted, options=options)  # refuses what is not granted
     read = None if wanted is None else [*dict.fromkeys([*wanted, *sorted(_OF_BASELINES)])]
     asking = ask(asked_task, chosen, known, names=read, options=options)
@@ -105,17 +107,21 @@ def compare(
     models : names (`segue list models`); None: all. Where no baseline is among them, `prior` and `repeat-last` are added
     features : names; None: all that the setting grants
     options : what is granted on request, such as "reason_start"
-    folds, by : cross-validation by "day", "listener" or "session" instead of one split by time
+    folds, by : cross-validation by "day" (default), "listener" or "session" instead of one split by time
     split : "time", the last days of each listener are the test; "day", the last days of all; "listener", a fifth of them
     leave_one_out : every listener in turn is the test
     permute : labels are permuted across sessions at equal position: nothing must be gained
-    draws : of the bootstrap; by day within listener where listeners are few, else by session
+    draws : of the bootstrap; by day within listener where listeners are few, by listener where many, by session where unknown
     """
     names = _names(task, models)
     if by and not folds:
         raise AskedWrongly(f"by {by!r} says what folds are made of: say how many folds, too")
-    prepared = prepare(task, library, setting, features=features, options=options, progress=progress)
-    batch = _permuted(prepared.batch, seed) if permute else prepared.batch
+    if leave_one_out and (folds or split != "time"):
+        raise AskedWrongly("leave one out, folds and a split by name exclude each other: choose one")
+    opened = library if isinstance(library, Library) else open_library(library)
+    asked = Permuted(opened, seed) if permute else opened
+    prepared = prepare(task, asked, setting, features=features, options=options, progress=progress)
+    batch = prepared.batch
     if leave_one_out:
         listeners = np.unique(batch.keys["listener"])
         if len(listeners) < 2:
@@ -123,9 +129,7 @@ def compare(
         cuts = [splits.by_listener(batch.keys, int(one)) for one in listeners]
         tests = [_listener_name(prepared.library, int(one)) for one in listeners]
     elif folds:
-        has_listeners = len(np.unique(batch.keys["listener"])) > 1
-        by = by or ("listener" if has_listeners and len(np.unique(batch.keys["listener"])) >= folds else "day")
-        cuts = splits.in_folds(batch.keys, folds, by)
+        cuts = splits.in_folds(batch.keys, folds, by or "day")
         tests = [f"fold {k + 1}" for k in range(folds)]
     else:
         cuts, tests = [splits.choose(batch.keys, split)], ["test"]
@@ -144,13 +148,45 @@ def compare(
         )
         scores += found
         answered.append((test, batch.take(cut.rows(TEST)), answers))
+    if len(cuts) > 1:
+        scores += _together(answered, scores, prepared.asking.setting.metrics, draws=draws, seed=seed)
     progress(len(cuts) * len(names), len(cuts) * len(names), "done")
     return Comparison(task, prepared.asking.setting.name, tuple(scores), prepared.asking.setting.metrics[0],
                       _about(prepared, cuts, options, permute, budget),
                       lambda: _per_example(prepared.library, answered))  # fmt: skip
 
 
-def _per_example(library: Library, answered: Sequence[tuple[str, Batch, Mapping[str, Any]]]) -> Any:
+def _together(
+    answered: Sequence[tuple[str, Batch, Mapping[str, Any]]], single: Sequence[Score], wanted: Sequence[str], *,
+    draws: int, seed: int,
+) -> list[Score]:  # fmt: skip
+    """Scores over the plays of all tests, each answered by the model that had not seen it."""
+    held = concat([batch for _, batch, _ in answered])
+    answers = {name: np.concatenate([found[name] for _, _, found in answered]) for name in answered[0][2]}
+    draw, decides = resampling(held, draws=draws, seed=seed), wanted[0]
+    accuracy = {name: float(np.mean([s.train_accuracy for s in single if s.model == name])) for name in answers}
+    made = [
+        replace(score(n, p, held, wanted, draw), train_accuracy=accuracy[n], test="all") for n, p in answers.items()
+    ]
+    return _beside_best(made, answers, held, decides, draw)
+
+
+def _beside_best(
+    made: Sequence[Score], answers: Mapping[str, Any], held: Batch, decides: str, draw: Resamples
+) -> list[Score]:
+    """Each score with its difference to the best baseline among them."""
+    marks = [s for s in made if s.model in BASELINES]
+    if not marks:
+        return list(made)
+    best = max(marks, key=lambda s: better(decides, s.metrics[decides].value))
+    mark = answers[best.model]
+    return [
+        replace(s, is_best_baseline=True) if s is best
+        else replace(s, difference=difference(decides, answers[s.model], mark, held, draw)) for s in made
+    ]  # fmt: skip
+
+
+def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Batch, Mapping[str, Any]]]) -> Any:
     """An arrow table with a row per asked play: where it stands, what happened, and each model's probability."""
     import pyarrow as pa
 
@@ -168,7 +204,13 @@ def _per_example(library: Library, answered: Sequence[tuple[str, Batch, Mapping[
 
 def _names(task: str, models: Sequence[str] | None) -> list[str]:
     registry.task(task)
-    names = list(models) if models else [name for t, name in registry.MODELS if t == task]
+    names = (
+        [models]
+        if isinstance(models, str)
+        else list(models)
+        if models
+        else [name for t, name in registry.MODELS if t == task]
+    )
     for name in names:
         registry.model(task, name)
     return names if any(n in BASELINES for n in names) else ["prior", "repeat-last", *names]
@@ -194,15 +236,7 @@ def _compare_on(
         accuracy = float(metrics.correct(fitted.predict(seen).p, seen.label).mean())
         made.append(replace(score(name, answers[name], held, asking.setting.metrics, draw),
                             train_accuracy=accuracy, trials=trials, seconds=seconds, test=test))  # fmt: skip
-    marks = [s for s in made if s.model in BASELINES]
-    best = max(marks, key=lambda s: better(decides, s.metrics[decides].value)) if marks else None
-    if best is None:
-        return made, answers
-    mark = answers[best.model]
-    return [
-        replace(s, is_best_baseline=True) if s is best
-        else replace(s, difference=difference(decides, answers[s.model], mark, held, draw)) for s in made
-    ], answers  # fmt: skip
+    return _beside_best(made, answers, held, decides, draw), answers
 
 
 def tune(
@@ -294,17 +328,20 @@ def _card(
 
 
 def evaluate(
-    opened: Bundle | str, library: Library | str, *, history: str = "rolling", draws: int = 300, seed: int = 0,
+    opened: Bundle | str, library: Library | str, *, history: str = "rolling", all_days: bool = False,
+    draws: int = 300, seed: int = 0,
     progress: Progress = lambda done, n, name: None,
 ) -> Comparison:  # fmt: skip
     """Score a bundle on a library, beside the baselines that were fitted on the same days.
 
-    On the library it was trained on, only the held-out days are asked about.
+    On the library it was trained on, only the held-out days are asked about. On any other, only days after those it was
+    trained on, where there are any: a bundle does not know whom it was trained on, so earlier days may be theirs.
 
     Parameters
     ----------
     history : "rolling", each day sees the days before it in this library; "frozen", tracks and artists as in the bundle's
         snapshot (a listener's own still rolls on), asked only from the snapshot's day on: before it, it would look ahead
+    all_days : ask about earlier days too; fair only for plays of other people
     """
     if history not in ("rolling", "frozen"):
         raise AskedWrongly(f"history {history!r}: expected rolling or frozen")
@@ -312,10 +349,20 @@ def evaluate(
     lib = library if isinstance(library, Library) else open_library(library)
     snapshot = model.history if history == "frozen" else None
     batch, _ = from_library(model.asking, lib, snapshot=snapshot, progress=progress)
-    notes = [f"history {history}"]
+    notes, warnings = [f"history {history}"], []
     if lib.fingerprint() == model.card["library"]:
         batch = batch.take(splits.by_time(batch.keys).rows(TEST))
         notes.append("the library it was trained on: only the held-out last days are asked about")
+    elif len(batch):
+        last = model.card["trained_on_days"][1]
+        later = batch.keys["day"] > np.datetime64(last, "D").astype(np.int64)
+        if later.any() and not all_days:
+            batch = batch.take(later)
+            left = int((~later).sum())
+            notes.append(f"only days after {last}, the last it was trained on: {left:,} earlier plays are left out")
+        elif not later.all():
+            warnings.append(f"{int((~later).sum()):,} of {len(batch):,} plays lie on days up to {last}, when it was trained: "
+                            "a fair test only if these are other people's")  # fmt: skip
     if history == "frozen":
         batch = batch.take(batch.keys["day"] >= model.card["history_as_of_day"])
         notes.append(f"only days from {model.card['history_as_of']} on, when the snapshot was taken")
@@ -335,10 +382,12 @@ def evaluate(
     scores.append(own)
     about = {"library": lib.fingerprint()[:16], "source": lib.manifest["source"], "examples": len(batch),
              "skipped_share": float((batch.label == 1).mean()), "split": "; ".join(notes), "days": _days(batch),
-             "trained_on_days": model.card["trained_on_days"], "intervals": "95 %, bootstrap"}  # fmt: skip
-    other_rules = lib.manifest["options"] != model.card["source_options"]
-    if other_rules:
-        about["warning"] = f"ingested with {lib.manifest['options']}, trained with {model.card['source_options']}"
+             "trained_on_days": model.card["trained_on_days"],
+             "intervals": "95 %, bootstrap by " + clusters(batch.keys)[2]}  # fmt: skip
+    if lib.manifest["options"] != model.card["source_options"]:
+        warnings.append(f"ingested with {lib.manifest['options']}, trained with {model.card['source_options']}")
+    if warnings:
+        about["warning"] = "; ".join(warnings)
     return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), decides, about)
 
 
@@ -396,17 +445,6 @@ def _day(number: int) -> str:
     return str(np.datetime64(number, "D"))
 
 
-def _permuted(batch: Batch, seed: int) -> Batch:
-    """Labels permuted across sessions at equal position: what is left to learn is the position alone."""
-    rng = np.random.default_rng(seed)
-    order = np.argsort(batch.keys["position"], kind="stable")
-    position = batch.keys["position"][order]
-    shuffled = order[np.lexsort((rng.random(len(order)), position))]
-    label = batch.label.copy()
-    label[order] = batch.label[shuffled]
-    return replace(batch, label=label)
-
-
 def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
     """A model with some hyper-parameters given; text is read as the kind of the default."""
     known = asdict(model)
@@ -429,7 +467,7 @@ def _check_split(cut: Split) -> None:
         )
 
 
-def _listener_name(library: Library, key: int) -> str:
+def _listener_name(library: Library | Permuted, key: int) -> str:
     from segue.features.columns import key64
 
     for plays in library.plays(["listener"]):
@@ -439,20 +477,23 @@ def _listener_name(library: Library, key: int) -> str:
     return "unknown listener"
 
 
+def _several(cuts: Sequence[Split]) -> str:
+    sentence = cuts[0].sentence.replace("fold 1 of ", "")
+    return f"{len(cuts)} tests, {sentence}; 'all' asks the plays of all tests together, each by the model that had not seen it"
+
+
 def _about(
     prepared: Prepared, cuts: Sequence[Split], options: Iterable[str], permute: bool, budget: int
 ) -> dict[str, Any]:
     import segue
 
     b, library = prepared.batch, prepared.library
-    listeners = int((np.unique(b.keys["listener"]) != 0).sum())
-    few = 1 <= listeners < FEW_LISTENERS
     return {
         "segue": segue.__version__, "library": library.fingerprint()[:16], "source": library.manifest["source"],
         "source_options": library.manifest["options"], "examples": len(b), "skipped_share": float((b.label == 1).mean()),
-        "split": cuts[0].sentence if len(cuts) == 1 else f"{len(cuts)} tests: {cuts[0].sentence}",
+        "split": cuts[0].sentence if len(cuts) == 1 else _several(cuts),
         "counts": [c.counts() for c in cuts], "history": "rolling: each day sees the days before it",
-        "intervals": "95 %, bootstrap by " + ("day within listener" if few else "session"),
+        "intervals": "95 %, bootstrap by " + clusters(b.take(cuts[0].rows(TEST)).keys)[2],
         "options": sorted(options), "features": list(prepared.columns), "left_out": prepared.left_out,
         "permuted_labels": permute, "budget": budget, "feature_seconds": round(prepared.seconds, 3),
     }  # fmt: skip

@@ -39,9 +39,14 @@ class Prediction:
 
     setting: str
     answers: tuple[Answer, ...]
+    notes: tuple[str, ...] = ()  # what keeps the answer from being what it seems
 
     def to_json(self) -> dict[str, Any]:
-        return {"setting": self.setting, "answers": [vars(a) | {"reasons": list(a.reasons)} for a in self.answers]}
+        return {
+            "setting": self.setting,
+            "notes": list(self.notes),
+            "answers": [vars(a) | {"reasons": list(a.reasons)} for a in self.answers],
+        }
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -88,7 +93,17 @@ class Bundle:
         for i, play in enumerate(coming):
             reasons = [self._reason(batch, i, int(f), float(moved[i, f])) for f in order[i] if abs(moved[i, f]) > 1e-9]
             answers.append(Answer(int(batch.keys["position"][i]), play.track, float(p[i]), tuple(reasons)))
-        return Prediction(self.asking.setting.name, tuple(answers))
+        return Prediction(self.asking.setting.name, tuple(answers), self._notes(asked))
+
+    def _notes(self, session: Session) -> tuple[str, ...]:
+        notes = []
+        opening = [*session.plays, *([session.next] if session.next else session.queue)][0]
+        if self.asking.keys and self._day(session, opening.start_ms) < self.card["history_as_of_day"]:
+            notes.append(
+                f"the session is older than the bundle's history (as of {self.card['history_as_of']}), which may know how "
+                "it went: not a fair test"
+            )
+        return tuple(notes)
 
     def batch(self, session: Session, *, personal: History | None = None) -> Batch:
         """The features of a session's asked plays: the live road."""

@@ -117,7 +117,9 @@ class Calibration:
 
 
 def calibration(p: npt.ArrayLike, y: npt.ArrayLike, bins: int = 10, draws: int = 200, seed: int = 0) -> Calibration:
-    """How far p is from the observed rates, over bins of equal mass (ties in p keep the order of the rows).
+    """How far p is from the observed rates, over bins of equal mass; where p is tied, each row counts with the ties' mean.
+
+    So the order of rows does not matter, and a bin's edge within a run of ties measures no drift along the rows.
 
     The floor is the mean ECE over `draws` simulations of y ~ Bernoulli(p); fewer (at least 20) beyond 250,000 rows.
 
@@ -133,13 +135,19 @@ def calibration(p: npt.ArrayLike, y: npt.ArrayLike, bins: int = 10, draws: int =
         return Calibration(np.nan, np.nan, np.nan, np.nan, Bins(prob, label, np.zeros(0, np.int64)))
     order = np.argsort(prob, kind="stable")
     prob, label = prob[order], label[order]
+    run = np.flatnonzero(np.diff(prob, prepend=-1.0))  # where each run of equal p starts
+    length = np.diff(run, append=n)
+    level = np.repeat(np.add.reduceat(label, run) / length, length)
     start = np.arange(min(bins, n)) * n // min(bins, n)
     size = np.diff(start, append=n)
-    sum_p, sum_y = np.add.reduceat(prob, start), np.add.reduceat(label, start)
+    sum_p, sum_y = np.add.reduceat(prob, start), np.add.reduceat(level, start)
     draws, block = max(1, min(draws, max(20, _FLOOR_COST // n))), max(1, 1_000_000 // n)
     rng, floor = np.random.default_rng(seed), 0.0
     for done in range(0, draws, block):
         simulated = rng.random((min(block, draws - done), n)) < prob
+        if len(run) < n:
+            of_run = np.add.reduceat(simulated, run, axis=1, dtype=np.float64) / length
+            simulated = np.repeat(of_run, length, axis=1)
         floor += float(np.abs(np.add.reduceat(simulated, start, axis=1, dtype=np.float64) - sum_p).sum())
     ece = float(np.abs(sum_y - sum_p).sum() / n)
     return Calibration(ece, floor / (n * draws), *_recalibration(prob, label), Bins(sum_p / size, sum_y / size, size))

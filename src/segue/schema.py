@@ -97,9 +97,14 @@ _ATTRIBUTES = [
     "organism", "speechiness", "tempo", "time_signature", "valence", *_VECTOR,
 ]  # fmt: skip
 TRACKS: dict[str, Column] = _table(
-    Column(name, "int", "content", f"The track's {name.replace('_', ' ')}, in thousandths") for name in _ATTRIBUTES
-)
-"""Attributes of a track, joined to plays by `track` when features are built."""
+    Column(name, "int", "option" if name == "us_popularity_estimate" else "content",
+           f"The track's {name.replace('_', ' ')}, in thousandths") for name in _ATTRIBUTES
+)  # fmt: skip
+"""Attributes of a track, joined to plays by `track` when features are built.
+
+The popularity estimate is, as far as we know, of October 2018, after the plays of the data set it comes with: it is granted
+on request only.
+"""
 
 SESSION: dict[str, Column] = _table(
     [

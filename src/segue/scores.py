@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from segue import metrics
 from segue.batch import Batch
 from segue.metrics import Calibration, Interval, Resamples
 
-FEW_LISTENERS = 30  # below this, intervals are drawn by day within listener, else by session
+FEW_LISTENERS = 30  # below this, intervals are drawn by day within listener, from it on by listener
 
 
 @dataclass(frozen=True)
@@ -149,22 +149,31 @@ def score(name: str, p: Any, held: Batch, wanted: Sequence[str], draw: Resamples
     return Score(name, found, metrics.calibration(p, y), float("nan"))
 
 
+def clusters(keys: Mapping[str, Any]) -> tuple[Any, Any, str]:
+    """What intervals are drawn by: (cluster, stratum, words).
+
+    Few listeners: their days, within each of them. Many: whole listeners. None known: sessions.
+    """
+    listener = keys["listener"]
+    n = len(np.unique(listener[listener != 0]))
+    if n == 0:
+        return keys["session"], None, "session"
+    if n < FEW_LISTENERS:
+        return keys["day"], listener, "day within listener"
+    return listener, None, "listener"
+
+
 def resampling(held: Batch, *, draws: int, seed: int) -> Resamples:
-    """By day within listener where listeners are few, else by session."""
-    listeners = np.unique(held.keys["listener"])
-    if 1 <= len(listeners) < FEW_LISTENERS and (listeners != 0).any():
-        return metrics.resamples(held.keys["day"], held.keys["listener"], draws=draws, seed=seed)
-    return metrics.resamples(held.keys["session"], draws=draws, seed=seed)
+    """Draws of whole clusters of examples."""
+    cluster, stratum, _ = clusters(held.keys)
+    return metrics.resamples(cluster, stratum, draws=draws, seed=seed)
 
 
 def _session_draws(held: Batch, draw: Resamples) -> Resamples:
+    """The same for scores of whole sessions."""
     _, first = np.unique(held.keys["session"], return_index=True)
-    few = 1 <= len(np.unique(held.keys["listener"])) < FEW_LISTENERS and (held.keys["listener"] != 0).any()
-    if few:
-        return metrics.resamples(
-            held.keys["day"][first], held.keys["listener"][first], draws=draw.draws, seed=draw.seed
-        )
-    return metrics.resamples(held.keys["session"][first], draws=draw.draws, seed=draw.seed)
+    cluster, stratum, _ = clusters({name: key[first] for name, key in held.keys.items()})
+    return metrics.resamples(cluster, stratum, draws=draw.draws, seed=draw.seed)
 
 
 def per_example(metric: str, p: Any, held: Batch) -> Any:

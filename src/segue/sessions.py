@@ -57,7 +57,13 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
         day=ibis.ifelse(opening, t.start_day, ibis.null("date")).max().over(whole),
         end_day=t.stop_day.max().over(whole),
         session_start=ibis.ifelse(opening, t.began, ibis.null("int64")).max().over(whole),
-        asked=ibis.ifelse(t.start_ms - t.quiet_since < -OVERLAP_MS, 0, 1).cast("int64"),
+        # a play is not asked about that started well before the last one ended, or whose place in its session is only
+        # known from its own end: no start is recorded, and a pause within it may have opened the session
+        asked=ibis.cases(
+            (t.start_ms - t.quiet_since < -OVERLAP_MS, 0),
+            (t.start_ms.isnull() & (t.end_ms - t.quiet_since > gap_min * 60_000), 0),
+            else_=1,
+        ).cast("int64"),
         first_of_artist=_first(t.artist, by_artist),
         first_of_track=_first(t.track, by_track),
     )

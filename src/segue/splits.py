@@ -98,7 +98,7 @@ def by_listener(keys: Mapping[str, npt.NDArray[np.int64]], held_out: int, *, val
 
 
 def in_folds(keys: Mapping[str, npt.NDArray[np.int64]], folds: int, by: str, *, valid: float = 0.15) -> list[Split]:
-    """Folds of whole days, listeners or sessions; in each, the last days (or a bucket) of the rest are validation.
+    """Folds of whole days, listeners or sessions; in each, a bucket of the rest's sessions is validation.
 
     Folds by day train on later days too: history never looks ahead, the weights do.
     """

@@ -71,8 +71,10 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
                 kind = _kind(record)
                 aside[kind] = aside.get(kind, 0) + 1
                 continue
-            identity = tuple(record.get(k) for k in ("ts", "spotify_track_uri", "ms_played", "reason_start",
-                                                     "reason_end", "offline_timestamp"))  # fmt: skip
+            # the stamp is not part of it: the two generations of exports write it in different units
+            identity = tuple(
+                record.get(k) for k in ("ts", "spotify_track_uri", "ms_played", "reason_start", "reason_end")
+            )
             if identity in seen:
                 rejects.append((*where, "ts", _said(record["ts"]), f"same play as {seen[identity]}"))
                 continue

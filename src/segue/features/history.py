@@ -136,8 +136,8 @@ def join(history: History, keys: Sequence[By], now: Columns, day: Ints) -> dict[
     for by in keys:
         key, have = key_of(by, now, len(day))
         n, k, last, some = history[by].find(key, day)
-        always, some = np.ones(len(day), bool), some & have
-        found[(by, "n")] = (np.where(have, n, 0), always)
-        found[(by, "k")] = (np.where(have, k, 0), always)
+        some = some & have
+        found[(by, "n")] = (np.where(have, n, 0), have)  # 0 for a key that is new, unknown where the key is not said
+        found[(by, "k")] = (np.where(have, k, 0), have)
         found[(by, "days")] = (np.where(some, day - last, 0), some)
     return found

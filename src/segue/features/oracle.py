@@ -116,7 +116,10 @@ def _speak(node: Node, table: Any, done: dict[int, Any]) -> Any:
         name = "_".join(args[0])
         if args[1] == "days":
             return table.n_day.delta(table[f"{name}_last"], unit="day").cast("int64")
-        return table[f"{name}_{args[1]}"].fill_null(0)
+        count = table[f"{name}_{args[1]}"].fill_null(0)
+        for key in args[0]:
+            count = ibis.ifelse(table[f"n_{key}"].isnull(), ibis.null("int64"), count)
+        return count
     return _OPERATORS[op](*(_say(a, table, done) for a in args))
 
 

@@ -1,7 +1,17 @@
 """What the listener has just done in this session."""
 
 from segue.features.feature import feature
-from segue.features.tree import where
+from segue.features.tree import Node, where
+from segue.features.words import Plays
+
+
+def ended(past: Plays, *reasons: str) -> Node:
+    """1 where a play ended for one of these reasons, 0 where for another, unknown where it is not said."""
+    reason = past["reason_end"]
+    found = reason == reasons[0]
+    for other in reasons[1:]:
+        found = found | (reason == other)
+    return where(reason == reason, found, None)
 
 
 @feature("flag", "The last play was skipped")
@@ -101,32 +111,32 @@ def last_heard_out(past):
 
 @feature("share", "Plays so far that were ended by the track's own end")
 def trackdone_rate(past):
-    return past.mean(past["reason_end"] == "trackdone")
+    return past.mean(ended(past, "trackdone"))
 
 
 @feature("flag", "The last play was ended by the track's own end")
 def last_ended_trackdone(past):
-    return past.lag(past["reason_end"] == "trackdone")
+    return past.lag(ended(past, "trackdone"))
 
 
 @feature("flag", "The last play was ended by the forward button")
 def last_ended_fwdbtn(past):
-    return past.lag(past["reason_end"] == "fwdbtn")
+    return past.lag(ended(past, "fwdbtn"))
 
 
 @feature("flag", "The last play was ended by the back button")
 def last_ended_backbtn(past):
-    return past.lag(past["reason_end"] == "backbtn")
+    return past.lag(ended(past, "backbtn"))
 
 
 @feature("flag", "The last play was ended by choosing something else")
 def last_ended_endplay(past):
-    return past.lag(past["reason_end"] == "endplay")
+    return past.lag(ended(past, "endplay"))
 
 
 @feature("flag", "The last play was ended by leaving")
 def last_ended_logout(past):
-    return past.lag((past["reason_end"] == "logout") | (past["reason_end"] == "unexpected-exit-while-paused"))
+    return past.lag(ended(past, "logout", "unexpected-exit-while-paused"))
 
 
 @feature("plays", "Seeks forward in the last five plays")

@@ -142,7 +142,7 @@ class History:
         return Plays("recent")
 
     def count(self, *by: str) -> Node:
-        """Plays of this key on earlier days; 0 where it is new."""
+        """Plays of this key on earlier days; 0 where it is new, unknown where the key is not said."""
         return tree.make("asof", _keys(by), "n")
 
     def rate(self, *by: str) -> Node:

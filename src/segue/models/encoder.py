@@ -11,6 +11,7 @@ import numpy as np
 from segue.batch import Array, Batch
 from segue.models.model import Floats
 
+FARTHEST = 4.0  # spreads from the mean: a value unlike any in training counts as far, not as farther
 LOGGED = ("ms", "s", "day", "plays")  # units with a long tail
 
 
@@ -56,9 +57,9 @@ class Encoder:
         return cls(raw.columns, raw.source, raw.kind, raw.level, logged, mean, np.where(spread > 1e-9, spread, 1.0))
 
     def encode(self, batch: Batch) -> Floats:
-        """(N, E), 0 at the training mean and where unknown."""
+        """(N, E), 0 at the training mean and where unknown; four spreads at most, so that nothing far off runs away."""
         x, there = self._raw(batch)
-        return np.where(there, (x - self.mean) / self.spread, 0.0)
+        return np.where(there, np.clip((x - self.mean) / self.spread, -FARTHEST, FARTHEST), 0.0)
 
     def _raw(self, batch: Batch) -> tuple[Floats, Array]:
         chosen = batch.select(self.columns)

@@ -14,7 +14,7 @@ ONLINE = Setting(
     moments="each",
     now=CONTENT | START,
     session=frozenset({"listener", "start_ms"}),
-    options=("reason_start",),
+    options=("reason_start", "us_popularity_estimate"),
 )
 CHALLENGE = Setting(
     name="challenge",
@@ -23,6 +23,7 @@ CHALLENGE = Setting(
     now=CONTENT,
     queue=CONTENT,
     session=frozenset({"length"}),
+    options=("us_popularity_estimate",),
     metrics=("maa", "fpa", "log_loss", "brier", "auc"),
 )
 

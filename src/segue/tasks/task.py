@@ -12,8 +12,10 @@ from segue.features.feature import Feature
 
 CONTENT = frozenset(c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values()) if c.known == "content")
 START = frozenset(c.name for c in schema.PLAYS.values() if c.known == "start")
+LATER = ("us_popularity_estimate",)  # made after the plays: nobody's past
 PAST = frozenset(
-    c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values()) if c.known not in ("key", "length", "session")
+    c.name for c in (*schema.PLAYS.values(), *schema.TRACKS.values())
+    if c.known not in ("key", "length", "session") and c.name not in LATER
 ) | {"age"}  # fmt: skip
 
 
@@ -37,7 +39,9 @@ class Setting:
             raise UnknownName(f"option of setting {self.name}", name, self.options or ("(none)",))
         return {
             "now": self.now | asked | {"position", "ahead"}, "queue": self.queue | ({""} if self.queue else set()),
-            "session": self.session, "past": PAST | {""}, "recent": PAST | {""},
+            "session": self.session, "past": PAST | {""},
+            # of plays in sessions before, what is relative to those sessions is not kept
+            "recent": (PAST - {"first_of_artist", "first_of_track"}) | {""},
         }  # fmt: skip
 
     def refuses(self, feature: Feature, options: Iterable[str] = ()) -> str | None:
