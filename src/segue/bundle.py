@@ -78,6 +78,8 @@ def save(
         )
         golden = [{"request": r, "answer": bundle.predict(r).to_json()} for r in _requests(asking.setting.moments)]
         _write(aside / "golden.json", golden)
+        for path in aside.iterdir():  # safetensors writes for its owner alone: give all files the mode of the others
+            path.chmod((aside / "card.json").stat().st_mode & 0o777)
         _write(aside / "hashes.json", {p.name: _sha256(p) for p in sorted(aside.iterdir())})
         opened = open_bundle(aside)
         if target.exists():

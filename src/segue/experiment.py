@@ -478,8 +478,13 @@ def _listener_name(library: Library | Permuted, key: int) -> str:
 
 
 def _several(cuts: Sequence[Split]) -> str:
-    sentence = cuts[0].sentence.replace("fold 1 of ", "")
-    return f"{len(cuts)} tests, {sentence}; 'all' asks the plays of all tests together, each by the model that had not seen it"
+    kind = (
+        f"folds {cuts[0].sentence.split(' by ')[-1]}".replace("folds ", "folds by ")
+        if "fold" in cuts[0].sentence
+        else ""
+    )
+    each = f"{len(cuts)} {kind}" if kind else f"{len(cuts)} tests, {cuts[0].sentence}"
+    return f"{each}; 'all' is all of their plays together, each answered by a model that had not seen it"
 
 
 def _about(

@@ -15,7 +15,7 @@ from typing import Any
 
 import segue
 from segue import registry, schema
-from segue.datasets.source import REJECT_COLUMNS, Piece, Unit, find
+from segue.datasets.source import REJECT_COLUMNS, Piece, Unit, clock_zone, find
 from segue.engines import Embedded, read_parquet, write_parquet
 from segue.errors import AskedWrongly, BadInput, UnknownName
 
@@ -100,7 +100,7 @@ def open_library(path: str | Path) -> Library:
 
 def ingest(
     source: str,
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     out: str | Path,
     *,
     options: dict[str, str] | None = None,
@@ -113,14 +113,21 @@ def ingest(
     """
     found = registry.dataset(source)
     chosen = _options(found, options or {})
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
     target = Path(out).expanduser()
     _check_target(target, overwrite)
     files = find(paths)
     units, passed_over = found.units(files)
+    if not files:
+        raise AskedWrongly(f"{', '.join(map(str, paths))}: no files there; give the folder that holds the logs")
+    if not units and any(b'"msPlayed"' in f.head(4096) for f in files):
+        raise BadInput(
+            f"{files[0].shown} is Spotify's account-data export (endTime, msPlayed), which has no tracks' ids and no reasons: "
+            "ask Spotify for the extended streaming history, which takes some days longer"
+        )
     if not units:
         raise BadInput(
-            f"none of {len(files)} files looks like {source} (first: {files[0].shown if files else 'none'}): "
-            f"expected {found.title}"
+            f"none of {len(files)} files looks like {source} (first: {files[0].shown}): expected {found.title}"
         )
     begun = {"source": source, "options": chosen, "version": segue.__version__,
              "units": {u.name: [f.mark() for f in u.files] for u in units}}  # fmt: skip
@@ -190,13 +197,15 @@ def _check_sessions(engine: Embedded, partial: Path, done: dict[str, dict[str, A
 def _options(source: Any, given: dict[str, str]) -> dict[str, str]:
     for name, value in given.items():
         if name not in source.options:
-            raise UnknownName(f"option of {source.name}", name, source.options or ("(none)",))
+            raise UnknownName(f"option of {source.name}", name.replace("_", "-"), source.options or ("(it has none)",))
         values = source.options[name]
         if len(values) > 1 and value not in values:
             raise UnknownName(f"value of {name}", value, values)
     gap = given.get("gap_min", "1")
     if not (gap.isdecimal() and len(gap) < 6 and 1 <= int(gap) <= 10_080):
         raise AskedWrongly(f"--gap-min {gap}: expected whole minutes from 1 to 10080")
+    if "tz" in given:
+        clock_zone(given["tz"])
     return {name: given.get(name, values[0]) for name, values in source.options.items()}
 
 

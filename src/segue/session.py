@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
@@ -38,7 +38,9 @@ def _number(value: Any) -> Any:
 
 
 def _flag(value: Any) -> Any:
-    return int(value) if isinstance(value, bool) else _number(value)
+    if isinstance(value, str | bytes):
+        raise ValueError("expected true, false, 0 or 1")
+    return int(value) if isinstance(value, bool) else value
 
 
 _Time = Annotated[int, BeforeValidator(_milliseconds), Field(ge=-(2**45), le=2**45)]
@@ -49,7 +51,13 @@ _Text = Annotated[str, Field(max_length=1000)]
 _DERIVED = ("first_of_artist", "first_of_track")
 
 
+_BOUNDS = {"hour": (0, 23), "weekday": (0, 6), "played_ms": (0, 604_800_000)}
+
+
 def _kind(column: schema.Column) -> Any:
+    if column.name in _BOUNDS or column.name.startswith("n_seeks"):
+        low, high = _BOUNDS.get(column.name, (0, 2**31))
+        return Annotated[int, BeforeValidator(_number), Field(ge=low, le=high)]
     if column.unit == "ms" and column.name != "played_ms":
         return _Time
     return {"text": _Text, "flag": _Flag}.get(column.kind, _Int)
@@ -78,6 +86,13 @@ class _Base(BaseModel):
             short = {"start": "start_ms", "end": "end_ms"}
             value = {k if short.get(k, k) in value else short.get(k, k): v for k, v in value.items()}
         return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        start, end = getattr(self, "start_ms", None), getattr(self, "end_ms", None)
+        if start is not None and end is not None and end < start - 1000:
+            raise ValueError("expected the end of a play not to lie before its start")
+        return self
 
 
 Coming: Any = create_model("Coming", __base__=_Base, **_fields(("content", "start", "option")))

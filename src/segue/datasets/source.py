@@ -7,8 +7,10 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segue.engines import open_binary
 from segue.errors import AskedWrongly, BadInput
@@ -132,3 +134,11 @@ def names(places: Iterable[Path]) -> dict[Path, str]:
             if len(set(chosen.values())) == len(ours):
                 return chosen
     return {place: str(place) for place in ours}
+
+
+def clock_zone(name: str) -> tzinfo:
+    """The time zone that a listener's clock is read in."""
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
+        raise AskedWrongly(f"no time zone is called {name!r}: use a name such as Europe/Berlin") from cause

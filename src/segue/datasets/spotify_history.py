@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segue import schema, sessions
 from segue.datasets import made_up
-from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, names
+from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, clock_zone, names
 from segue.engines import open_binary
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import BadInput
 
 SKIP_RULES = ("fwdbtn-or-flagged-30s", "fwdbtn", "flagged", "under-30s")
 START_CLOCKS = ("recorded", "estimated")
@@ -47,7 +46,7 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """One listener's plays, cut into sessions."""
     import pyarrow as pa
 
-    rule, clock, zone = options["skip_rule"], options["start_clock"], _zone(options["tz"])
+    rule, clock, zone = options["skip_rule"], options["start_clock"], clock_zone(options["tz"])
     rows: dict[str, list[Any]] = {name: [] for name in _TYPES}
     seen: dict[tuple[Any, ...], str] = {}
     rejects: list[Reject] = []
@@ -286,13 +285,6 @@ def _platform(value: str | None) -> str | None:
              "cast": "cast", "partner": "partner"}  # fmt: skip
     first = {text.find(mark): kind for mark, kind in named.items() if mark in text}
     return first[min(first)] if first else "other"
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return UTC if name == "UTC" else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
-        raise AskedWrongly(f"no time zone is called {name!r}: use a name such as Europe/Berlin") from cause
 
 
 _INTS = ("source_row", "start_ms", "start_guess_ms", "end_ms", "played_ms", "hour", "weekday", "shuffle", "offline",
