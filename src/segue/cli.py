@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -78,7 +79,9 @@ def compare(
         str, typer.Option(help="What is held out: time (each listener's last days), day, listener.")
     ] = "time",
     folds: Annotated[int, typer.Option(help="Cross-validation instead of one split by time.")] = 0,
-    by: Annotated[str, typer.Option(help="Folds of whole days, listeners or sessions: day, listener, session.")] = "",
+    by: Annotated[
+        str, typer.Option(help="Folds of whole days (if left out), listeners or sessions: day, listener, session.")
+    ] = "",
     leave_one_out: Annotated[bool, typer.Option(help="Every listener in turn is the test.")] = False,
     permute_labels: Annotated[
         bool, typer.Option(help="Permute labels across sessions: nothing must be gained.")
@@ -93,6 +96,8 @@ def compare(
     """
     from segue.experiment import compare as run
 
+    if scores is not None and (scores.is_dir() or not scores.absolute().parent.is_dir()):
+        raise AskedWrongly(f"--scores {scores}: expected a file in a folder that exists, such as scores.parquet")
     with _progress("fitting") as progress:
         found = run(
             task, str(library), setting=setting, models=_names(models), features=_names(features),
@@ -135,14 +140,17 @@ def train(
     if as_json:
         _print_json(card)
         return
-    scores = {"model": card["model"], **{k: _interval(v) for k, v in card["score"]["metrics"].items()}}
-    marks = {"model": card["best_baseline"] + " (best baseline)"}
-    best = next(s for s in card["baselines"] if s["model"] == card["best_baseline"])
-    marks |= {k: _interval(v) for k, v in best["metrics"].items()}
-    _table([scores, marks], f"{out}: skip, {card['setting']}; tested on {' to '.join(card['tested_on_days'])}")
-    typer.echo(
-        f"{len(card['features'])} features; history as of {card['history_as_of']}; skip rule: {card['skip_rule']}"
-    )
+    from segue.scores import NAMES
+
+    rows = []
+    for one in sorted((card["score"], *card["baselines"]), key=lambda s: bool(s["model"] == card["model"])):
+        if one["model"] in (card["model"], card["best_baseline"]):
+            name = one["model"] + (" (best baseline)" if one["model"] == card["best_baseline"] else "")
+            rows.append({"model": name, **{NAMES.get(k, k): _interval(v) for k, v in one["metrics"].items()}})
+    _table(rows, f"{out}: {card['task']}, {card['setting']}")
+    _say(f"Split {card['split']}. Trained on {' to '.join(card['trained_on_days'])}, tested on "
+         f"{' to '.join(card['tested_on_days'])}.")  # fmt: skip
+    _say(f"{len(card['features'])} features; history as of {card['history_as_of']}; skip rule: {card['skip_rule']}")
 
 
 @app.command()
@@ -357,11 +365,25 @@ def _flag(value: str, unit: str) -> str:
     return {"1": "yes", "0": "no"}.get(value, value) if unit == "flag" else value
 
 
+def _say(sentence: str) -> None:
+    """A sentence, broken between words where someone is looking."""
+    if sys.stdout.isatty():
+        import textwrap
+
+        sentence = textwrap.fill(sentence, shutil.get_terminal_size().columns)
+    typer.echo(sentence)
+
+
 def _table(rows: list[dict[str, str]], title: str = "") -> None:
     from rich.console import Console
 
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 170)
-    console.print(table(rows, title))
+    if sys.stdout.isatty():
+        Console(markup=False, highlight=False).print(table(rows, title))
+        return
+    drawn = io.StringIO()
+    Console(markup=False, highlight=False, width=170, file=drawn).print(table(rows, title))
+    for line in drawn.getvalue().splitlines():
+        typer.echo(line.rstrip())
 
 
 def table(rows: list[dict[str, str]], title: str = "") -> Any:
@@ -384,7 +406,7 @@ def _show_library(library: Any, as_json: bool) -> None:
         _print_json(m)
         return
     rejected, aside = sum(m["rejected"].values()), sum(m["set_aside"].values())
-    typer.echo(f"{library.path}: {m['source']}, {m['files']} files")
+    typer.echo(f"{library.path}: {m['source']}, {m['files']} log file{'' if m['files'] == 1 else 's'}")
     typer.echo(f"  rows       {m['rows_in']:,} = {m['kept']:,} kept + {aside:,} set aside + {rejected:,} rejected")
     for word, counted in (("set aside", m["set_aside"]), ("rejected", m["rejected"])):
         for reason, n in counted.items():
@@ -397,14 +419,15 @@ def _show_library(library: Any, as_json: bool) -> None:
     share = f"{m['skips'] / known:.1%}" if known else "unknown"
     typer.echo(f"  skipped    {share} of {known:,} plays whose label is known")
     if m["not_asked"]:
-        typer.echo(f"             {m['not_asked']:,} plays overlap the play before them and are not asked about")
+        typer.echo(f"             {m['not_asked']:,} plays are not asked about: they overlap the play before, or their")
+        typer.echo("             place in a session is only known from their own end (no start is recorded)")
     for note, n in m["notes"].items():
         typer.echo(f"  note       {n:,} {note}")
     if m["options"]:
         typer.echo("  options    " + ", ".join(f"{k}={v}" for k, v in m["options"].items()))
     if m["passed_over"]:
         shown = ", ".join(m["passed_over"][:3]) + (", …" if len(m["passed_over"]) > 3 else "")
-        typer.echo(f"  passed over {len(m['passed_over'])} files that are not {m['source']} logs: {shown}")
+        typer.echo(f"  passed over {len(m['passed_over'])} files that are no {m['source']} logs: {shown}")
     if rejected:
         typer.echo(
             f"  every rejected row with file, line, column, value and reason: {library.path / 'rejects.parquet'}"
@@ -425,15 +448,15 @@ def _show_comparison(found: Any, as_json: bool) -> None:
         ]
     _table(rows, f"{found.task}, {found.setting}: {about['examples']:,} plays, {about['skipped_share']:.1%} skipped")
     if narrow:
-        typer.echo("(A wider terminal shows accuracy, Brier score and slope too; --json shows everything.)")
-    typer.echo(about["split"][0].upper() + about["split"][1:] + ".")
+        _say("(A wider terminal shows accuracy, Brier score and slope too; --json shows everything.)")
+    _say(about["split"][0].upper() + about["split"][1:] + ".")
     for counts in about.get("counts", [])[:1] if len(about.get("counts", [])) == 1 else []:
-        typer.echo("Plays: " + ", ".join(f"{n:,} {role}" for role, n in counts.items()) + ".")
+        _say("Plays: " + ", ".join(f"{n:,} {role}" for role, n in counts.items()) + ".")
     typer.echo(f"Intervals: {about['intervals']}.")
     if about.get("permuted_labels"):
-        typer.echo("Labels were permuted across sessions at equal position: no model should gain anything.")
+        _say("Outcomes were permuted across sessions at equal position: no model should gain anything.")
     if about.get("warning"):
-        typer.echo(f"Warning: {about['warning']}.")
+        _say(f"Warning: {about['warning']}.")
 
 
 @contextmanager

@@ -39,7 +39,9 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
     found = experiment.compare("skip", libraries["spotify_history"], setting="online")
     table(_short(found.table()), "three people's exports, online, on their last days")
     (out / "comparison.json").write_text(json.dumps(found.to_json(), indent=1), encoding="utf-8")
-    say("   The same labels, permuted: whoever still gains something here is cheating.\n")
+    say(
+        "   The same plays, outcomes permuted before any feature is made: whoever still gains something here looks ahead.\n"
+    )
     noise = experiment.compare("skip", libraries["spotify_history"], models=["prior", "position-table", "logistic", "boosting"],
                                permute=True, budget=2)  # fmt: skip
     table(_short(noise.table()), "permuted labels")
@@ -62,8 +64,9 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
     say(
         f"   {out}/skip.bundle/card.json      what the model is, what it learned from ({len(model.asking.features)} features)"
     )
-    say(f"   segue predict {out}/skip.bundle {out}/session.json")
-    say("   segue ingest spotify_history my_spotify_data/ -o library/     and then the same with your own plays")
+    segue = "segue" if shutil.which("segue") else ".venv/bin/segue"
+    say(f"   {segue} predict {out}/skip.bundle {out}/session.json")
+    say(f"   {segue} ingest spotify_history my_spotify_data/ -o library/     and then the same with your own plays")
 
 
 def _short(rows: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -385,7 +385,10 @@ def evaluate(
              "trained_on_days": model.card["trained_on_days"],
              "intervals": "95 %, bootstrap by " + clusters(batch.keys)[2]}  # fmt: skip
     if lib.manifest["options"] != model.card["source_options"]:
-        warnings.append(f"ingested with {lib.manifest['options']}, trained with {model.card['source_options']}")
+        said = [", ".join(f"{k}={v}" for k, v in one.items()) or "no options"
+                for one in (lib.manifest["options"], model.card["source_options"])]  # fmt: skip
+        warnings.append(f"another kind of log: ingested as {lib.manifest['source']} with {said[0]}, trained on "
+                        f"{model.card['source']} with {said[1]}")  # fmt: skip
     if warnings:
         about["warning"] = "; ".join(warnings)
     return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), decides, about)

@@ -20,6 +20,7 @@ from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.history import By, History, Snapshot, is_personal
 from segue.session import Session, read, records
 
+NEW = "\0someone new"
 EPOCH = 719_163  # ordinal of 1970-01-01
 
 
@@ -33,13 +34,20 @@ class Answer:
     reasons: tuple[dict[str, Any], ...]  # feature, sentence, unit, value (None: unknown), log_odds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Answers for the asked plays, in order."""
 
     setting: str
     answers: tuple[Answer, ...]
     notes: tuple[str, ...] = ()  # what keeps the answer from being what it seems
+
+    def __repr__(self) -> str:
+        lines = [f"Note: {note}." for note in self.notes]
+        for a in self.answers:
+            lines.append(f"play {a.position}{f', {a.track}' if a.track else ''}: P(skip) {a.probability:.3f}")
+            lines += [f"  {r['log_odds']:+.2f}  {r['sentence']}: {r['value']}" for r in a.reasons]
+        return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -84,6 +92,8 @@ class Bundle:
         BadInput : the session is not as `segue.session` says, or asks what the bundle's setting does not answer
         """
         asked = read(session)
+        if asked.listener is None:  # nobody named: as for someone new, of whom nothing is on record
+            asked = asked.model_copy(update={"listener": NEW})
         batch = self.batch(asked, personal=personal)
         p = self.fitted.predict(batch).p
         moved = self.fitted.explain(batch)

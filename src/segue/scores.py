@@ -80,15 +80,18 @@ class Comparison:
         for s in self.scores:
             row = {"test on": s.test} if several else {}
             row["model"] = s.model
-            row |= {_NAMES.get(k, k): str(v) for k, v in s.metrics.items()}
+            row |= {NAMES.get(k, k): str(v) for k, v in s.metrics.items()}
             if s.calibration is not None:
                 row["ECE (floor)"] = f"{_short(s.calibration.ece)} ({_short(s.calibration.floor)})"
                 row["slope"] = "–" if np.isnan(s.calibration.slope) else f"{s.calibration.slope:.2f}"
             row["accuracy train"] = _short(s.train_accuracy)
-            row[f"{_NAMES.get(self.decides, self.decides)} gained on best baseline"] = (
+            row[f"{NAMES.get(self.decides, self.decides)} gained on best baseline"] = (
                 "(best baseline)" if s.is_best_baseline else "" if s.difference is None else _signed(s.difference)
             )
             rows.append(row)
+        if all(np.isnan(s.train_accuracy) for s in self.scores):  # asked of a bundle: its training plays are not here
+            for row in rows:
+                del row["accuracy train"]
         columns = max(rows, key=len, default={})  # a test of one listener has no AUC within listener
         return [{c: row.get(c, "") for c in columns} for row in rows]
 
@@ -118,7 +121,7 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-_NAMES = {"log_loss": "log-loss", "brier": "Brier", "auc": "AUC", "auc_within": "AUC within listener",
+NAMES = {"log_loss": "log-loss", "brier": "Brier", "auc": "AUC", "auc_within": "AUC within listener",
           "accuracy": "accuracy test", "maa": "MAA", "fpa": "FPA"}  # fmt: skip
 _HIGHER = {"maa", "fpa", "auc", "auc_within", "accuracy"}
 

@@ -69,7 +69,7 @@ class Boosting:
             warnings.simplefilter("ignore")
             booster = lightgbm.train(settings, data, self.trees, valid_sets=watched or None, callbacks=stop)
         trees = Trees.from_lightgbm(booster)
-        return FittedBoosting(train.columns, trees, booster.best_iteration or self.trees)
+        return FittedBoosting(train.columns, trees, booster.best_iteration or self.trees, _usual(train))
 
     def settled(self, fitted: FittedBoosting) -> Boosting:
         """The same with as many trees as validation found best: for the final fit on all training days."""
@@ -79,27 +79,42 @@ class Boosting:
     def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedBoosting:
         try:
             columns = tuple(str(c) for c in settings["columns"])
-            trees = Trees.from_arrays(dict(arrays), float(settings["bias"]), len(columns))
-            return FittedBoosting(columns, trees, int(settings["n_trees"]))
+            usual = np.asarray(arrays["usual"], np.float32)
+            if usual.shape != (len(columns),) or np.isinf(usual).any():
+                raise ValueError("the usual values of the columns do not fit them")
+            rest = {name: a for name, a in arrays.items() if name != "usual"}
+            trees = Trees.from_arrays(rest, float(settings["bias"]), len(columns))
+            return FittedBoosting(columns, trees, int(settings["n_trees"]), usual)
         except (KeyError, TypeError, ValueError) as cause:
             raise Tampered(f"the trees are damaged ({cause}): get the bundle again from its source") from cause
 
 
+def _usual(train: Batch) -> Array:
+    """(F,) the median of each column that is always known in training, NaN where some plays lack it."""
+    whole = train.known.all(0)
+    return np.where(whole, np.median(train.values, axis=0), np.nan).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class FittedBoosting:
-    """Trees over `columns`, unknown as NaN."""
+    """Trees over `columns`, unknown as NaN; where training knew no unknown, the usual value stands in for it."""
 
     columns: tuple[str, ...]
     trees: Trees
     n_trees: int
+    usual: Array  # (F,)
+
+    def _x(self, batch: Batch) -> Array:
+        x = batch.select(self.columns).with_nan()
+        return np.where(np.isnan(x), self.usual, x)
 
     def predict(self, batch: Batch) -> Bernoulli:
-        return Bernoulli(logistic(self.trees.score(batch.select(self.columns).with_nan())))
+        return Bernoulli(logistic(self.trees.score(self._x(batch))))
 
     def explain(self, batch: Batch) -> Floats:
-        contributions, _ = self.trees.explain(batch.select(self.columns).with_nan())
+        contributions, _ = self.trees.explain(self._x(batch))
         return contributions
 
     def save(self) -> Saved:
         settings = {"columns": list(self.columns), "bias": self.trees.bias, "n_trees": self.n_trees}
-        return settings, self.trees.arrays()
+        return settings, self.trees.arrays() | {"usual": self.usual}

@@ -89,7 +89,9 @@ class Task:
                 raise UnknownName("feature", name, features)
             why = setting.refuses(features[name], options)
             if why:
-                raise NotGranted(f"feature {name!r} cannot be used: {why}; leave it out or choose another setting")
+                lacking = [o for o in setting.options if not setting.refuses(features[name], [*options, o])]
+                remedy = f"grant it with --with {lacking[0]}" if lacking else "leave it out or choose another setting"
+                raise NotGranted(f"feature {name!r} cannot be used: {why}; {remedy}")
             chosen[name] = features[name]
         if not chosen:
             raise AskedWrongly("no feature was asked for: name at least one, or leave --features out for all")
