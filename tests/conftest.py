@@ -17,13 +17,19 @@ def embedded():
     return Embedded()
 
 
+SMALL = {  # tables of a few rows: compiling a query costs more than running it
+    "spark.sql.shuffle.partitions": "1", "spark.sql.codegen.wholeStage": "false", "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.default.parallelism": "1", "spark.sql.autoBroadcastJoinThreshold": "-1",
+}  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def spark():
     if shutil.which("java") is None:
         pytest.skip("java is not on the PATH: Spark needs a Java machine (17 or 21)")
     if importlib.util.find_spec("pyspark") is None:
         pytest.skip("pyspark is not installed: pip install 'segue[spark]'")
-    engine = Spark()
+    engine = Spark("local[2]", SMALL)
     yield engine
     engine.stop()
 

@@ -102,30 +102,68 @@ def test_one_seed_gives_one_result_and_another_seed_another(library):
     assert one.scores[2].metrics["log_loss"].value != other.scores[2].metrics["log_loss"].value
 
 
-@pytest.mark.parametrize(
-    ("by", "sentence"), [("day", "fold 1 of 2 by day"), ("listener", "by listener"), ("session", "by session")]
-)
-def test_folds_ask_about_every_play_once(library, by, sentence):
+ALL = "; 'all' is all of their plays together, each answered by a model that had not seen it"
+
+
+@pytest.mark.parametrize("by", ["day", "listener", "session"])
+def test_folds_ask_about_every_play_once(library, by):
     found = compare("skip", library, models=["prior"], folds=2, by=by, **QUICK)
-    assert [s.test for s in found.scores] == ["fold 1", "fold 2"]
+    assert [s.test for s in found.scores] == ["fold 1", "fold 2", "all"]
+    assert [row["test on"] for row in found.table()] == ["fold 1", "fold 2", "all"]
+    assert len(found.about["counts"]) == 2
     assert sum(c["test"] for c in found.about["counts"]) == library.manifest["kept"]
-    assert found.about["split"].startswith("2 tests: ")
-    assert sentence in found.about["split"]
+    assert found.about["split"] == f"2 folds by {by}{ALL}"
     assert len({tuple(row) for row in found.table()}) == 1
 
 
-def test_folds_are_of_listeners_where_there_are_enough_of_them(library):
-    assert "by listener" in compare("skip", library, models=["prior"], folds=3, **QUICK).about["split"]
-    assert "by day" in compare("skip", library, models=["prior"], folds=4, **QUICK).about["split"]
+@pytest.mark.parametrize("folds", [2, 3, 4])
+def test_folds_are_of_days_unless_it_is_said_otherwise(library, folds):
+    said = [compare("skip", library, models=["prior"], folds=folds, by=by, **QUICK) for by in (None, "day")]
+    assert timeless(said[0]) == timeless(said[1])
+    assert said[0].about["split"] == f"{folds} folds by day{ALL}"
+
+
+def test_all_are_the_plays_of_all_tests_each_answered_once(library):
+    found = compare("skip", library, models=["logistic", "prior", "ewma"], folds=3, **QUICK)
+    rows = found.per_example().to_pylist()
+    assert len({(r["session_id"], r["position"]) for r in rows}) == len(rows) == library.manifest["kept"]
+    assert {r["test"] for r in rows} == {"fold 1", "fold 2", "fold 3"}
+    y = np.array([r["skipped"] for r in rows], float)
+    single, every = found.scores[:-3], {s.model: s for s in found.scores[-3:]}
+    assert ({s.test for s in every.values()}, list(every)) == ({"all"}, ["logistic", "prior", "ewma"])
+    loss = {}
+    for name, s in every.items():
+        p = np.array([r[name] for r in rows])
+        loss[name] = -np.log(np.where(y == 1, p, 1 - p)).mean()
+        assert s.metrics["log_loss"].value == pytest.approx(loss[name])
+        own = [one for one in single if one.model == name]
+        assert [one.test for one in own] == ["fold 1", "fold 2", "fold 3"]
+        shares = [c["test"] / len(rows) for c in found.about["counts"]]
+        parts = [share * one.metrics["log_loss"].value for share, one in zip(shares, own, strict=True)]
+        assert s.metrics["log_loss"].value == pytest.approx(sum(parts))
+        assert s.train_accuracy == pytest.approx(np.mean([one.train_accuracy for one in own]))
+        assert s.metrics["log_loss"].low < s.metrics["log_loss"].value < s.metrics["log_loss"].high
+    best = min(("prior", "ewma"), key=loss.get)
+    assert [name for name, s in every.items() if s.is_best_baseline] == [best]
+    assert every[best].difference is None
+    for name in set(every) - {best}:
+        assert every[name].difference.value == pytest.approx(loss[best] - loss[name])
+
+
+def test_one_test_is_not_repeated_as_all(both):
+    assert {s.test for s in both.scores} == {"test"}
+    assert "'all'" not in both.about["split"]
 
 
 def test_leaving_each_listener_out_names_the_rows_by_them(library):
     found = compare("skip", library, models=["prior", "ewma"], leave_one_out=True, **QUICK)
-    assert {s.test for s in found.scores} == {"listener_x", "listener_y", "listener_z"}
+    tests = [s.test for s in found.scores]
+    assert (set(tests[:6]), tests[6:]) == ({"listener_x", "listener_y", "listener_z"}, ["all", "all"])
+    assert found.about["split"] == f"3 tests, by listener: one is the test, the others train{ALL}"
     plays = [r["listener"] for part in library.plays(["listener"]) for r in part.to_pylist()]
-    tested = dict(zip([s.test for s in found.scores][::2], [c["test"] for c in found.about["counts"]], strict=True))
+    tested = dict(zip(tests[:6:2], [c["test"] for c in found.about["counts"]], strict=True))
     assert tested == {name: plays.count(name) for name in tested}
-    assert [row["test on"] for row in found.table()] == [s.test for s in found.scores]
+    assert [row["test on"] for row in found.table()] == tests
 
 
 def test_permuted_outcomes_keep_their_places_and_lose_their_sessions(library):
@@ -158,7 +196,9 @@ def test_neither_tuning_nor_fitting_ever_looks_at_the_test(library):
         assert tried == tried_again, name
         (said, arrays), (said_again, arrays_again) = one.save(), two.save()
         assert said == said_again, name
-        assert all(np.array_equal(arrays[k], arrays_again[k]) for k in arrays), name
+        assert arrays.keys() == arrays_again.keys(), name
+        for k, one in arrays.items():
+            np.testing.assert_array_equal(one, arrays_again[k], err_msg=f"{name}: {k}")  # NaN is NaN
 
 
 def test_what_is_granted_on_request_is_a_feature_then_only(library):
@@ -175,10 +215,14 @@ def test_what_is_granted_on_request_is_a_feature_then_only(library):
 
 
 def test_a_feature_that_is_not_granted_is_refused_by_name_and_listed_otherwise(library, both):
-    for name in ("session_length", "queue_energy", "reason_start"):
-        with pytest.raises(
-            NotGranted, match=f"feature '{name}' cannot be used: .* leave it out or choose another setting"
-        ):
+    remedies = {
+        "session_length": "leave it out or choose another setting",
+        "queue_energy": "leave it out or choose another setting",
+        "reason_start": "grant it with --with reason_start",
+        "popularity_estimate": "grant it with --with us_popularity_estimate",
+    }
+    for name, remedy in remedies.items():
+        with pytest.raises(NotGranted, match=f"feature '{name}' cannot be used: .*; {remedy}$"):
             compare("skip", library, models=["prior"], features=["hour", name], **QUICK)
         assert "is not granted in setting 'online'" in both.about["left_out"][name]
     assert both.about["left_out"]["premium"] == "never known in this library"
@@ -204,7 +248,15 @@ def test_features_that_are_asked_for_are_all_that_models_read_beside_any_baselin
         ({"setting": "onlin"}, UnknownName, "no setting of skip is called 'onlin'; did you mean online"),
         ({"split": "tim"}, AskedWrongly, "split 'tim': expected time, day or listener"),
         ({"folds": 2, "by": "hour"}, AskedWrongly, "folds by 'hour': expected day, listener or session"),
-        ({"folds": 1}, AskedWrongly, "1 folds by listener: expected from 2 to 3"),
+        ({"folds": 1}, AskedWrongly, "1 folds by day: expected from 2 to 30"),
+        ({"folds": 4, "by": "listener"}, AskedWrongly, "4 folds by listener: expected from 2 to 3"),
+        (
+            {"leave_one_out": True, "folds": 2},
+            AskedWrongly,
+            "leave one out, folds and a split by name exclude each other",
+        ),
+        ({"leave_one_out": True, "split": "day"}, AskedWrongly, "leave one out, folds and a split .* choose one"),
+        ({"leave_one_out": True, "split": "listener"}, AskedWrongly, "leave one out, folds and a split .* choose one"),
         ({"by": "day"}, AskedWrongly, "by 'day' says what folds are made of: say how many folds, too"),
     ],
 )
@@ -269,31 +321,81 @@ def test_on_the_library_it_was_trained_on_only_the_held_out_days_are_asked(libra
         assert again.metrics["log_loss"].value == pytest.approx(mark["metrics"]["log_loss"]["value"], abs=1e-12)
 
 
-def test_another_library_is_asked_about_in_full(tmp_path, online):
-    other = checks.sample_library("spotify_history", tmp_path, sessions=30, seed=5)
+def days_of(library):
+    return [str(r["day"]) for part in library.plays(["day"]) for r in part.to_pylist()]
+
+
+def trained_until(bundle, day):
+    """The bundle as if it had been trained on days up to this one."""
+    return replace(bundle, card={**bundle.card, "trained_on_days": [bundle.card["trained_on_days"][0], day]})
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    return checks.sample_library("spotify_history", tmp_path_factory.mktemp("other"), sessions=30, seed=5)
+
+
+def test_another_library_is_asked_about_days_after_those_it_was_trained_on(online, other):
+    assert online.card["trained_on_days"][1] == "2018-08-08"
+    days = days_of(other)
+    late = sum(day > "2018-08-08" for day in days)
+    assert 0 < late < len(days) == other.manifest["kept"]
+    assert "2018-08-08" in days  # the last day itself is not asked
     found = evaluate(online, other, draws=5)
-    assert found.about["examples"] == other.manifest["kept"]
-    assert found.about["split"] == "history rolling"
+    assert found.about["examples"] == late
+    assert found.about["days"] == [min(day for day in days if day > "2018-08-08"), max(days)]
+    assert found.about["split"] == (
+        "history rolling; only days after 2018-08-08, the last it was trained on: "
+        f"{len(days) - late} earlier plays are left out"
+    )
     assert "warning" not in found.about
     json.dumps(found.to_json(), allow_nan=False)
 
 
-def test_plays_before_the_snapshot_are_not_asked_of_a_frozen_history(tmp_path, library, online):
-    other = checks.sample_library("spotify_history", tmp_path, sessions=30, seed=5)
+def test_another_library_is_asked_about_in_full_on_request_with_a_warning(online, other):
+    days = days_of(other)
+    early = sum(day <= "2018-08-08" for day in days)
+    found = evaluate(online, other, all_days=True, draws=5)
+    assert (found.about["examples"], found.about["split"]) == (len(days), "history rolling")
+    assert found.about["warning"].startswith(f"{early} of {len(days)} plays lie on days up to 2018-08-08")
+    assert found.about["warning"].endswith("a fair test only if these are other people's")
+
+
+@pytest.mark.parametrize("all_days", [False, True])
+def test_where_no_day_is_later_all_are_asked_with_a_warning(online, other, all_days):
+    days = days_of(other)
+    found = evaluate(trained_until(online, max(days)), other, all_days=all_days, draws=5)
+    assert (found.about["examples"], found.about["split"]) == (len(days), "history rolling")
+    assert found.about["warning"].startswith(f"{len(days)} of {len(days)} plays lie on days up to {max(days)}")
+
+
+@pytest.mark.parametrize("all_days", [False, True])
+def test_where_every_day_is_later_all_are_asked_and_nothing_is_warned_of(online, other, all_days):
+    found = evaluate(trained_until(online, "2018-01-01"), other, all_days=all_days, draws=5)
+    assert found.about["examples"] == other.manifest["kept"]
+    assert "warning" not in found.about
+
+
+def test_plays_before_the_snapshot_are_not_asked_of_a_frozen_history(library, online, other):
     with pytest.raises(
-        AskedWrongly, match=r"nothing is left to ask about \(history frozen; only days from 2018-08-14 on"
+        AskedWrongly,
+        match=r"nothing is left to ask about \(history frozen; only days after 2018-08-08, .* left out; "
+        r"only days from 2018-08-14 on, when the snapshot was taken\): use --history rolling or newer plays",
     ):
         evaluate(online, other, history="frozen")
+    with pytest.raises(AskedWrongly, match=r"\(history frozen; only days from 2018-08-14 on"):
+        evaluate(online, other, history="frozen", all_days=True)
     with pytest.raises(AskedWrongly, match=r"only the held-out last days .* use --history rolling or newer plays"):
         evaluate(online, library, history="frozen")
     day = online.card["history_as_of_day"] - 10  # as if the snapshot had been taken ten days before
     older = replace(
         online, card={**online.card, "history_as_of_day": day, "history_as_of": "2018-08-04", "library": "another"}
     )
-    found = evaluate(older, library, history="frozen", draws=5)
-    assert found.about["days"][0] >= "2018-08-04"
-    late = sum(str(r["day"]) >= "2018-08-04" for part in library.plays(["day"]) for r in part.to_pylist())
-    assert found.about["examples"] == late
+    days = days_of(library)
+    for last, first in (("2018-07-29", "2018-08-04"), ("2018-08-08", "2018-08-09")):  # the later of the two decides
+        found = evaluate(trained_until(older, last), library, history="frozen", draws=5)
+        assert found.about["days"][0] == first
+        assert found.about["examples"] == sum(day >= first for day in days)
     with pytest.raises(AskedWrongly, match="history 'melted': expected rolling or frozen"):
         evaluate(online, library, history="melted")
 
@@ -301,7 +403,10 @@ def test_plays_before_the_snapshot_are_not_asked_of_a_frozen_history(tmp_path, l
 def test_a_library_ingested_by_other_rules_is_warned_of(tmp_path, online):
     registry.dataset("spotify_history").sample(tmp_path / "raw", sessions=30)
     other = ingest("spotify_history", [tmp_path / "raw"], tmp_path / "library", options={"gap_min": "10"})
-    assert "'gap_min': '10'" in evaluate(online, other, draws=5).about["warning"]
+    warning = evaluate(online, other, draws=5).about["warning"]
+    both = (f"{verb} spotify_history with skip_rule=fwdbtn-or-flagged-30s, start_clock=recorded, gap_min={gap}, tz=UTC"
+            for verb, gap in (("ingested as", 10), ("trained on", 30)))  # fmt: skip
+    assert warning.endswith(", ".join(both))
 
 
 def test_a_card_says_how_it_came_about(library, online):

@@ -160,10 +160,40 @@ def test_ece_is_the_gap_of_each_bin_weighted_by_its_size():
     assert found.table.n.tolist() == [2, 3]
 
 
-def test_tied_probabilities_fill_the_bins_in_the_order_of_the_rows():
-    found = calibration([0.5, 0.5, 0.5, 0.5], [1, 1, 0, 0], bins=2)
-    assert found.table.rate.tolist() == [1.0, 0.0]
-    assert found.ece == 0.5
+@pytest.mark.parametrize("y", [[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0]])
+def test_tied_probabilities_count_with_the_mean_of_their_labels(y):
+    found = calibration([0.5, 0.5, 0.5, 0.5], y, bins=2)
+    assert found.table.rate.tolist() == [0.5, 0.5]
+    assert found.table.n.tolist() == [2, 2]
+    assert found.ece == 0
+
+
+@pytest.mark.parametrize("y", [[0, 1, 0, 1], [0, 0, 1, 1]])
+def test_ties_over_the_edge_of_a_bin_are_shared_evenly(y):
+    found = calibration([0.2, 0.4, 0.4, 0.8], y, bins=2)
+    # bins {.2, .4} and {.4, .8}, the two of .4 with a label of 1/2 each: |.5 − .6| + |1.5 − 1.2| over four
+    assert found.table.rate.tolist() == [0.25, 0.75]
+    assert found.table.mean_p == pytest.approx([0.3, 0.6])
+    assert found.ece == pytest.approx(0.4 / 4)
+
+
+@pytest.mark.parametrize("n", [7, 10, 1003])
+def test_the_base_rate_for_all_is_calibrated_however_the_rows_are_sorted(n):
+    y = np.random.default_rng(n).random(n) < 0.3
+    for rows in (y, np.sort(y), np.sort(y)[::-1]):
+        assert calibration(np.full(n, y.mean()), rows).ece == pytest.approx(0, abs=1e-12)
+
+
+def test_the_order_of_rows_does_not_matter_to_calibration():
+    p, y = simulated(1000)
+    p = p.round(1)
+    orders = [np.argsort(y, kind="stable"), np.argsort(~y, kind="stable"), np.random.default_rng(1).permutation(1000)]
+    expected = calibration(p, y)
+    for order in orders:
+        found = calibration(p[order], y[order])
+        assert (found.ece, found.floor) == (expected.ece, expected.floor)
+        assert [c.tolist() for c in found.table] == [c.tolist() for c in expected.table]
+        assert (found.slope, found.intercept) == pytest.approx((expected.slope, expected.intercept))
 
 
 def test_there_are_never_more_bins_than_examples():
@@ -173,6 +203,12 @@ def test_there_are_never_more_bins_than_examples():
 def test_the_floor_of_a_coin_is_its_mean_absolute_deviation():
     # one bin of two coins: |sum − 1| is 1, 0, 0, 1, so the ECE is 1/2, 0, 0, 1/2
     assert calibration([0.5, 0.5], [0, 1], bins=1, draws=20_000).floor == pytest.approx(1 / 4, abs=0.005)
+
+
+def test_the_floor_of_ties_is_that_of_their_mean_in_every_bin():
+    # two coins in two bins: each counts as their mean, so as above; two coins that are not tied are off by 1/2 always
+    assert calibration([0.5, 0.5], [0, 1], bins=2, draws=20_000).floor == pytest.approx(1 / 4, abs=0.005)
+    assert calibration([0.5, 0.5 + 1e-9], [0, 1], bins=2, draws=100).floor == pytest.approx(1 / 2)
 
 
 def test_the_floor_of_a_perfect_model_is_large_on_small_sets_and_shrinks_with_the_root_of_n():
@@ -256,8 +292,10 @@ def test_calibration_of_nothing_is_nan_and_of_no_bins_is_refused():
         calibration([0.5], [1], bins=0)
 
 
-def test_the_floor_is_the_same_in_blocks_and_cheaper_on_many_rows(monkeypatch):
+@pytest.mark.parametrize("digits", [17, 2], ids=["no ties", "ties"])
+def test_the_floor_is_the_same_in_blocks_and_cheaper_on_many_rows(monkeypatch, digits):
     p, y = simulated(400_000)
+    p = p.round(digits)
     expected = calibration(p, y, draws=20).floor
     monkeypatch.setattr(metrics, "_FLOOR_COST", 1)
     assert calibration(p, y, draws=200).floor == expected

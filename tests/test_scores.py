@@ -9,7 +9,7 @@ import pytest
 
 from segue.batch import Batch
 from segue.metrics import Interval
-from segue.scores import Comparison, Score, Trial, better, difference, per_example, plain, resampling, score
+from segue.scores import Comparison, Score, Trial, better, clusters, difference, per_example, plain, resampling, score
 
 P = np.array([0.9, 0.2, 0.6, 0.4])
 ONLINE, CHALLENGE = ("log_loss", "brier", "auc"), ("maa", "fpa", "log_loss", "brier", "auc")
@@ -54,13 +54,34 @@ def test_auc_within_listener_is_there_where_there_are_several():
     assert score("x", P, held, ONLINE, resampling(held, draws=5, seed=0)).metrics["auc_within"].value == 0.5
 
 
-def test_few_listeners_are_drawn_by_day_many_or_unknown_ones_by_session():
-    few = resampling(batch(day=(1, 2, 3, 4)), draws=5, seed=0)
-    assert few.cluster.tolist() == [0, 1, 2, 3]
-    nobody = resampling(batch(listener=(0, 0, 0, 0), day=(1, 2, 3, 4)), draws=5, seed=0)
-    assert nobody.cluster.tolist() == [0, 0, 1, 1]
-    many = batch([1, 0] * 30, range(1, 61), np.arange(60) // 2, [1, 2] * 30, range(60))
-    assert resampling(many, draws=5, seed=0).cluster.tolist() == (np.arange(60) // 2).tolist()
+def test_where_nobody_is_known_whole_sessions_are_drawn():
+    nobody = batch(listener=(0, 0, 0, 0), day=(1, 2, 3, 4))
+    assert clusters(nobody.keys)[2] == "session"
+    draw = resampling(nobody, draws=5, seed=0)
+    assert (draw.cluster.tolist(), draw.size.tolist()) == ([0, 0, 1, 1], [2, 2])
+
+
+def test_days_of_few_listeners_are_drawn_within_each_of_them():
+    few = batch(listener=(7, 7, 8, 8), day=(1, 2, 1, 1), session=(1, 1, 2, 3))
+    assert clusters(few.keys)[2] == "day within listener"
+    draw = resampling(few, draws=5, seed=0)
+    assert (draw.cluster.tolist(), draw.start.tolist(), draw.size.tolist()) == ([0, 1, 2, 2], [0, 0, 2], [2, 2, 1])
+
+
+@pytest.mark.parametrize(("n", "words"), [(29, "day within listener"), (30, "listener")])
+def test_from_thirty_listeners_on_whole_listeners_are_drawn(n, words):
+    who = np.repeat(np.arange(1, n + 1), 4)  # each with two days of two sessions
+    held = batch([1, 0] * 2 * n, who, np.arange(4 * n), [1, 2] * 2 * n, [1, 1, 2, 2] * n)
+    assert clusters(held.keys)[2] == words
+    draw = resampling(held, draws=5, seed=0)
+    whole = words == "listener"
+    assert draw.cluster.tolist() == ((who - 1) if whole else np.arange(4 * n) // 2).tolist()
+    assert draw.size.tolist() == ([n] * n if whole else [2] * 2 * n)
+
+
+def test_nobody_is_not_one_of_the_thirty():
+    keys = batch([0] * 30, range(30), range(30), [1] * 30, range(30)).keys
+    assert clusters(keys)[2] == "day within listener"
 
 
 def test_a_difference_is_positive_where_the_model_is_better():

@@ -100,6 +100,44 @@ def test_a_play_that_overlaps_the_one_before_by_more_than_a_minute_is_not_asked(
     assert column(plays, "asked", "position") == [(1, 1), (asked, 2)]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "position", "asked"),
+    [
+        (None, "12:33", 2, 1),  # it ends as the gap does: whenever it began, it is of this session
+        (None, "12:33:00.001", 2, 0),  # guessed to begin a minute before; a pause within it would have opened a session
+        (None, "12:34", 2, 0),
+        (None, "12:34:00.001", 1, 0),
+        ("12:33", "12:40", 2, 1),  # a start that is recorded says where it stands
+        ("12:33:00.001", "12:40", 1, 1),
+    ],
+)
+def test_a_play_whose_place_only_its_own_end_tells_is_not_asked(embedded, start, end, position, asked):
+    plays = cut(embedded, play("12:00", "12:03"), play(start, end))
+    assert column(plays, "position", "asked") == [(1, 1), (position, asked)]
+
+
+def test_how_long_a_play_without_a_start_was_heard_does_not_change_whether_it_is_asked(embedded):
+    for heard in ("12:04", "12:32", "12:33"):
+        plays = cut(embedded, play("12:00", "12:03"), play(None, "12:34", start_guess_ms=clock(heard)))
+        assert column(plays, "asked") == [1, 0]
+
+
+@pytest.mark.parametrize(("gap_min", "asked"), [(9, 0), (10, 1)])
+def test_the_limit_that_is_chosen_is_the_one_that_tells_its_place(embedded, gap_min, asked):
+    plays = cut(embedded, play("12:00", "12:03"), play(None, "12:13"), gap_min=gap_min)
+    assert column(plays, "asked") == [1, asked]
+
+
+def test_the_first_play_of_a_listener_is_asked_though_its_start_is_not_recorded(embedded):
+    plays = cut(embedded, play(None, "12:03"), play(None, "14:00"), play(None, "14:00", listener="ben"))
+    assert column(plays, "listener", "position", "asked") == [("anna", 1, 1), ("anna", 1, 0), ("ben", 1, 1)]
+
+
+def test_a_place_is_told_from_the_latest_end_of_any_play_before(embedded):
+    plays = cut(embedded, play("12:00", "12:30"), play(None, "13:00"), play(None, "13:30:00.001"))
+    assert column(plays, "asked") == [1, 1, 0]
+
+
 def test_plays_stand_in_the_order_in_which_they_ended(embedded):
     plays = cut(
         embedded, play("12:00", "12:30", "long"), play("12:05", "12:08", "inside"), play("12:30", "12:33", "next")

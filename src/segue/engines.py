@@ -10,7 +10,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -182,7 +182,7 @@ class Spark:
 
     name = "spark"
 
-    def __init__(self, master: str = "local[2]") -> None:
+    def __init__(self, master: str = "local[2]", settings: Mapping[str, str] | None = None) -> None:
         try:
             from pyspark.sql import SparkSession
         except ImportError:
@@ -190,13 +190,15 @@ class Spark:
         import ibis
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # its workers run what we run
-        self.session = (
-            SparkSession.builder.master(master).appName("segue")
-            .config("spark.sql.session.timeZone", "UTC").config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "4").config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.driver.host", "127.0.0.1").config("spark.sql.execution.arrow.pyspark.enabled", "true")
-            .getOrCreate()
-        )  # fmt: skip
+        builder = SparkSession.builder.master(master).appName("segue")
+        fixed = {
+            "spark.sql.session.timeZone": "UTC", "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4",
+            "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
+            "spark.sql.execution.arrow.pyspark.enabled": "true",
+        }  # fmt: skip
+        for name, value in {**fixed, **(settings or {})}.items():
+            builder = builder.config(name, value)
+        self.session = builder.getOrCreate()
         self.session.sparkContext.setLogLevel("ERROR")
         self.ibis = ibis.pyspark.connect(self.session)
         self._n = 0

@@ -206,9 +206,34 @@ def test_the_same_play_twice_is_kept_once_across_files_that_overlap(tmp_path):
 
 def test_plays_that_differ_in_one_thing_are_two_plays(tmp_path, embedded):
     records = [record(), record(ms_played=180_001), record(reason_end="fwdbtn"), record(reason_start="clickrow"),
-               record(offline_timestamp=1_706_695_021), record(spotify_track_uri="spotify:track:b")]  # fmt: skip
+               record(ts="2024-01-31T10:00:01Z"), record(spotify_track_uri="spotify:track:b")]  # fmt: skip
     plays, rejects = read(tmp_path, embedded, records)
     assert (len(plays), rejects) == (6, [])
+
+
+@pytest.mark.parametrize("stamp", [1_706_695_021, 1_706_695_020_123, 0, None])
+def test_plays_that_differ_in_their_stamp_alone_are_one_and_the_first_is_kept(tmp_path, embedded, stamp):
+    (play,), rejects = read(tmp_path, embedded, [record(), record(offline_timestamp=stamp)])
+    assert (play["start_ms"], rejects) == (TEN - 180_000, [("ts", "2024-01-31T10:00:00Z")])
+
+
+@pytest.mark.parametrize("first", ["s", "ms"])
+def test_one_history_in_two_generations_of_the_export_counts_once(tmp_path, embedded, first):
+    seconds = [at(0), at(5, spotify_track_uri="b"), at(100), {**at(102), "offline_timestamp": None}]
+    finer = [r if r["offline_timestamp"] is None else {**r, "offline_timestamp": r["offline_timestamp"] * 1000 + 123}
+             for r in seconds]  # fmt: skip
+    files = {"s": seconds, "ms": finer}
+    written(tmp_path / "one" / "anna", files[first], "1.json")
+    written(tmp_path / "two" / "anna", files[first], "1.json")
+    written(tmp_path / "two" / "anna", files["ms" if first == "s" else "s"], "2.json")
+    alone, plays = piece_of([tmp_path / "one" / "anna"], embedded)
+    both, plays_of_both = piece_of([tmp_path / "two" / "anna"], embedded)
+    assert (len(plays), alone.rejects) == (4, [])
+    assert plays_of_both == plays
+    assert (both.notes, both.tracks) == (alone.notes, alone.tracks)
+    assert [(file, reason) for file, *_, reason in both.rejects] == [
+        ("2.json", f"same play as record {n} of 1.json") for n in (1, 2, 3, 4)
+    ]
 
 
 def test_two_rejects_on_one_line_are_two_rows(tmp_path):
@@ -465,10 +490,14 @@ def test_real_histories_add_up(data, tmp_path):
     assert counts["passed_over"] == []
     assert sum(counts["set_aside"].values()) == sum(not r["spotify_track_uri"] for rs in records.values() for r in rs)
     assert set(counts["rejected"]) <= {"same play"}
-    names_of = ("ts", "spotify_track_uri", "ms_played", "reason_start", "reason_end", "offline_timestamp")
+    names_of = ("ts", "spotify_track_uri", "ms_played", "reason_start", "reason_end")
+    again = 0
     for part, plays in zip(library.parts, library.plays(), strict=True):
         own = [r for p, rs in records.items() if p.parent.name == part["name"] for r in rs if r["spotify_track_uri"]]
-        distinct = {tuple(r[n] for n in names_of): r for r in own}
+        distinct = {}
+        for r in own:
+            distinct.setdefault(tuple(r[n] for n in names_of), r)
+        again += len(own) - len(distinct)
         assert part["kept"] == len(plays) == len(distinct)
         assert sum(plays["played_ms"].to_pylist()) == sum(r["ms_played"] for r in distinct.values())
         wanted = sum(r["reason_end"] == "fwdbtn" or (bool(r["skipped"]) and r["ms_played"] < 30_000)
@@ -478,3 +507,4 @@ def test_real_histories_add_up(data, tmp_path):
         assert ends == sorted(ends)
         keys = list(zip(plays["session_id"].to_pylist(), plays["position"].to_pylist(), strict=True))
         assert len(set(keys)) == len(keys)
+    assert counts["rejected"].get("same play", 0) == again

@@ -121,8 +121,36 @@ def test_a_rate_is_drawn_towards_the_rate_of_all_by_ten_plays(road):
     )
     trees = {"rate": HISTORY.rate("track"), "count": HISTORY.count("track"), "all": HISTORY.count()}
     found = {name: values[20:] for name, values in road(trees, table).items()}
-    shares = [(5 + 10 / 4) / 15, (0 + 10 / 4) / 25, 1 / 4, 1 / 4]
-    assert found == {"rate": [float(np.float32(s)) for s in shares], "count": [5, 15, 0, 0], "all": [20] * 4}
+    shares = [(5 + 10 / 4) / 15, (0 + 10 / 4) / 25, 1 / 4]
+    assert found == {
+        "rate": [*(float(np.float32(s)) for s in shares), None], "count": [5, 15, 0, None], "all": [20] * 4,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("as_of", [None, 2])
+def test_a_key_that_is_new_has_no_plays_and_one_that_is_not_said_is_unknown(road, as_of):
+    table = plays(
+        session("a", listener="L", day=1, track=["t", None], skipped=[1, 0]),
+        session("b", listener="L", day=2, track=["t", "new", None], skipped=[0] * 3),
+        session("c", listener=None, day=2, track=["t", "new", None], skipped=[0] * 3),
+    )
+    mine = ("listener", "track")
+    trees = {
+        "n": HISTORY.count("track"), "rate": HISTORY.rate("track"), "days": HISTORY.days_since("track"),
+        "my n": HISTORY.count(*mine), "my rate": HISTORY.rate(*mine), "my days": HISTORY.days_since(*mine),
+        "all": HISTORY.count(),
+    }  # fmt: skip
+    found = {name: values[2:] for name, values in road(trees, table, as_of=as_of).items()}
+    known = float(np.float32((1 + 10 * 0.5) / 11))
+    assert found == {
+        "n": [1, 0, None] * 2,
+        "rate": [known, 0.5, None] * 2,
+        "days": [1, None, None] * 2,
+        "my n": [1, 0, None, None, None, None],
+        "my rate": [known, 0.5, None, None, None, None],
+        "my days": [1, None, None, None, None, None],
+        "all": [2] * 6,
+    }
 
 
 def test_a_composite_key_counts_only_plays_that_share_every_part(road):
@@ -141,10 +169,10 @@ def test_a_composite_key_counts_only_plays_that_share_every_part(road):
     }  # fmt: skip
     at = [4, 5, 6, 8, 9, 11]  # the plays of day 2: b, d, f
     assert {name: [values[i] for i in at] for name, values in road(trees, table).items()} == {
-        "both": [2, 1, 0, 1, 0, 0],
-        "turned": [2, 1, 0, 1, 0, 0],
-        "listener": [4, 4, 4, 1, 1, 0],
-        "artist": [4, 1, 0, 4, 1, 4],
+        "both": [2, 1, None, 1, 0, None],
+        "turned": [2, 1, None, 1, 0, None],
+        "listener": [4, 4, 4, 1, 1, None],
+        "artist": [4, 1, None, 4, 1, 4],
         "days": [1, 1, None, 1, None, None],
     }
 
@@ -204,7 +232,7 @@ def test_a_bundles_snapshot_answers_for_days_after_it():
     trees = {"n": HISTORY.count("track"), "days": HISTORY.days_since("track"), "rate": HISTORY.rate("track")}
     table = plays(session(day=9, track=["t", "u", None]))
     assert with_history(trees, table, {("track",): snapshot, (): every}) == {
-        "n": [7, 0, 0], "days": [7, None, None], "rate": [float(np.float32(8 / 17)), 0.5, 0.5],
+        "n": [7, 0, None], "days": [7, None, None], "rate": [float(np.float32(8 / 17)), 0.5, None],
     }  # fmt: skip
 
 
@@ -213,11 +241,12 @@ def test_join_says_nothing_of_an_unknown_key_even_where_zero_is_a_key():
     midnight = from_records(
         [{"hour": 0, "end_day": 5, "skipped": 1}, {"hour": None, "end_day": 6, "skipped": 1}], columns
     )
-    joined = join(roll([midnight], [("hour",)]), [("hour",)], from_records([{"hour": 0}, {}], ["hour"]), ints(9, 9))
+    asking = from_records([{"hour": 0}, {}, {"hour": 7}], ["hour"])
+    joined = join(roll([midnight], [("hour",)]), [("hour",)], asking, ints(9, 9, 9))
     assert {name: (v.tolist(), k.tolist()) for (_, name), (v, k) in joined.items()} == {
-        "n": ([1, 0], [True, True]),
-        "k": ([1, 0], [True, True]),
-        "days": ([4, 0], [True, False]),
+        "n": ([1, 0, 0], [True, False, True]),
+        "k": ([1, 0, 0], [True, False, True]),
+        "days": ([4, 0, 0], [True, False, False]),
     }
 
 

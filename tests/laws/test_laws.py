@@ -59,7 +59,7 @@ def test_law_2_the_oracle_on_duckdb_agrees(library, task, setting):
 def test_law_2_the_oracle_on_spark_agrees(library, task, setting, spark):
     granted = asking(task, setting).features
     names = [n for n in FIFTEEN if n in granted]  # tests/features holds all of them against Spark, in parts
-    assert checks.agrees_with_oracle(asking(task, setting, names), library, spark) > 10_000
+    assert checks.agrees_with_oracle(asking(task, setting, names), library, spark) > 3_000
 
 
 @pytest.mark.parametrize(("task", "setting"), QUESTIONS)

@@ -35,6 +35,21 @@ def test_a_unit_with_a_long_tail_is_logged_both_ways(unit):
     assert found.encode(batch({"x": [np.e**2 - 1]}))[0, 0] == pytest.approx(2 / np.sqrt(2 / 3), rel=1e-6)
 
 
+def test_nothing_is_farther_than_four_spreads():
+    found = Encoder.fit(batch({"x": [-1, 1]}))
+    assert (found.mean.tolist(), found.spread.tolist()) == ([0], [1])
+    x = found.encode(batch({"x": [3.5, 4, 4.5, 1e30, -3.5, -4, -4.5, -1e30, None]}))
+    assert x[:, 0].tolist() == [3.5, 4, 4, 4, -3.5, -4, -4, -4, 0]
+
+
+def test_a_rare_flag_or_category_is_no_farther_than_four_spreads_either():
+    one = batch({"x": [None, *[1, 3] * 50], "c": [1, *[2] * 100]}, domains={"c": ("a", "b")})
+    found = Encoder.fit(one)
+    assert found.kind.tolist() == [0, 1, 2, 2]
+    assert found.encode(one)[0].tolist() == [0, 4, 4, -4]  # one of 101 is ten spreads off
+    assert found.encode(one)[1].tolist() == pytest.approx([-1, -0.1, -0.1, 0.1])
+
+
 def test_a_share_is_not_logged():
     assert Encoder.fit(batch({"x": [0, 0.5]}, units={"x": "share"})).logged.tolist() == [False]
 

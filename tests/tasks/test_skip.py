@@ -168,10 +168,48 @@ def test_an_option_grants_its_column_and_only_where_the_setting_has_it():
         UnknownName, match="no option of setting online is called 'reason_strat'; did you mean reason_start"
     ):
         refusal(ONLINE, tree, ["reason_strat"])
-    with pytest.raises(UnknownName, match=r"no option of setting challenge is called 'reason_start'; known: \(none\)"):
+    with pytest.raises(
+        UnknownName, match=r"no option of setting challenge is called 'reason_start'; known: us_popularity_estimate$"
+    ):
         refusal(CHALLENGE, tree, ["reason_start"])
     with pytest.raises(UnknownName, match="no option of setting online is called 'skipped'"):
         ONLINE.grants(["skipped"])
+
+
+def test_the_options_of_each_setting():
+    assert ONLINE.options == ("reason_start", "us_popularity_estimate")
+    assert CHALLENGE.options == ("us_popularity_estimate",)
+
+
+@pytest.mark.parametrize("setting", [ONLINE, CHALLENGE])
+def test_the_popularity_estimate_is_granted_on_request_and_of_the_asked_play_only(setting):
+    late, option = "us_popularity_estimate", ["us_popularity_estimate"]
+    assert refusal(setting, NOW.us_popularity_estimate) == f"now.{late} is not granted in setting '{setting.name}'"
+    assert refusal(setting, NOW.us_popularity_estimate, option) is None
+    for view in ("past", "recent", "queue"):
+        for granted in (setting.grants(), setting.grants(option)):
+            assert late not in granted[view]
+    for view, seen in {"past": PAST, "recent": HISTORY.recent}.items():
+        said = f"{view}.{late} is not granted in setting '{setting.name}'"
+        assert refusal(setting, seen.mean(late), option) == said
+    with pytest.raises(NotGranted, match=f"'{late}' of a queued play is not known yet"):
+        QUEUE.mean(late)
+    with pytest.raises(NotGranted, match=rf"past.steps\('{late}'\) is not granted in setting '{setting.name}'"):
+        ask(TASK, setting, registry.features(), options=option, steps=Steps((late,)))
+    features = registry.features()
+    assert "popularity_estimate" not in ask(TASK, setting, features).features
+    assert "popularity_estimate" in ask(TASK, setting, features, options=option).features
+
+
+@pytest.mark.parametrize("name", ["first_of_artist", "first_of_track"])
+def test_what_was_new_to_a_session_is_told_of_this_session_and_not_of_those_before(name):
+    assert refusal(ONLINE, PAST.mean(name)) is None
+    assert refusal(ONLINE, HISTORY.recent.mean(name)) == f"recent.{name} is not granted in setting 'online'"
+
+
+def test_past_and_recent_differ_in_what_was_new_to_the_session_alone():
+    granted = ONLINE.grants()
+    assert granted["past"] ^ granted["recent"] == {"first_of_artist", "first_of_track"}
 
 
 @pytest.mark.parametrize("setting", [ONLINE, CHALLENGE])
