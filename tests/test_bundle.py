@@ -445,13 +445,15 @@ def test_an_answer_has_at_most_three_reasons_by_size_and_says_them_in_words(onli
 
 @pytest.mark.parametrize("n", [0, 1, 8, 40])
 def test_contributions_and_base_add_up_to_the_log_odds_of_boosting(online, n):
-    batch = online.batch(read_session(small.session(n)))
-    moved, base = online.fitted.trees.explain(batch.select(online.fitted.columns).with_nan())
-    p = online.predict(small.session(n)).answers[0].probability
+    asked = {**small.session(n), "listener": "somebody"}
+    batch = online.batch(read_session(asked))
+    x = batch.select(online.fitted.columns).with_nan()
+    moved, base = online.fitted.trees.explain(np.where(np.isnan(x), online.fitted.usual, x))
+    p = online.predict(asked).answers[0].probability
     assert moved[0].sum() + base == pytest.approx(np.log(p / (1 - p)), abs=1e-9)
     assert np.array_equal(online.fitted.explain(batch), moved)
     largest = np.sort(np.abs(moved[0]))[::-1][:3].round(4)
-    reasons = online.predict(small.session(n)).answers[0].reasons
+    reasons = online.predict(asked).answers[0].reasons
     assert [abs(r["log_odds"]) for r in reasons] == largest[: len(reasons)].tolist()
 
 
@@ -584,3 +586,21 @@ def test_with_a_day_alone_only_sessions_that_ended_on_earlier_days_are_known(onl
 def test_a_session_that_a_library_cannot_place_is_refused(online, asked, kind, words):
     with pytest.raises(kind, match=words):
         knowing(online, small.library("spotify_history"), asked)
+
+
+def test_a_session_of_nobody_named_is_answered_as_for_someone_new(online):
+    asked = small.session(8)
+    asked.pop("listener", None)
+    assert online.predict(asked).answers == online.predict({**asked, "listener": "never heard of"}).answers
+
+
+def test_a_session_older_than_the_history_says_that_it_is_no_fair_test(online):
+    old = {**small.session(0), "day": "2001-01-01"}
+    old["next"] = {"track": "a"}
+    assert "older than the bundle's history" in online.predict(old).notes[0]
+    assert online.predict({"day": "2100-01-01", "next": {"track": "a"}}).notes == ()
+
+
+def test_every_file_of_a_bundle_has_one_mode(online, tmp_path):
+    place = small.copied("online", tmp_path)
+    assert len({path.stat().st_mode for path in place.iterdir()}) == 1

@@ -257,7 +257,7 @@ def test_compare_prints_a_table_with_intervals_and_how_it_was_split(run, library
 
 
 def test_permuted_labels_and_folds_are_said_in_words(run, library):
-    assert "Labels were permuted" in run("compare", "skip", library, "--models", "prior", "--permute-labels")[1]
+    assert "Outcomes were permuted" in run("compare", "skip", library, "--models", "prior", "--permute-labels")[1]
     assert "fold 2" in run("compare", "skip", library, "--models", "prior", "--folds", "2")[1]
     assert "listener_y" in run("compare", "skip", library, "--models", "prior", "--leave-one-out")[1]
 

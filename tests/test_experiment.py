@@ -159,7 +159,7 @@ def test_leaving_each_listener_out_names_the_rows_by_them(library):
     found = compare("skip", library, models=["prior", "ewma"], leave_one_out=True, **QUICK)
     tests = [s.test for s in found.scores]
     assert (set(tests[:6]), tests[6:]) == ({"listener_x", "listener_y", "listener_z"}, ["all", "all"])
-    assert found.about["split"] == f"3 tests, by listener: one is the test, the others train{ALL}"
+    assert found.about["split"] == f"3 tests, each of one listener, the others train{ALL}"
     plays = [r["listener"] for part in library.plays(["listener"]) for r in part.to_pylist()]
     tested = dict(zip(tests[:6:2], [c["test"] for c in found.about["counts"]], strict=True))
     assert tested == {name: plays.count(name) for name in tested}

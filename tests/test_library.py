@@ -152,7 +152,7 @@ def test_a_library_prints_as_a_table_that_cannot_carry_markup(tmp_path):
 
 def test_an_option_that_nobody_knows_names_the_nearest(tmp_path):
     with pytest.raises(
-        UnknownName, match=r"no option of spotify_history is called 'skip_rul'; did you mean skip_rule\?"
+        UnknownName, match=r"no option of spotify_history is called 'skip-rul'; did you mean skip-rule\?"
     ):
         made(tmp_path, skip_rul="fwdbtn")
     with pytest.raises(UnknownName, match=r"no value of skip_rule is called 'fwbtn'; did you mean fwdbtn"):
@@ -161,7 +161,7 @@ def test_an_option_that_nobody_knows_names_the_nearest(tmp_path):
 
 
 def test_a_source_without_options_says_so(tmp_path):
-    with pytest.raises(UnknownName, match=r"no option of mssd is called 'gap_min'; known: \(none\)"):
+    with pytest.raises(UnknownName, match=r"no option of mssd is called 'gap-min'; known: \(it has none\)"):
         ingest("mssd", [tmp_path], tmp_path / "out", options={"gap_min": "30"})
 
 

@@ -116,7 +116,7 @@ def compare(
     names = _names(task, models)
     if by and not folds:
         raise AskedWrongly(f"by {by!r} says what folds are made of: say how many folds, too")
-    if leave_one_out and (folds or split != "time"):
+    if sum((leave_one_out, bool(folds), split != "time")) > 1:
         raise AskedWrongly("leave one out, folds and a split by name exclude each other: choose one")
     opened = library if isinstance(library, Library) else open_library(library)
     asked = Permuted(opened, seed) if permute else opened
@@ -128,11 +128,13 @@ def compare(
             raise AskedWrongly("leave-one-listener-out needs at least two listeners; this library has none or one")
         cuts = [splits.by_listener(batch.keys, int(one)) for one in listeners]
         tests = [_listener_name(prepared.library, int(one)) for one in listeners]
+        said = f"{len(cuts)} tests, each of one listener, the others train"
     elif folds:
         cuts = splits.in_folds(batch.keys, folds, by or "day")
         tests = [f"fold {k + 1}" for k in range(folds)]
+        said = f"{folds} folds by {by or 'day'}"
     else:
-        cuts, tests = [splits.choose(batch.keys, split)], ["test"]
+        cuts, tests, said = [splits.choose(batch.keys, split)], ["test"], ""
     scores: list[Score] = []
     answered: list[tuple[str, Batch, dict[str, Any]]] = []
     for n, (cut, test) in enumerate(zip(cuts, tests, strict=True)):
@@ -152,7 +154,7 @@ def compare(
         scores += _together(answered, scores, prepared.asking.setting.metrics, draws=draws, seed=seed)
     progress(len(cuts) * len(names), len(cuts) * len(names), "done")
     return Comparison(task, prepared.asking.setting.name, tuple(scores), prepared.asking.setting.metrics[0],
-                      _about(prepared, cuts, options, permute, budget),
+                      _about(prepared, cuts, said, options, permute, budget),
                       lambda: _per_example(prepared.library, answered))  # fmt: skip
 
 
@@ -356,7 +358,7 @@ def evaluate(
     elif len(batch):
         last = model.card["trained_on_days"][1]
         later = batch.keys["day"] > np.datetime64(last, "D").astype(np.int64)
-        if later.any() and not all_days:
+        if later.any() and not later.all() and not all_days:
             batch = batch.take(later)
             left = int((~later).sum())
             notes.append(f"only days after {last}, the last it was trained on: {left:,} earlier plays are left out")
@@ -387,7 +389,7 @@ def evaluate(
     if lib.manifest["options"] != model.card["source_options"]:
         said = [", ".join(f"{k}={v}" for k, v in one.items()) or "no options"
                 for one in (lib.manifest["options"], model.card["source_options"])]  # fmt: skip
-        warnings.append(f"another kind of log: ingested as {lib.manifest['source']} with {said[0]}, trained on "
+        warnings.append(f"not the same kind of log: ingested as {lib.manifest['source']} with {said[0]}, trained on "
                         f"{model.card['source']} with {said[1]}")  # fmt: skip
     if warnings:
         about["warning"] = "; ".join(warnings)
@@ -480,18 +482,8 @@ def _listener_name(library: Library | Permuted, key: int) -> str:
     return "unknown listener"
 
 
-def _several(cuts: Sequence[Split]) -> str:
-    kind = (
-        f"folds {cuts[0].sentence.split(' by ')[-1]}".replace("folds ", "folds by ")
-        if "fold" in cuts[0].sentence
-        else ""
-    )
-    each = f"{len(cuts)} {kind}" if kind else f"{len(cuts)} tests, {cuts[0].sentence}"
-    return f"{each}; 'all' is all of their plays together, each answered by a model that had not seen it"
-
-
 def _about(
-    prepared: Prepared, cuts: Sequence[Split], options: Iterable[str], permute: bool, budget: int
+    prepared: Prepared, cuts: Sequence[Split], said: str, options: Iterable[str], permute: bool, budget: int
 ) -> dict[str, Any]:
     import segue
 
@@ -499,7 +491,8 @@ def _about(
     return {
         "segue": segue.__version__, "library": library.fingerprint()[:16], "source": library.manifest["source"],
         "source_options": library.manifest["options"], "examples": len(b), "skipped_share": float((b.label == 1).mean()),
-        "split": cuts[0].sentence if len(cuts) == 1 else _several(cuts),
+        "split": cuts[0].sentence if len(cuts) == 1 else
+        f"{said}; 'all' is all of their plays together, each answered by a model that had not seen it",
         "counts": [c.counts() for c in cuts], "history": "rolling: each day sees the days before it",
         "intervals": "95 %, bootstrap by " + clusters(b.take(cuts[0].rows(TEST)).keys)[2],
         "options": sorted(options), "features": list(prepared.columns), "left_out": prepared.left_out,

@@ -197,7 +197,8 @@ def _check_sessions(engine: Embedded, partial: Path, done: dict[str, dict[str, A
 def _options(source: Any, given: dict[str, str]) -> dict[str, str]:
     for name, value in given.items():
         if name not in source.options:
-            raise UnknownName(f"option of {source.name}", name.replace("_", "-"), source.options or ("(it has none)",))
+            known = [option.replace("_", "-") for option in source.options]
+            raise UnknownName(f"option of {source.name}", name.replace("_", "-"), known or ("(it has none)",))
         values = source.options[name]
         if len(values) > 1 and value not in values:
             raise UnknownName(f"value of {name}", value, values)

@@ -102,3 +102,17 @@ def test_damaged_trees_are_refused():
             Boosting.open({**settings, **changed}, arrays)
     with pytest.raises(Tampered, match="feature is"):
         Boosting.open({**settings, "columns": ["a"]}, arrays)
+
+
+def test_where_training_knew_no_unknown_the_usual_value_stands_in_for_it():
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 3, (400, 2)).astype(np.float32)
+    values[:, 1] = np.where(rng.random(400) < 0.7, 2, 1)  # a category: mostly 2
+    batch = Batch(("x", "kind"), values, np.ones((400, 2), bool), (values[:, 0] > 1).astype(np.int8),
+                  {"session": np.arange(400)}, {"kind": ("one", "two")})  # fmt: skip
+    fitted = Boosting(trees=20).fit(batch)
+    assert fitted.usual.tolist() == [1.0, 2.0]
+    asked = Batch(("x", "kind"), np.array([[1, 2], [0, 0]], np.float32), np.array([[True, True], [False, False]]),
+                  np.zeros(2, np.int8), {"session": np.arange(2)}, {"kind": ("one", "two")})  # fmt: skip
+    p = fitted.predict(asked).p
+    assert p[0] == p[1]

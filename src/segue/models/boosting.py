@@ -79,20 +79,24 @@ class Boosting:
     def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedBoosting:
         try:
             columns = tuple(str(c) for c in settings["columns"])
+            rest = {name: a for name, a in arrays.items() if name != "usual"}
+            trees = Trees.from_arrays(rest, float(settings["bias"]), len(columns))
             usual = np.asarray(arrays["usual"], np.float32)
             if usual.shape != (len(columns),) or np.isinf(usual).any():
                 raise ValueError("the usual values of the columns do not fit them")
-            rest = {name: a for name, a in arrays.items() if name != "usual"}
-            trees = Trees.from_arrays(rest, float(settings["bias"]), len(columns))
             return FittedBoosting(columns, trees, int(settings["n_trees"]), usual)
         except (KeyError, TypeError, ValueError) as cause:
             raise Tampered(f"the trees are damaged ({cause}): get the bundle again from its source") from cause
 
 
 def _usual(train: Batch) -> Array:
-    """(F,) the median of each column that is always known in training, NaN where some plays lack it."""
-    whole = train.known.all(0)
-    return np.where(whole, np.median(train.values, axis=0), np.nan).astype(np.float32)
+    """(F,) the lower median (of a category: the most frequent) of each column always known in training, NaN elsewhere."""
+    middle = np.sort(train.values, axis=0)[(len(train) - 1) // 2]
+    for f, name in enumerate(train.columns):
+        if name in train.domains:
+            code, n = np.unique(train.values[:, f], return_counts=True)
+            middle[f] = code[n.argmax()]
+    return np.where(train.known.all(0), middle, np.nan).astype(np.float32)
 
 
 @dataclass(frozen=True)
