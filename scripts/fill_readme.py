@@ -35,7 +35,7 @@ def draw(comparison: dict[str, object], path: Path) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from segue import cli
+    from segue import display
     from segue.metrics import Calibration, Interval
     from segue.scores import Comparison, Score
 
@@ -51,7 +51,7 @@ def draw(comparison: dict[str, object], path: Path) -> None:
     console = Console(record=True, width=132, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
     console.print(Text("$ segue compare skip library/ --setting online", style="bold"))
     console.print(
-        cli.table(
+        display.table(
             Comparison("skip", "online", tuple(scores), "log_loss").table(), "skip, online: three made-up listeners"
         )
     )

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from segue import checks
-from segue.experiment import train
 from segue.library import Library
+from segue.training import train
 
 
 @cache

@@ -19,11 +19,11 @@ import small
 from segue import bundle as module
 from segue.bundle import open_bundle
 from segue.errors import AskedWrongly, BadInput, Tampered
-from segue.experiment import knowing
 from segue.features.build import from_library
 from segue.features.columns import key64
 from segue.features.history import Snapshot
 from segue.session import read as read_session
+from segue.training import knowing
 
 FILES = [
     "baselines.json", "baselines.safetensors", "card.json", "features.json", "golden.json", "hashes.json",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from segue import demo, experiment
+from segue import demo, experiment, training
 from segue.bundle import open_bundle
 from segue.errors import AskedWrongly
 from segue.library import open_library
@@ -19,13 +19,13 @@ def told(tmp_path_factory):
     lines, tables = [], []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "SESSIONS", {"spotify_history": 120, "mssd": 60})
-        compare, train = experiment.compare, experiment.train
+        compare, train = experiment.compare, training.train
         patch.setattr(
             experiment,
             "compare",
             lambda *a, **k: compare(*a, **{**k, "models": ["prior", "logistic"], "budget": 1, "draws": 5}),
         )
-        patch.setattr(experiment, "train", lambda *a, **k: train(*a, **{**k, "settings": {"trees": "10"}, "draws": 5}))
+        patch.setattr(training, "train", lambda *a, **k: train(*a, **{**k, "settings": {"trees": "10"}, "draws": 5}))
         demo.tell(out, lines.append, lambda rows, title: tables.append((title, rows)))
     return out, lines, tables
 

@@ -12,10 +12,11 @@ import small
 from segue import checks, registry, splits
 from segue.bundle import open_bundle
 from segue.errors import AskedWrongly, NotGranted, UnknownName
-from segue.experiment import BASELINES, BUDGET, compare, evaluate, prepare, train, tune
+from segue.experiment import BASELINES, BUDGET, compare, prepare, tune
 from segue.features.build import from_library
 from segue.library import ingest
 from segue.noise import Permuted
+from segue.training import evaluate, train
 
 QUICK = {"draws": 10, "budget": 1}
 
@@ -450,7 +451,7 @@ def test_settings_that_are_none_are_refused(library, tmp_path, settings, words):
 
 
 def test_training_is_refused_at_once_where_something_is_in_the_way(library, tmp_path, monkeypatch):
-    monkeypatch.setattr("segue.experiment.prepare", lambda *a, **k: pytest.fail("it began to work"))
+    monkeypatch.setattr("segue.training.prepare", lambda *a, **k: pytest.fail("it began to work"))
     (tmp_path / "letters").mkdir()
     with pytest.raises(AskedWrongly, match="exists already"):
         train("skip", library, str(tmp_path / "letters"))

@@ -25,8 +25,8 @@ LAYERS = (
     # The ideas written in that language, and what evaluates them for a task.
     ("features", ("features",)),
     ("models", ("models",)),
-    ("answers", ("live", "bundle", "experiment", "checks")),
-    ("edges", ("cli", "demo", "explore", "service", "__main__")),
+    ("answers", ("live", "bundle", "experiment", "training", "checks")),
+    ("edges", ("cli", "display", "demo", "explore", "service", "__main__")),
 )  # fmt: skip
 UPWARDS = {
     ("segue.registry", "segue.features.feature"): "the registry loads what it lists, when asked",

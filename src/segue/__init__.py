@@ -16,17 +16,18 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from segue.bundle import open_bundle as open
     from segue.errors import SegueError
-    from segue.experiment import compare, evaluate, train
+    from segue.experiment import compare
     from segue.features.feature import feature
     from segue.library import ingest
     from segue.library import open_library as load
+    from segue.training import evaluate, train
 
 _FACE = {
     "load": "segue.library:open_library",
     "ingest": "segue.library:ingest",
     "compare": "segue.experiment:compare",
-    "train": "segue.experiment:train",
-    "evaluate": "segue.experiment:evaluate",
+    "train": "segue.training:train",
+    "evaluate": "segue.training:evaluate",
     "open": "segue.bundle:open_bundle",
     "feature": "segue.features.feature:feature",
     "SegueError": "segue.errors:SegueError",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from segue import __version__
+from segue.display import flag, interval, print_json, print_table, progress_bar, say, show_comparison, show_library
 from segue.errors import AskedWrongly, BadInput, SegueError
 
 app = typer.Typer(
@@ -49,11 +47,11 @@ def ingest(
     from segue.library import ingest as run
 
     given = {"skip_rule": skip_rule, "start_clock": start_clock, "gap_min": gap_min, "tz": tz}
-    with _progress("reading") as progress:
+    with progress_bar("reading") as progress:
         library = run(
             source, paths, out, options={k: v for k, v in given.items() if v}, progress=progress, overwrite=overwrite
         )
-    _show_library(library, as_json)
+    show_library(library, as_json)
 
 
 @app.command()
@@ -64,7 +62,7 @@ def describe(library: Path, as_json: Json = False) -> None:
     """
     from segue.library import open_library
 
-    _show_library(open_library(library), as_json)
+    show_library(open_library(library), as_json)
 
 
 @app.command()
@@ -98,7 +96,7 @@ def compare(
 
     if scores is not None and (scores.is_dir() or not scores.absolute().parent.is_dir()):
         raise AskedWrongly(f"--scores {scores}: expected a file in a folder that exists, such as scores.parquet")
-    with _progress("fitting") as progress:
+    with progress_bar("fitting") as progress:
         found = run(
             task, str(library), setting=setting, models=_names(models), features=_names(features),
             options=_names(granted) or (), split=split, folds=folds, by=by or None, leave_one_out=leave_one_out,
@@ -108,7 +106,7 @@ def compare(
         from segue.engines import write_parquet
 
         write_parquet(found.per_example(), scores)
-    _show_comparison(found, as_json)
+    show_comparison(found, as_json)
 
 
 @app.command()
@@ -129,16 +127,16 @@ def train(
 
     Example: segue train skip library/ --model boosting -o skip.bundle
     """
-    from segue.experiment import train as run
+    from segue.training import train as run
 
-    with _progress("training") as progress:
+    with progress_bar("training") as progress:
         bundle = run(
             task, str(library), str(out), setting=setting, model=model, features=_names(features),
             options=_names(granted) or (), settings=_settings(given or []), seed=seed, overwrite=overwrite, progress=progress,
         )  # fmt: skip
     card = bundle.card
     if as_json:
-        _print_json(card)
+        print_json(card)
         return
     from segue.scores import NAMES
 
@@ -146,11 +144,11 @@ def train(
     for one in sorted((card["score"], *card["baselines"]), key=lambda s: bool(s["model"] == card["model"])):
         if one["model"] in (card["model"], card["best_baseline"]):
             name = one["model"] + (" (best baseline)" if one["model"] == card["best_baseline"] else "")
-            rows.append({"model": name, **{NAMES.get(k, k): _interval(v) for k, v in one["metrics"].items()}})
-    _table(rows, f"{out}: {card['task']}, {card['setting']}")
-    _say(f"Split {card['split']}. Trained on {' to '.join(card['trained_on_days'])}, tested on "
+            rows.append({"model": name, **{NAMES.get(k, k): interval(v) for k, v in one["metrics"].items()}})
+    print_table(rows, f"{out}: {card['task']}, {card['setting']}")
+    say(f"Split {card['split']}. Trained on {' to '.join(card['trained_on_days'])}, tested on "
          f"{' to '.join(card['tested_on_days'])}.")  # fmt: skip
-    _say(f"{len(card['features'])} features; history as of {card['history_as_of']}; skip rule: {card['skip_rule']}")
+    say(f"{len(card['features'])} features; history as of {card['history_as_of']}; skip rule: {card['skip_rule']}")
 
 
 @app.command()
@@ -165,11 +163,11 @@ def evaluate(
 
     Example: segue evaluate skip.bundle other-library/
     """
-    from segue.experiment import evaluate as run
+    from segue.training import evaluate as run
 
-    with _progress("asking") as progress:
+    with progress_bar("asking") as progress:
         found = run(str(bundle), str(library), history=history, all_days=all_days, progress=progress)
-    _show_comparison(found, as_json)
+    show_comparison(found, as_json)
 
 
 @app.command()
@@ -189,13 +187,13 @@ def predict(
     asked = _read_json(session)
     personal = None
     if library is not None:
-        from segue.experiment import knowing
         from segue.library import open_library
+        from segue.training import knowing
 
         asked, personal = knowing(opened, open_library(library), asked)
     answer = opened.predict(asked, personal=personal)
     if as_json:
-        _print_json(answer.to_json())
+        print_json(answer.to_json())
         return
     for note in answer.notes:
         typer.echo(f"Note: {note}.")
@@ -213,7 +211,7 @@ def predict(
             )
             unit = reason["unit"] if reason["unit"] not in ("1", "flag", "category", "share", "score") else ""
             typer.echo(f"  {'more' if reason['log_odds'] > 0 else 'less'} likely ({reason['log_odds']:+.2f}): "
-                       f"{reason['sentence']}: {_flag(value, reason['unit'])} {unit}".rstrip())  # fmt: skip
+                       f"{reason['sentence']}: {flag(value, reason['unit'])} {unit}".rstrip())  # fmt: skip
 
 
 @app.command(name="list")
@@ -254,10 +252,10 @@ def list_(
         raise UnknownName("list", what, makers)
     listed = {name: make() for name, make in makers.items() if what in ("", name)}
     if as_json:
-        _print_json(listed)
+        print_json(listed)
         return
     for name, rows in listed.items():
-        _table(rows, name)
+        print_table(rows, name)
     if "features" in listed:
         typer.echo("* on request only (--with)")
 
@@ -270,7 +268,7 @@ def demo(out: Annotated[Path, typer.Option("-o", "--out", help="Where to write."
     """
     from segue.demo import tell
 
-    tell(out, typer.echo, _table)
+    tell(out, typer.echo, print_table)
 
 
 def _version(asked: bool) -> None:
@@ -342,136 +340,6 @@ def _read_json(path: str) -> Any:
         raise BadInput(f"{path} is not JSON ({cause}): see docs/session.md for what a session looks like") from None
     except RecursionError:
         raise BadInput(f"{path} is nested too deeply: see docs/session.md for what a session looks like") from None
-
-
-def _print_json(value: Any) -> None:
-    def plain(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {k: plain(x) for k, x in v.items()}
-        if isinstance(v, list | tuple):
-            return [plain(x) for x in v]
-        return None if isinstance(v, float) and v != v else v
-
-    typer.echo(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
-
-
-def _interval(metric: dict[str, Any]) -> str:
-    from segue.metrics import Interval
-
-    return str(Interval(*(float("nan") if metric[k] is None else metric[k] for k in ("value", "low", "high"))))
-
-
-def _flag(value: str, unit: str) -> str:
-    return {"1": "yes", "0": "no"}.get(value, value) if unit == "flag" else value
-
-
-def _say(sentence: str) -> None:
-    """A sentence, broken between words where someone is looking."""
-    if sys.stdout.isatty():
-        import textwrap
-
-        sentence = textwrap.fill(sentence, shutil.get_terminal_size().columns)
-    typer.echo(sentence)
-
-
-def _table(rows: list[dict[str, str]], title: str = "") -> None:
-    from rich.console import Console
-
-    if sys.stdout.isatty():
-        Console(markup=False, highlight=False).print(table(rows, title))
-        return
-    drawn = io.StringIO()
-    Console(markup=False, highlight=False, width=170, file=drawn).print(table(rows, title))
-    for line in drawn.getvalue().splitlines():
-        typer.echo(line.rstrip())
-
-
-def table(rows: list[dict[str, str]], title: str = "") -> Any:
-    """A table for people: an interval goes under its value, so that many columns fit."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    made = Table(box=SIMPLE, title=title or None, title_justify="left", pad_edge=False, collapse_padding=True)
-    for column in rows[0] if rows else []:
-        numbers = all(r.get(column, "")[:1] in "+-.0123456789n" for r in rows)
-        made.add_column(column, justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(value.replace(" [", "\n[", 1) for value in row.values()))
-    return made
-
-
-def _show_library(library: Any, as_json: bool) -> None:
-    m = library.describe()
-    if as_json:
-        _print_json(m)
-        return
-    rejected, aside = sum(m["rejected"].values()), sum(m["set_aside"].values())
-    typer.echo(f"{library.path}: {m['source']}, {m['files']} log file{'' if m['files'] == 1 else 's'}")
-    typer.echo(f"  rows       {m['rows_in']:,} = {m['kept']:,} kept + {aside:,} set aside + {rejected:,} rejected")
-    for word, counted in (("set aside", m["set_aside"]), ("rejected", m["rejected"])):
-        for reason, n in counted.items():
-            typer.echo(f"             {n:,} {word}: {reason}")
-    typer.echo(
-        f"  sessions   {m['sessions']:,}   plays {m['kept']:,}   tracks {m['tracks']:,}   listeners {m['listeners'] or 'not said'}"
-    )
-    typer.echo(f"  days       {m['first_day']} to {m['last_day']}")
-    known = m["kept"] - m["unknown_labels"]
-    share = f"{m['skips'] / known:.1%}" if known else "unknown"
-    typer.echo(f"  skipped    {share} of {known:,} plays whose label is known")
-    if m["not_asked"]:
-        typer.echo(f"             {m['not_asked']:,} plays are not asked about: they overlap the play before, or their")
-        typer.echo("             place in a session is only known from their own end (no start is recorded)")
-    for note, n in m["notes"].items():
-        typer.echo(f"  note       {n:,} {note}")
-    if m["options"]:
-        typer.echo("  options    " + ", ".join(f"{k}={v}" for k, v in m["options"].items()))
-    if m["passed_over"]:
-        shown = ", ".join(m["passed_over"][:3]) + (", …" if len(m["passed_over"]) > 3 else "")
-        typer.echo(f"  passed over {len(m['passed_over'])} files that are no {m['source']} logs: {shown}")
-    if rejected:
-        typer.echo(
-            f"  every rejected row with file, line, column, value and reason: {library.path / 'rejects.parquet'}"
-        )
-
-
-def _show_comparison(found: Any, as_json: bool) -> None:
-    if as_json:
-        _print_json(found.to_json())
-        return
-    about = found.about
-    rows = found.table()
-    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < 140
-    if narrow:
-        rows = [
-            {k: v for k, v in row.items() if k not in ("Brier", "slope", "accuracy train", "accuracy test")}
-            for row in rows
-        ]
-    _table(rows, f"{found.task}, {found.setting}: {about['examples']:,} plays, {about['skipped_share']:.1%} skipped")
-    if narrow:
-        _say("(A wider terminal shows accuracy, Brier score and slope too; --json shows everything.)")
-    _say(about["split"][0].upper() + about["split"][1:] + ".")
-    for counts in about.get("counts", [])[:1] if len(about.get("counts", [])) == 1 else []:
-        _say("Plays: " + ", ".join(f"{n:,} {role}" for role, n in counts.items()) + ".")
-    typer.echo(f"Intervals: {about['intervals']}.")
-    if about.get("permuted_labels"):
-        _say("Outcomes were permuted across sessions at equal position: no model should gain anything.")
-    if about.get("warning"):
-        _say(f"Warning: {about['warning']}.")
-
-
-@contextmanager
-def _progress(word: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr where someone is looking, silence elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda done, n, name: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(word, total=None)
-        yield lambda done, n, name: bar.update(task, completed=done, total=n, description=f"{word} {name}"[:60])
 
 
 if __name__ == "__main__":

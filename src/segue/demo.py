@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from segue import bundle, experiment, registry
+from segue import bundle, experiment, registry, training
 from segue.errors import AskedWrongly
 from segue.library import ingest
 
@@ -49,7 +49,7 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
     halves = experiment.compare("skip", libraries["mssd"], setting="challenge")
     table(_short(halves.table()), "sessions data set, challenge")
     say("3. A model to keep, and a question for it.\n")
-    model = experiment.train("skip", libraries["spotify_history"], str(out / "skip.bundle"), model="boosting")
+    model = training.train("skip", libraries["spotify_history"], str(out / "skip.bundle"), model="boosting")
     session = _session(libraries["spotify_history"])
     (out / "session.json").write_text(json.dumps(session, indent=1), encoding="utf-8")
     opened = bundle.open_bundle(out / "skip.bundle")

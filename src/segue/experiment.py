@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from segue import bundle, metrics, registry, schema, splits
+from segue import metrics, registry, splits
 from segue.batch import Batch, concat
-from segue.errors import AskedWrongly, BadInput, UnknownName
+from segue.errors import AskedWrongly, UnknownName
 from segue.features.build import Ask, ask, from_library
-from segue.features.history import is_personal
 from segue.library import Library, open_library
-from segue.live import Bundle
 from segue.metrics import Resamples
 from segue.noise import Permuted
 from segue.scores import (
@@ -26,7 +24,6 @@ from segue.scores import (
     clusters,
     difference,
     per_example,
-    plain,
     resampling,
     score,
 )
@@ -113,7 +110,7 @@ def compare(
     permute : labels are permuted across sessions at equal position: nothing must be gained
     draws : of the bootstrap; by day within listener where listeners are few, by listener where many, by session where unknown
     """
-    names = _names(task, models)
+    names = names_of(task, models)
     if by and not folds:
         raise AskedWrongly(f"by {by!r} says what folds are made of: say how many folds, too")
     if sum((leave_one_out, bool(folds), split != "time")) > 1:
@@ -138,7 +135,7 @@ def compare(
     scores: list[Score] = []
     answered: list[tuple[str, Batch, dict[str, Any]]] = []
     for n, (cut, test) in enumerate(zip(cuts, tests, strict=True)):
-        _check_split(cut)
+        check_split(cut)
         done = [0]
 
         def step(name: str, n: int = n, done: list[int] = done) -> None:
@@ -204,7 +201,7 @@ def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Batc
     return pa.concat_tables(tables)
 
 
-def _names(task: str, models: Sequence[str] | None) -> list[str]:
+def names_of(task: str, models: Sequence[str] | None) -> list[str]:
     registry.task(task)
     names = (
         [models]
@@ -266,190 +263,6 @@ def tune(
     return chosen.fit(batch.take(cut.rows(TRAIN, VALID))), tuple(trials)
 
 
-def train(
-    task: str, library: Library | str, out: str, *, setting: str | None = None, model: str = "boosting",
-    features: Iterable[str] | None = None, options: Iterable[str] = (), settings: Mapping[str, Any] | None = None,
-    seed: int = 0, budget: int = BUDGET, draws: int = 300, overwrite: bool = False,
-    progress: Progress = lambda done, n, name: None,
-) -> Bundle:  # fmt: skip
-    """Train one model and write a bundle: fitted on all but the last days, scored on those beside the baselines.
-
-    The history it carries is as of the day after the library's last, so that it knows all there was to know.
-    """
-    bundle.free(out, overwrite)
-    _names(task, [model])
-    prepared = prepare(task, library, setting, features=features, options=options, progress=progress)
-    asking, batch = prepared.asking, prepared.batch
-    cut = splits.by_time(batch.keys)
-    _check_split(cut)
-    held = batch.take(cut.rows(TEST))
-    draw, decides = resampling(held, draws=draws, seed=seed), asking.setting.metrics[0]
-    marks, fits = {}, {}
-    for n, name in enumerate(BASELINES):
-        progress(n, len(BASELINES) + 1, name)
-        fits[name] = tune(task, name, batch, cut, decides, budget=budget, seed=seed)[0]
-        marks[name] = fits[name].predict(held).p
-    progress(len(BASELINES), len(BASELINES) + 1, model)
-    own_batch = batch if model in BASELINES else batch.select(prepared.columns)
-    fitted, trials = tune(task, model, own_batch, cut, decides, budget=budget, seed=seed, settings=settings)
-    p = fitted.predict(held).p
-    best = max(marks, key=lambda m: better(decides, float(per_example(decides, marks[m], held).mean())))
-    own = score(model, p, held, asking.setting.metrics, draw)
-    own = replace(own, difference=difference(decides, p, marks[best], held, draw), trials=trials)
-    seen = batch.take(cut.rows(TRAIN, VALID))
-    as_of = int(batch.keys["day"].max()) + 1
-    snapshots = {by: h.snapshot(as_of) for by, h in prepared.rolling.items() if not is_personal(by)}
-    card = _card(prepared, cut, seen, held, own, best, marks, as_of, seed)
-    tracks = prepared.library.tracks()
-    made = bundle.save(out, asking=asking, model=model, fitted=fitted, history=snapshots, tracks=tracks, card=card,
-                       baselines=fits, overwrite=overwrite)  # fmt: skip
-    progress(len(BASELINES) + 1, len(BASELINES) + 1, "done")
-    return made
-
-
-def _card(
-    prepared: Prepared, cut: Split, seen: Batch, held: Batch, own: Score, best: str, marks: Mapping[str, Any], as_of: int,
-    seed: int,
-) -> dict[str, Any]:  # fmt: skip
-    import segue
-
-    draw = resampling(held, draws=300, seed=seed)
-    wanted = prepared.asking.setting.metrics
-    others = [score(name, p, held, wanted, draw) for name, p in marks.items()]
-    manifest = prepared.library.manifest
-    found: dict[str, Any] = plain({
-        "segue": segue.__version__, "source": manifest["source"], "source_options": manifest["options"],
-        "licence_of_the_data": manifest["licence"], "citation": manifest["citation"],
-        "skip_rule": manifest["options"].get("skip_rule", "skip_2, as the data set says"),
-        "library": prepared.library.fingerprint(), "trained_on_days": _days(seen), "tested_on_days": _days(held),
-        "counts": cut.counts(), "split": cut.sentence, "history": "rolling in training and test",
-        "history_as_of": _day(as_of), "history_as_of_day": as_of, "seed": seed, "features": list(prepared.columns),
-        "score": own.to_json(), "best_baseline": best, "baselines": [s.to_json() for s in others],
-    })  # fmt: skip
-    return found
-
-
-def evaluate(
-    opened: Bundle | str, library: Library | str, *, history: str = "rolling", all_days: bool = False,
-    draws: int = 300, seed: int = 0,
-    progress: Progress = lambda done, n, name: None,
-) -> Comparison:  # fmt: skip
-    """Score a bundle on a library, beside the baselines that were fitted on the same days.
-
-    On the library it was trained on, only the held-out days are asked about. On any other, only days after those it was
-    trained on, where there are any: a bundle does not know whom it was trained on, so earlier days may be theirs.
-
-    Parameters
-    ----------
-    history : "rolling", each day sees the days before it in this library; "frozen", tracks and artists as in the bundle's
-        snapshot (a listener's own still rolls on), asked only from the snapshot's day on: before it, it would look ahead
-    all_days : ask about earlier days too; fair only for plays of other people
-    """
-    if history not in ("rolling", "frozen"):
-        raise AskedWrongly(f"history {history!r}: expected rolling or frozen")
-    model = opened if isinstance(opened, Bundle) else bundle.open_bundle(opened)
-    lib = library if isinstance(library, Library) else open_library(library)
-    snapshot = model.history if history == "frozen" else None
-    batch, _ = from_library(model.asking, lib, snapshot=snapshot, progress=progress)
-    notes, warnings = [f"history {history}"], []
-    if lib.fingerprint() == model.card["library"]:
-        batch = batch.take(splits.by_time(batch.keys).rows(TEST))
-        notes.append("the library it was trained on: only the held-out last days are asked about")
-    elif len(batch):
-        last = model.card["trained_on_days"][1]
-        later = batch.keys["day"] > np.datetime64(last, "D").astype(np.int64)
-        if later.any() and not later.all() and not all_days:
-            batch = batch.take(later)
-            left = int((~later).sum())
-            notes.append(f"only days after {last}, the last it was trained on: {left:,} earlier plays are left out")
-        elif not later.all():
-            warnings.append(f"{int((~later).sum()):,} of {len(batch):,} plays lie on days up to {last}, when it was trained: "
-                            "a fair test only if these are other people's")  # fmt: skip
-    if history == "frozen":
-        batch = batch.take(batch.keys["day"] >= model.card["history_as_of_day"])
-        notes.append(f"only days from {model.card['history_as_of']} on, when the snapshot was taken")
-    if not len(batch):
-        raise AskedWrongly(f"nothing is left to ask about ({'; '.join(notes)}): use --history rolling or newer plays")
-    draw = resampling(batch, draws=draws, seed=seed)
-    wanted, decides = model.asking.setting.metrics, model.asking.setting.metrics[0]
-    p = model.fitted.predict(batch).p
-    own = score(model.card["model"], p, batch, wanted, draw)
-    scores = []
-    for name, fitted in model.baselines.items():
-        mark = fitted.predict(batch).p
-        scores.append(score(name, mark, batch, wanted, draw))
-        if name == model.card["best_baseline"]:
-            scores[-1] = replace(scores[-1], is_best_baseline=True)
-            own = replace(own, difference=difference(decides, p, mark, batch, draw))
-    scores.append(own)
-    about = {"library": lib.fingerprint()[:16], "source": lib.manifest["source"], "examples": len(batch),
-             "skipped_share": float((batch.label == 1).mean()), "split": "; ".join(notes), "days": _days(batch),
-             "trained_on_days": model.card["trained_on_days"],
-             "intervals": "95 %, bootstrap by " + clusters(batch.keys)[2]}  # fmt: skip
-    if lib.manifest["options"] != model.card["source_options"]:
-        said = [", ".join(f"{k}={v}" for k, v in one.items()) or "no options"
-                for one in (lib.manifest["options"], model.card["source_options"])]  # fmt: skip
-        warnings.append(f"not the same kind of log: ingested as {lib.manifest['source']} with {said[0]}, trained on "
-                        f"{model.card['source']} with {said[1]}")  # fmt: skip
-    if warnings:
-        about["warning"] = "; ".join(warnings)
-    return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), decides, about)
-
-
-def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Any, Any]]:
-    """A session with what a library knows of its listener: their last plays before it, and their history by key.
-
-    Raises
-    ------
-    AskedWrongly : the session names no listener, or one that the library does not hold
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from segue.features.columns import from_arrow
-    from segue.features.examples import RECENT
-    from segue.features.history import roll
-    from segue.session import read
-
-    session = read(asked)
-    if session.listener is None:
-        raise AskedWrongly(
-            "the session names no listener: add 'listener' as the library calls them, or leave --library out"
-        )
-    parts = [t.filter(pc.equal(t["listener"], session.listener)) for t in library.plays()]
-    plays = pa.concat_tables(parts)
-    if not plays.num_rows:
-        raise AskedWrongly(
-            f"{library.path} holds no plays of {session.listener!r}: correct 'listener', or leave --library out"
-        )
-    keys = [by for by in opened.asking.keys if is_personal(by)]
-    names = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
-    history: dict[Any, Any] = dict(roll([from_arrow(plays, names)], keys))
-    known = [*session.plays[:1], *([session.next] if session.next else []), *session.queue[:1]]
-    if not known:
-        raise BadInput("session: nothing is asked: give 'next' or 'queue'")
-    opening = known[0]
-    if opening.start_ms is not None:  # only what had ended when this session began
-        plays = plays.filter(pc.less_equal(plays["end_ms"], opening.start_ms))
-    elif session.day is not None:
-        plays = plays.filter(pc.less(plays["end_day"].cast(pa.string()), session.day))
-    else:
-        raise AskedWrongly("the session has neither a start nor a day: say when it began, so that nothing looks ahead")
-    said = ("content", "start", "option", "end")
-    columns = [c.name for c in schema.PLAYS.values() if c.known in said and not c.name.startswith("first_of")]
-    last = plays.slice(max(0, plays.num_rows - RECENT)).select(columns).to_pylist()
-    recent = [{k: v for k, v in row.items() if v is not None} for row in last]
-    return {**asked, "recent": asked.get("recent") or recent}, history
-
-
-def _days(batch: Batch) -> list[str]:
-    return [_day(int(batch.keys["day"].min())), _day(int(batch.keys["day"].max()))] if len(batch) else []
-
-
-def _day(number: int) -> str:
-    return str(np.datetime64(number, "D"))
-
-
 def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
     """A model with some hyper-parameters given; text is read as the kind of the default."""
     known = asdict(model)
@@ -464,7 +277,7 @@ def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
     return replace(model, **given)
 
 
-def _check_split(cut: Split) -> None:
+def check_split(cut: Split) -> None:
     n = cut.counts()
     if not n["train"] or not n["test"]:
         raise AskedWrongly(
