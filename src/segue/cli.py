@@ -209,7 +209,8 @@ def predict(
                 if isinstance(reason["value"], float)
                 else reason["value"]
             )
-            unit = reason["unit"] if reason["unit"] not in ("1", "flag", "category", "share", "score") else ""
+            bare = reason["value"] is None or reason["unit"] in ("1", "flag", "category", "share", "score")
+            unit = "" if bare else reason["unit"]
             typer.echo(f"  {'more' if reason['log_odds'] > 0 else 'less'} likely ({reason['log_odds']:+.2f}): "
                        f"{reason['sentence']}: {flag(value, reason['unit'])} {unit}".rstrip())  # fmt: skip
 
