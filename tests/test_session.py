@@ -227,3 +227,10 @@ def test_the_schema_says_what_may_be_said_and_when():
     assert coming < ended
     assert "reason_start" in coming
     json.dumps(found, allow_nan=False)
+
+
+def test_an_end_an_hour_before_its_start_is_two_clocks_and_more_is_a_mistake():
+    start = 1_700_000_000_000
+    assert read({"plays": [{"start_ms": start, "end_ms": start - 3_600_000}], "next": {}}).plays
+    with pytest.raises(BadInput, match="expected the end of a play not to lie more than an hour before its start"):
+        read({"plays": [{"start_ms": start, "end_ms": start - 3_600_001}], "next": {}})

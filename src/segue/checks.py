@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -250,18 +250,24 @@ def _as_json(asking: Ask, rows: list[dict[str, Any]], examples: Any, moment: int
     recent = rows[int(examples.recent[0][moment]) : int(examples.recent[1][moment])][-RECENT:]
     if [r["position"] for r in past + targets] != list(range(1, len(past) + len(targets) + 1)):
         return None
+    if (
+        asking.setting.moments == "half" and len(past) + len(targets) != targets[0]["session_length"]
+    ):  # some are not asked
+        return None
     granted = asking.setting.now | set(asking.options)
 
-    def ended(row: dict[str, Any]) -> dict[str, Any]:
-        names = (c.name for c in schema.PLAYS.values() if c.known in ("content", "start", "option", "end"))
-        return {n: row[n] for n in names if row[n] is not None and not n.startswith("first_of")}
+    def said_of(row: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+        """What is known of a play; hour and weekday are left to be worked out from the start, where there is one."""
+        derived = ("hour", "weekday") if row["start_ms"] is not None and "start_ms" in names else ()
+        return {n: row[n] for n in names if n in schema.PLAYS and row[n] is not None and n not in derived}
 
-    coming = [{n: t[n] for n in granted if n in schema.PLAYS and t[n] is not None} for t in targets]
-    said: dict[str, Any] = {
-        "plays": [ended(r) for r in past],
-        "recent": [ended(r) for r in recent],
-        "day": str(targets[0]["day"]),
-    }
+    ended = [c.name for c in schema.PLAYS.values()
+             if c.known in ("content", "start", "option", "end") and not c.name.startswith("first_of")]  # fmt: skip
+    coming = [said_of(t, granted) for t in targets]
+    said: dict[str, Any] = {"plays": [said_of(r, ended) for r in past], "recent": [said_of(r, ended) for r in recent]}
+    opening = (past or targets)[0]
+    if opening["start_ms"] is None or "start_ms" not in (ended if past else granted):
+        said["day"] = str(opening["day"])  # else it is worked out, too
     if targets[0]["listener"] is not None:
         said["listener"] = targets[0]["listener"]
     if asking.setting.moments == "each":
