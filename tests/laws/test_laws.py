@@ -68,6 +68,15 @@ def test_law_2_live_equals_batch(library, task, setting):
 
 
 @pytest.mark.parametrize(("task", "setting"), QUESTIONS)
+def test_laws_1_and_2_hold_on_a_real_history(data, tmp_path, task, setting):
+    library = ingest("spotify_history", data / "spotify_history" / "listener_c", tmp_path / "library")
+    question = asking(task, setting)
+    checks.invisible(question, library, moments=15)
+    assert checks.live_equals_batch(question, library, moments=60) > 1_000
+    assert checks.agrees_with_oracle(replace(question, steps=None), library, Embedded()) > 10_000
+
+
+@pytest.mark.parametrize(("task", "setting"), QUESTIONS)
 def test_law_3_features_are_finite_and_say_what_they_are(library, task, setting):
     question = asking(task, setting)
     batch, _ = from_library(replace(question, steps=None), library)
