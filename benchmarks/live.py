@@ -23,14 +23,18 @@ from segue.session import read
 RUNS = 300
 
 
-def milliseconds(work: Callable[[], Any]) -> tuple[float, float]:
+def report(works: list[tuple[str, int, Callable[[], Any]]]) -> None:
+    """Time each over and over by itself (warm caches), then all in turn (cold ones, and the same busy moments for all)."""
+    alone = [[_once(work) for _ in range(RUNS)] for _, _, work in works]
+    turns = [[_once(work) for _, _, work in works] for _ in range(RUNS)]
+    for (title, n_features, _), own, turn in zip(works, alone, zip(*turns, strict=True), strict=True):
+        print(f"{title:48}{n_features:>9}{median(own):>11.2f}{median(turn):>13.2f}")
+
+
+def _once(work: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
     work()
-    taken = []
-    for _ in range(RUNS):
-        begun = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - begun) * 1000)
-    return median(taken), float(np.percentile(taken, 95))
+    return (time.perf_counter() - begun) * 1000
 
 
 def plays(n: int, online: bool) -> list[dict[str, Any]]:
@@ -72,9 +76,10 @@ def peer(session: Any) -> Callable[[], Any]:
 
 def main() -> None:
     print(
-        f"segue {segue.__version__}, numpy {np.__version__}, pandas {version('pandas')}; {RUNS} runs each, one thread"
+        f"segue {segue.__version__}, numpy {np.__version__}, pandas {version('pandas')}; medians of {RUNS} runs, one thread"
     )
-    print(f"{'':44}{'features':>9}{'median ms':>11}{'p95 ms':>9}")
+    print(f"{'':48}{'features':>9}{'alone, ms':>11}{'in turn, ms':>13}")
+    works: list[tuple[str, int, Callable[[], Any]]] = []
     with tempfile.TemporaryDirectory() as folder:
         for source, setting, sizes in (("spotify_history", "online", (20, 500)), ("mssd", "challenge", (50,))):
             registry.dataset(source).sample(Path(folder) / source, sessions=400)
@@ -94,18 +99,14 @@ def main() -> None:
                 examples = bundle.examples(asked)
                 history = {by: bundle.history.get(by, _NOBODY) for by in bundle.asking.keys}
                 n_features = len(bundle.asking.features)
-                for title, work in (
-                    (
-                        f"{what}: features",
-                        lambda e=examples, h=history, b=bundle: build(b.asking, e, h, labelled=False),
-                    ),
-                    (f"{what}: from JSON", lambda a=asked, b=bundle: b.batch(a)),
-                    (f"{what}: answer, reasons", lambda a=asked, b=bundle: b.predict(a)),
-                ):
-                    middle, high = milliseconds(work)
-                    print(f"{title:44}{n_features:>9}{middle:>11.2f}{high:>9.2f}")
-                middle, high = milliseconds(peer(asked))
-                print(f"{'  pandas, five features of one play':44}{5:>9}{middle:>11.2f}{high:>9.2f}")
+                works += [
+                    (f"{what}: features", n_features,
+                     lambda e=examples, h=history, b=bundle: build(b.asking, e, h, labelled=False)),
+                    (f"{what}: from JSON", n_features, lambda a=asked, b=bundle: b.batch(a)),
+                    (f"{what}: answer, reasons", n_features, lambda a=asked, b=bundle: b.predict(a)),
+                    ("  pandas, five features of one play", 5, peer(asked)),
+                ]  # fmt: skip
+        report(works)
 
 
 _NONE = np.zeros(0, np.int64)
