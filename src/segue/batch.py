@@ -12,7 +12,6 @@ import numpy.typing as npt
 from segue.errors import AskedWrongly, BadInput, UnknownName
 
 Array = npt.NDArray[Any]
-KINDS = ("rows", "steps", "items", "periods")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Batch:
     keys: Mapping[str, Array]  # (N,) each: session, listener, day, position, asked_after, part, row
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the columns that are categories
     units: Mapping[str, str] = field(default_factory=dict)
-    kind: str = "rows"
+    kind: str = "rows"  # rows | steps (with tensors) | items | periods
     tensors: Tensors | None = None
 
     def __len__(self) -> int:

@@ -12,7 +12,6 @@ hashes.json           of all the others
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -31,6 +30,7 @@ from segue.features import tree
 from segue.features.build import Ask
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
+from segue.library import sha256 as _sha256
 from segue.live import EPOCH, Bundle, vocabulary
 
 FORMAT = 1
@@ -184,11 +184,6 @@ def _verify(folder: Path) -> None:
                 raise Tampered(f"{folder}: {name} is not what was written: {AGAIN}")
     except (ValueError, OSError, TypeError, RecursionError) as cause:
         raise Tampered(f"{folder} is damaged ({cause}): {AGAIN}") from cause
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _write(path: Path, value: Any) -> None:

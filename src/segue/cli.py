@@ -229,8 +229,8 @@ def list_(
 
     def datasets() -> list[dict[str, str]]:
         found = [registry.dataset(n) for n in registry.DATASETS]
-        return [{"name": s.name, "what": s.title, "licence": s.licence, "options": ", ".join(
-            f"{o}={'|'.join(v)}" for o, v in s.options.items())} for s in found]  # fmt: skip
+        return [{"name": s.name, "what": s.title, "licence": s.licence, "citation": s.citation, "home": s.home,
+                 "options": ", ".join(f"{o}={'|'.join(v)}" for o, v in s.options.items())} for s in found]  # fmt: skip
 
     def features() -> list[dict[str, str]]:
         settings = registry.task("skip").settings.values()

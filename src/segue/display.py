@@ -14,12 +14,7 @@ import typer
 
 
 def print_json(value: Any) -> None:
-    def plain(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {k: plain(x) for k, x in v.items()}
-        if isinstance(v, list | tuple):
-            return [plain(x) for x in v]
-        return None if isinstance(v, float) and v != v else v
+    from segue.scores import plain
 
     typer.echo(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
 

@@ -15,7 +15,7 @@ from segue import schema
 from segue.errors import AskedWrongly, BadInput, UnknownName
 
 ARITY = {"+": 2, "-": 2, "*": 2, "/": 2, "<": 2, "=": 2, "&": 2, "|": 2, "where": 3, "clip": 3, "sqrt": 1}
-LEAVES = ("const", "col", "asof")  # col: (view, name); asof: (keys, statistic), joined before evaluation
+# besides these, leaves: const; col (view, name); asof (keys, statistic), joined before evaluation; and fold
 FLAGS = ("<", "=", "&", "|")
 PLAYS = ("past", "recent", "queue")  # views of several plays: their columns mean something within a fold only
 NODES, DEPTH, REACH = 20_000, 100, 128  # bounds of a tree, and how far back a fold may be asked to look
