@@ -1,5 +1,6 @@
 # Works on a fresh Debian or Ubuntu with Python 3.11 or newer. PYTHON=/path/to/python3 chooses another one.
-BENCHES := benchmarks/start.py benchmarks/live.py benchmarks/skip.py benchmarks/start_clock.py
+BENCHES := benchmarks/start.py benchmarks/live.py benchmarks/skip.py benchmarks/start_clock.py benchmarks/worlds.py \
+	benchmarks/reachable.py benchmarks/marks.py
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -26,7 +27,7 @@ format: dev ## lay the code out as lint wants it
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-bench: core ## figures beside named peers
+bench: core ## figures beside named peers (an hour)
 	@for bench in $(BENCHES); do .venv/bin/python $$bench || exit 1; done
 
 clean: ## forget .venv, caches and builds

@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -30,32 +31,20 @@ def main() -> None:
         )
 
 
-def draw(comparison: dict[str, object], path: Path) -> None:
+def draw(comparison: dict[str, Any], path: Path) -> None:
     """The demo's comparison as a picture of the terminal, with no font or style from elsewhere."""
     from rich.console import Console
     from rich.text import Text
 
-    from segue import display
-    from segue.metrics import Calibration, Interval
-    from segue.scores import Comparison, Score
+    from segue import demo, display
 
-    scores = []
-    for s in comparison["scores"]:  # type: ignore[attr-defined]
-        read = {k: Interval(**v) for k, v in s["metrics"].items()}
-        c = s["calibration"]
-        slope = float("nan") if c["slope"] is None else c["slope"]
-        better = s["gained_on_best_baseline"]
-        scores.append(Score(s["model"], read, Calibration(c["ece"], c["floor"], slope, 0.0, None),  # type: ignore[arg-type]
-                            s["train_accuracy"], Interval(**better) if better else None,
-                            s["is_best_baseline"]))  # fmt: skip
+    rows = demo.in_words(comparison["scores"], "log_loss")
     console = Console(record=True, width=132, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
-    console.print(Text("$ segue compare skip library/ --setting online", style="bold"))
     console.print(
-        display.table(
-            Comparison("skip", "online", tuple(scores), "log_loss").table(), "skip, online: three made-up listeners"
-        )
+        Text("Will they skip? Asked as each play starts, in a made-up world whose law is known", style="bold")
     )
-    svg = console.export_svg(title="segue")
+    console.print(display.table(rows))
+    svg = console.export_svg(title="segue demo")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)
     path.write_text(svg.replace("Fira Code", "ui-monospace, Menlo, Consolas").rstrip() + "\n", encoding="utf-8")
 

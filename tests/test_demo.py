@@ -1,4 +1,4 @@
-"""The demo tells its story from logs to reasons, and touches nothing of anybody's."""
+"""The demo tells its story from a made-up world to reasons, and touches nothing of anybody's."""
 
 from __future__ import annotations
 
@@ -10,64 +10,85 @@ from segue import demo, experiment, training
 from segue.bundle import open_bundle
 from segue.errors import AskedWrongly
 from segue.library import open_library
+from segue.metrics import check_submission
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """The whole story, made short: fewer sessions, two models, one setting each."""
+    """The whole story, made short: fewer sessions, one model, one setting each."""
     out = tmp_path_factory.mktemp("demo") / "here"
     lines, tables = [], []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "SESSIONS", {"spotify_history": 120, "mssd": 60})
+        patch.setattr(demo, "SESSIONS", 300)
         compare, train = experiment.compare, training.train
         patch.setattr(
-            experiment,
-            "compare",
-            lambda *a, **k: compare(*a, **{**k, "models": ["prior", "logistic"], "budget": 1, "draws": 5}),
-        )
+            experiment, "compare",
+            lambda *a, **k: compare(*a, **{**k, "models": ["repeat-last", "logistic"], "budget": 1, "draws": 5}),
+        )  # fmt: skip
         patch.setattr(training, "train", lambda *a, **k: train(*a, **{**k, "settings": {"trees": "10"}, "draws": 5}))
         demo.tell(out, lines.append, lambda rows, title: tables.append((title, rows)))
     return out, lines, tables
 
 
-def test_three_tables_are_shown_models_beside_baselines(told):
+def test_model_baseline_and_ceiling_stand_side_by_side_in_words(told):
     _, _, tables = told
-    assert [title for title, _ in tables] == [
-        "three people's exports, online, on their last days", "permuted labels", "sessions data set, challenge"
-    ]  # fmt: skip
-    for _, rows in tables:
-        assert [r["model"] for r in rows] == ["prior", "logistic"]
-        assert "accuracy test" not in rows[0]
-    assert "MAA" in tables[2][1][0]
+    (_, online), (_, permuted), (_, halves) = tables
+    who = ["repeat-last", "logistic", "ceiling, tracks unknown", "ceiling"]
+    assert [r["who"] for r in online] == [r["who"] for r in halves] == who
+    assert [r["who"] for r in permuted] == who[:2]
+    assert online[0]["how"] == "says of each play what the last one did"
+    assert online[0]["of what can be gained"] == "0%"
+    assert online[-1]["of what can be gained"] == "100%"
+    assert "of what can be gained" not in permuted[0]
+    assert "MAA" in halves[0]
+    assert "MAA" not in online[0]
 
 
 def test_what_it_says_is_left_behind_is_there(told):
     out, lines, _ = told
     assert {p.name for p in out.iterdir()} == {
-        "made-by-segue-demo", "raw", "spotify_history", "mssd", "comparison.json", "skip.bundle", "session.json"
+        "made-by-segue-demo", "raw", "library", "comparison.json", "skip.bundle", "challenge.bundle", "session.json",
+        "submission.txt",
     }  # fmt: skip
     found = json.loads((out / "comparison.json").read_text(), parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
-    assert [s["model"] for s in found["scores"]] == ["prior", "logistic"]
+    assert [s["model"] for s in found["scores"]][:2] == ["repeat-last", "logistic"]
     session = json.loads((out / "session.json").read_text())
     answer = open_bundle(out / "skip.bundle").predict(session).answers[0]
     said = next(line for line in lines if "the coming play is skipped" in line)
     assert f"{len(session['plays'])} plays so far" in said
     assert f"with probability {answer.probability:.2f}" in said
     assert sum("log-odds" in line for line in lines) == len(answer.reasons) > 0
+    assert (out / "raw" / "spotify_history").is_dir()
+
+
+def test_its_submission_has_a_line_for_each_session_of_the_test_set(told):
+    out, lines, _ = told
+    written = (out / "submission.txt").read_text().splitlines(keepends=True)
+    assert len(check_submission(written, [len(line.strip()) for line in written])) == 30
+    assert any("30 lines, one a session" in line for line in lines)
 
 
 def test_the_rows_it_reports_add_up(told):
     out, lines, _ = told
-    m = open_library(out / "spotify_history").manifest
-    assert any(f"spotify_history: {m['rows_in']:,} rows = {m['kept']:,} kept + 3 set aside" in line for line in lines)
-    assert m["rows_in"] == m["kept"] + 3
+    m = open_library(out / "library").manifest
+    assert m["sessions"] == 300
+    assert any(f"{m['rows_in']:,} rows = {m['kept']:,} kept + 0 rejected" in line for line in lines)
+    assert m["rows_in"] == m["kept"]
 
 
 def test_the_coming_play_of_its_session_tells_nothing_that_ends_it(told):
     session = json.loads((told[0] / "session.json").read_text())
-    assert set(session) == {"plays", "next"}
-    assert set(session["next"]) <= {"track", "artist", "album", "start_ms", "shuffle", "platform"}
-    assert len(session["plays"]) >= 5
+    assert set(session) == {"day", "plays", "next"}
+    assert not set(session["next"]) & {
+        "skipped",
+        "skip_1",
+        "skip_3",
+        "not_skipped",
+        "reason_end",
+        "reason_start",
+        "session_length",
+    }
+    assert len(session["plays"]) >= 11
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):

@@ -459,3 +459,56 @@ def test_training_is_refused_at_once_where_something_is_in_the_way(library, tmp_
         train("skip", library, str(tmp_path / "letters"), overwrite=True)
     with pytest.raises(UnknownName, match="did you mean boosting"):
         train("skip", library, str(tmp_path / "new"), model="bosting")
+
+
+# ── several seeds ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def seeded(library):
+    return compare("skip", library, models=["prior", "ewma", "boosting"], seeds=3, seed=4, draws=60, budget=1)
+
+
+def test_models_with_a_seed_are_fitted_from_each_and_tuned_once(seeded, library):
+    prior, ewma, boosting = seeded.scores
+    assert (prior.seeds, ewma.seeds, boosting.seeds) == ((), (), (4, 5, 6))
+    assert [t.settings["seed"] for t in boosting.trials] == [4]
+    assert seeded.about["seeds"] == [4, 5, 6]
+    alone = compare("skip", library, models=["prior", "ewma", "boosting"], seed=4, draws=60, budget=1)
+    assert "seeds" not in alone.about
+    assert boosting.by_seed["log_loss"][0] == pytest.approx(alone.scores[2].metrics["log_loss"].value, abs=1e-12)
+    assert len({round(v, 9) for v in boosting.by_seed["log_loss"]}) == 3
+    assert boosting.metrics["log_loss"].value == pytest.approx(np.mean(boosting.by_seed["log_loss"]))
+    assert prior.metrics == alone.scores[0].metrics
+    assert [row["model"] for row in seeded.table()] == ["prior", "ewma", "boosting (3 seeds)"]
+    assert [s["model"] for s in seeded.to_json()["scores"]] == ["prior", "ewma", "boosting"]
+
+
+def test_the_answers_of_each_seed_are_kept_apart(seeded):
+    rows = seeded.per_example()
+    assert [c for c in rows.column_names if c.startswith(("prior", "ewma", "boosting"))] == [
+        "prior", "ewma", "boosting#1", "boosting#2", "boosting#3"
+    ]  # fmt: skip
+    y = rows["skipped"].to_numpy()
+    for n, value in enumerate(seeded.scores[2].by_seed["brier"], 1):
+        assert np.square(rows[f"boosting#{n}"].to_numpy() - y).mean() == pytest.approx(value)
+
+
+def test_seeds_go_through_folds_and_make_no_other_result_when_run_again(library):
+    one, again = (compare("skip", library, models=["prior", "boosting"], folds=2, seeds=2, **QUICK) for _ in range(2))
+    assert timeless(one) == timeless(again)
+    assert [s.seeds for s in one.scores] == [(), (0, 1)] * 3
+    first, second, every = (s for s in one.scores if s.model == "boosting")
+    n = [c["test"] for c in one.about["counts"]]
+    for k in range(2):
+        parts = [first.by_seed["log_loss"][k], second.by_seed["log_loss"][k]]
+        assert every.by_seed["log_loss"][k] == pytest.approx(np.dot(n, parts) / sum(n))
+
+
+def test_every_model_but_the_best_baseline_has_an_adjusted_p_value(both):
+    compared = [s for s in both.scores if not s.is_best_baseline]
+    assert len(compared) == 2
+    low, high = sorted(compared, key=lambda s: s.p)
+    assert low.p_holm == pytest.approx(min(1, 2 * low.p))
+    assert high.p_holm == pytest.approx(max(low.p_holm, high.p))
+    assert [row["p (Holm)"] == "" for row in both.table()] == [s.is_best_baseline for s in both.scores]

@@ -12,7 +12,7 @@ SRC = Path(__file__).parents[1] / "src"
 # From the ground up: imports point down, or stay level. A name covers what is below it; the longest that fits decides.
 LAYERS = (
     ("words", ("errors", "schema", "registry", "batch")),
-    ("arithmetic", ("metrics", "decode", "scores")),
+    ("arithmetic", ("intervals", "metrics", "decode", "exam", "scores")),
     ("tables", ("engines", "sessions", "session", "splits")),
     ("sources", ("datasets", "simulate")),
     ("library", ("library", "noise")),
@@ -25,7 +25,7 @@ LAYERS = (
     # The ideas written in that language, and what evaluates them for a task.
     ("features", ("features",)),
     ("models", ("models",)),
-    ("answers", ("live", "bundle", "experiment", "training", "checks")),
+    ("answers", ("live", "bundle", "truth", "experiment", "training", "submission", "checks")),
     ("edges", ("cli", "display", "demo", "explore", "service", "__main__")),
 )  # fmt: skip
 UPWARDS = {

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from sklearn.metrics import roc_auc_score
 from segue import metrics
 from segue.errors import BadInput
 from segue.metrics import (
-    Interval,
     auc,
     auc_within,
     average_accuracy,
@@ -22,8 +20,10 @@ from segue.metrics import (
     calibration,
     check_submission,
     correct,
+    expected_brier,
+    expected_correct,
+    expected_log_loss,
     log_loss,
-    resamples,
     score_submission,
     session_aa,
 )
@@ -69,6 +69,41 @@ def test_what_is_no_probability_or_no_label_is_refused(score, p, y, message):
     with pytest.raises(BadInput) as refused:
         score(p, y)
     assert str(refused.value) == message
+
+
+# Expectations under a truth
+
+
+@pytest.mark.parametrize(
+    ("realised", "expected"), [(log_loss, expected_log_loss), (brier, expected_brier), (correct, expected_correct)]
+)
+def test_an_expected_score_is_the_average_over_what_may_happen(realised, expected):
+    p = np.array([0.0, 0.2, 0.5, 0.5, 0.9, 1.0])
+    truth = np.array([0.1, 0.0, 0.3, 1.0, 0.6, 0.25])
+    average = truth * realised(p, np.ones(6)) + (1 - truth) * realised(p, np.zeros(6))
+    assert expected(p, truth) == pytest.approx(average, abs=1e-12)
+    for outcome in (np.zeros(6), np.ones(6)):  # a truth that is certain is an outcome
+        assert expected(p, outcome) == pytest.approx(realised(p, outcome), abs=1e-12)
+
+
+def test_nothing_expects_a_better_score_than_the_truth():
+    truth, p = np.meshgrid(np.linspace(0.01, 0.99, 99), np.linspace(0, 1, 101))
+    truth, p = truth.ravel(), p.ravel()
+    assert (expected_log_loss(p, truth) >= expected_log_loss(truth, truth) - 1e-12).all()
+    assert (expected_brier(p, truth) >= expected_brier(truth, truth) - 1e-12).all()
+    assert (expected_correct(p, truth) <= expected_correct(truth, truth)).all()
+    assert expected_brier([0.3], [0.3]) == pytest.approx([0.21])  # what no answer can avoid
+    assert expected_log_loss([0.5], [0.5]) == pytest.approx([math.log(2)])
+
+
+def test_a_truth_that_is_no_probability_is_refused():
+    for expected in (expected_log_loss, expected_brier, expected_correct):
+        with pytest.raises(BadInput, match=r"truth\[1\] is 1.5: expected a probability in \[0, 1\]"):
+            expected([0.5, 0.5], [0.5, 1.5])
+        with pytest.raises(BadInput, match=r"truth\[0\] is nan"):
+            expected([0.5], [math.nan])
+        with pytest.raises(BadInput, match=r"truth has shape \(1,\): expected \(2,\)"):
+            expected([0.5, 0.5], [0.5])
 
 
 # AUC
@@ -140,6 +175,18 @@ def test_groups_are_weighted_by_their_pairs_and_single_class_groups_are_left_out
     y = [0, 1, 1, 0, 0, 1, 1]
     assert auc_within(p, y, [1, 1, 2, 2, 2, 3, 3]) == (pytest.approx((1 * 1 + 0 * 2) / 3), 2)
     assert math.isnan(auc_within([0.1, 0.9], [0, 1], [1, 2])[0])
+
+
+def test_scores_ranked_once_give_the_auc_of_every_weighting():
+    rng = np.random.default_rng(8)
+    p, y, group = rng.integers(0, 9, 200) / 10, rng.random(200) < 0.4, rng.integers(0, 5, 200)
+    once, within = metrics.Ranks.of(p, y), metrics.Ranks.of(p, y, group)
+    assert once.auc() == (auc(p, y), 1)
+    for _ in range(5):
+        weight = rng.integers(0, 3, 200)
+        again = np.repeat(np.arange(200), weight)
+        assert once.auc(weight)[0] == pytest.approx(auc(p[again], y[again]), abs=1e-12)
+        assert within.auc(weight) == pytest.approx(auc_within(p[again], y[again], group[again]), abs=1e-12)
 
 
 # Calibration
@@ -405,144 +452,3 @@ def test_scoring_checks_the_submission_and_the_truth():
     with pytest.raises(BadInput, match=r"length of truth\[1\] is 0: expected at least 1"):
         score_submission(["1", ""], ["1", ""])
     assert all(math.isnan(score) for score in score_submission([], []))
-
-
-# Intervals
-
-
-@pytest.mark.parametrize(
-    ("interval", "text"),
-    [
-        (Interval(0.863, 0.851, 0.874), ".863 [.851, .874]"),
-        (Interval(-0.012, -0.02, -0.0001), "-.012 [-.020, .000]"),
-        (Interval(1.0, 0.9999, 10.25), "1.000 [1.000, 10.250]"),
-        (Interval(0.5, math.nan, math.nan), ".500 [nan, nan]"),
-    ],
-)
-def test_an_interval_reads_like_a_table_cell(interval, text):
-    assert str(interval) == text
-
-
-def test_whole_clusters_are_drawn_as_many_as_there_are():
-    drawn = list(resamples(["b", "a", "b", "c"], draws=50).weights())
-    assert len(drawn) == 50
-    for b, a, also_b, c in drawn:
-        assert b == also_b
-        assert a + b + c == 3
-    assert len({tuple(w) for w in drawn}) > 5
-
-
-def test_every_stratum_keeps_its_number_of_clusters():
-    listener = np.array([2, 1, 2, 1, 2, 2])
-    day = np.array([1, 1, 2, 2, 1, 3])
-    for w in resamples(day, listener, draws=50).weights():
-        assert w[1] + w[3] == 2  # listener 1: days 1 and 2
-        assert w[0] + w[2] + w[5] == 3  # listener 2: days 1, 2 and 3
-        assert w[0] == w[4]
-
-
-def test_clusters_of_a_stratum_are_drawn_equally_often():
-    weights = np.stack(list(resamples([10, 11, 12, 13, 20, 21], [1, 1, 1, 1, 2, 2], draws=4000).weights()))
-    assert weights.mean(axis=0) == pytest.approx(np.ones(6), abs=0.06)
-    assert weights.var(axis=0) == pytest.approx([3 / 4] * 4 + [1 / 2] * 2, abs=0.06)
-
-
-def test_the_same_draws_come_at_every_call_and_others_for_another_seed():
-    a, again, other = (np.stack(list(resamples(range(20), draws=5, seed=s).weights())) for s in (0, 0, 1))
-    kept = resamples(range(20), draws=5)
-    assert np.array_equal(a, again)
-    assert np.array_equal(np.stack(list(kept.weights())), np.stack(list(kept.weights())))
-    assert not np.array_equal(a, other)
-
-
-@pytest.mark.parametrize("stratum", [None, np.arange(300) % 3])
-def test_the_fast_mean_is_the_statistic_of_the_weighted_mean(stratum):
-    rng = np.random.default_rng(2)
-    draws, scores = resamples(rng.integers(0, 40, 300), stratum, draws=60), rng.random(300)
-    fast, slow = draws.mean(scores), draws.statistic(lambda w: float(w @ scores / w.sum()))
-    assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high), abs=1e-12)
-    assert fast.low < fast.value < fast.high
-
-
-def test_a_paired_difference_is_surer_than_its_parts():
-    rng = np.random.default_rng(3)
-    shared = rng.random(400)
-    a, b = shared + 0.1 + 0.01 * rng.random(400), shared
-    draws = resamples(range(400), draws=200)
-    paired, alone = draws.mean(a - b), draws.mean(a)
-    assert paired.value == pytest.approx(draws.mean(a).value - draws.mean(b).value)
-    assert paired.low > 0.09
-    assert paired.high - paired.low < (alone.high - alone.low) / 10
-
-
-def test_the_auc_of_two_models_is_compared_on_the_same_draws():
-    p, y = simulated(500)
-    draws = resamples(np.arange(500) // 5, draws=40)
-    assert draws.statistic(lambda w: auc(p, y, w) - auc(p, y, w)) == Interval(0, 0, 0)
-    found = draws.statistic(lambda w: auc(p, y, w))
-    assert found.low < found.value == auc(p, y) < found.high
-
-
-def test_draws_without_an_answer_are_left_out():
-    p, y = [0.2, 0.6, 0.4], [0, 0, 1]
-    found = resamples([1, 2, 3], draws=100).statistic(lambda w: auc(p, y, w))
-    assert found == Interval(0.5, 0.0, 1.0)
-    nothing = resamples([1, 2]).statistic(lambda w: math.nan)
-    assert all(math.isnan(x) for x in (nothing.value, nothing.low, nothing.high))
-
-
-def test_an_interval_by_cluster_is_wider_than_by_row_when_rows_are_copies():
-    scores = np.repeat(np.random.default_rng(4).random(60), 16)
-    by_row, by_cluster = (resamples(c, draws=300).mean(scores) for c in (range(960), np.repeat(range(60), 16)))
-    ratio = (by_cluster.high - by_cluster.low) / (by_row.high - by_row.low)
-    assert ratio == pytest.approx(4, rel=0.25)
-
-
-def test_an_interval_within_strata_is_narrower_when_strata_differ():
-    stratum = np.repeat([0.0, 10.0], 50)
-    scores = stratum + np.random.default_rng(5).random(100)
-    free, within = resamples(range(100)).mean(scores), resamples(range(100), stratum).mean(scores)
-    assert within.high - within.low < (free.high - free.low) / 10
-
-
-def test_the_interval_holds_the_truth_about_as_often_as_it_says():
-    rng, held = np.random.default_rng(6), []
-    session = np.repeat(np.arange(40), 5)
-    for _ in range(200):
-        scores = np.repeat(rng.normal(0, 1, 40), 5) + rng.normal(0, 1, 200)
-        found = resamples(session, draws=150).mean(scores)
-        held.append(found.low <= 0 <= found.high)
-    assert 0.88 <= np.mean(held) <= 0.99
-
-
-@pytest.mark.parametrize(
-    ("cluster", "stratum"),
-    [([], None), (["s", "s"], None), ([1, 2], ["ann", "bob"])],
-    ids=["no example", "one cluster", "one cluster in each stratum"],
-)
-def test_there_is_no_interval_where_nothing_could_have_been_drawn_otherwise(cluster, stratum):
-    found = resamples(cluster, stratum).mean([0.25] * len(cluster))
-    assert (math.isnan(found.value)) == (not cluster)
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
-
-
-def test_an_interval_of_a_mean_spans_about_two_standard_errors_on_either_side():
-    scores = np.arange(400) / 400
-    found = resamples(range(400), draws=4000).mean(scores)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * scores.std() / 20, rel=0.05)
-
-
-def test_more_clusters_give_narrower_intervals():
-    rng = np.random.default_rng(7)
-    widths = [(i := resamples(range(n)).mean(rng.random(n))).high - i.low for n in (25, 400, 6400)]
-    assert all(3 < wide / narrow < 5 for wide, narrow in pairwise(widths))
-
-
-def test_labels_that_do_not_fit_the_examples_are_refused():
-    with pytest.raises(BadInput, match=r"stratum has shape \(1,\): expected \(2,\); give one value per example"):
-        resamples([1, 2], [1])
-    with pytest.raises(BadInput, match=r"cluster has shape \(2, 2\): expected \(2,\)"):
-        resamples([("ann", 1), ("bob", 2)])
-    with pytest.raises(BadInput, match=r"scores has shape \(3,\): expected \(2,\)"):
-        resamples([1, 2]).mean([0.1, 0.2, 0.3])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from segue.batch import Batch
-from segue.metrics import Interval
-from segue.scores import Comparison, Score, Trial, better, clusters, difference, per_example, plain, resampling, score
+from segue.exam import Answer, Exam, Told, clusters, resampling
+from segue.intervals import Interval, holm
+from segue.scores import Comparison, Score, Trial, better, difference, judge, per_example, plain, score
 
 P = np.array([0.9, 0.2, 0.6, 0.4])
 ONLINE, CHALLENGE = ("log_loss", "brier", "auc"), ("maa", "fpa", "log_loss", "brier", "auc")
@@ -148,3 +149,117 @@ def test_a_page_shows_names_as_text():
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
     assert "<b>" not in page
+
+
+# ── several beside each other ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def judged(answers, baselines=("repeat-last", "prior"), truth=None, n=40):
+    rng = np.random.default_rng(0)
+    held = batch(rng.integers(0, 2, n), [0] * n, np.arange(n) // 2, np.arange(n) % 2 + 1, np.arange(n) // 4)
+    draw = resampling(held, draws=50, seed=0)
+    made = {name: Answer.of(p) for name, p in answers(held.label, rng).items()}
+    if truth is not None:
+        truth = Told(truth(held.label, rng), np.full(n, 0.5))
+        made |= truth.ceilings()
+    exam = Exam(held, ("log_loss", "brier", "auc"), draw, truth)
+    return {s.model: s for s in judge(made, exam, baselines)}, exam, made
+
+
+def noisy(label, rng):
+    sure = np.where(label == 1, 0.8, 0.2)
+    return {
+        "prior": np.full(len(label), 0.5), "repeat-last": np.where(label == 1, 0.55, 0.45),
+        "good": np.clip(sure + rng.normal(0, 0.1, len(label)), 0.05, 0.95),
+        "vague": np.clip(0.5 + rng.normal(0, 0.1, len(label)), 0.05, 0.95),
+    }  # fmt: skip
+
+
+def test_each_model_has_a_p_value_against_the_best_baseline_adjusted_for_how_many_there_are():
+    found, exam, made = judged(noisy)
+    assert found["repeat-last"].is_best_baseline
+    assert (found["repeat-last"].p, found["repeat-last"].p_holm) == (None, None)
+    mark, rest = exam.marks(made["repeat-last"]), ["prior", "good", "vague"]
+    p = [exam.draw.p_value(exam.gain("log_loss", exam.marks(made[name]), mark)) for name in rest]
+    assert [found[name].p for name in rest] == p
+    assert [found[name].p_holm for name in rest] == holm(p).tolist()
+    assert found["good"].p_holm > found["good"].p
+    assert found["good"].p_holm < 0.001 < found["vague"].p_holm
+
+
+def test_the_table_says_p_in_three_digits_and_nothing_beside_the_best_baseline():
+    found, _, _ = judged(noisy)
+    from dataclasses import replace
+
+    rows = Comparison("skip", "online", (*found.values(), replace(found["vague"], p_holm=0.0345))).table()
+    assert [r["p (Holm)"] for r in rows][1:3] == ["", "<.001"]
+    assert rows[-1]["p (Holm)"] in (".034", ".035")
+    assert "p (Holm)" not in Comparison("skip", "online", (a_score(),)).table()[0]
+    read = Comparison("skip", "online", tuple(found.values())).to_json()["scores"]
+    assert [(s["p"] is None, s["p_holm"] is None) for s in read] == [(s["model"] == "repeat-last",) * 2 for s in read]
+    assert not {"realised", "share_of_attainable_gain", "regret", "seeds", "by_seed"} & set(read[0])
+
+
+def test_with_a_truth_shares_lie_between_repeat_last_and_the_ceiling():
+    found, exam, made = judged(noisy, truth=lambda label, rng: np.where(label == 1, 0.7, 0.3))
+    mean = {name: s.metrics["log_loss"].value for name, s in found.items()}
+    assert mean["ceiling"] == pytest.approx(-(0.7 * np.log(0.7) + 0.3 * np.log(0.3)))
+    assert mean["repeat-last"] == pytest.approx(-(0.7 * np.log(0.55) + 0.3 * np.log(0.45)))
+    for name, s in found.items():
+        share = (mean["repeat-last"] - mean[name]) / (mean["repeat-last"] - mean["ceiling"])
+        assert s.shares["log_loss"].value == pytest.approx(share, abs=1e-9)
+        assert s.regrets["log_loss"].value == pytest.approx(mean[name] - mean["ceiling"], abs=1e-12)
+        assert "maa" not in s.shares
+        assert s.realised["brier"].value == pytest.approx(exam.realised(made[name])["brier"].mean())
+    rows = {r["model"]: r for r in Comparison("skip", "online", tuple(found.values())).table()}
+    column = "share of log-loss gain"
+    assert (rows["repeat-last"][column], rows["ceiling"][column]) == ("0", "1")
+    assert rows["good"][column] == str(found["good"].shares["log_loss"])
+    assert (rows["ceiling"]["p (Holm)"], rows["repeat-last"]["p (Holm)"]) == ("", "")
+    assert rows["good"]["p (Holm)"] == f"{found['good'].p_holm:.3f}"[1:]
+    assert rows["ceiling"]["log-loss gained on best baseline"].startswith("+.")
+    read = found["good"].to_json()
+    assert read["realised"]["log_loss"]["value"] != read["metrics"]["log_loss"]["value"]
+    assert read["share_of_attainable_gain"]["log_loss"]["low"] < read["share_of_attainable_gain"]["log_loss"]["high"]
+
+
+def test_ceilings_are_no_models_that_holm_counts():
+    alone, _, _ = judged(noisy)
+    beside, _, _ = judged(noisy, truth=lambda label, rng: label.astype(float))  # a certain truth is what happened
+    for name in ("good", "vague", "prior"):
+        assert beside[name].p_holm == pytest.approx(alone[name].p_holm, rel=1e-9)
+    assert beside["ceiling"].p is beside["ceiling"].p_holm is None
+
+
+def test_scores_of_seeds_are_their_means_and_their_intervals_are_wider():
+    held = batch([1, 0] * 40, [0] * 80, np.arange(80) // 2, np.arange(80) % 2 + 1, np.arange(80) // 4)
+    exam = Exam(held, ("log_loss", "brier", "auc"), resampling(held, draws=300, seed=0))
+    rng = np.random.default_rng(1)
+    p = np.stack([np.where(held.label == 1, 0.5 + lift, 0.5 - lift) for lift in (0.05, 0.2, 0.35)])
+    p = np.clip(p + rng.normal(0, 0.2, p.shape), 0.02, 0.98)
+    prior = Answer.of(np.full(80, 0.5))
+    singles = [judge({"prior": prior, "m": Answer.of(one)}, exam, ["prior"])[1] for one in p]
+    pooled = judge({"prior": prior, "m": Answer(p, seeds=(0, 1, 2))}, exam, ["prior"])[1]
+    for metric in pooled.metrics:
+        values = [s.metrics[metric].value for s in singles]
+        assert pooled.metrics[metric].value == pytest.approx(np.mean(values))
+        assert pooled.by_seed[metric] == pytest.approx(values)
+        width = pooled.metrics[metric].high - pooled.metrics[metric].low
+        assert width > 1.2 * np.mean([s.metrics[metric].high - s.metrics[metric].low for s in singles]), metric
+    assert pooled.difference.value == pytest.approx(np.mean([s.difference.value for s in singles]))
+    assert pooled.difference.high - pooled.difference.low > singles[1].difference.high - singles[1].difference.low
+    assert pooled.p > max(s.p for s in singles[1:])
+    assert pooled.calibration.ece == pytest.approx(np.mean([s.calibration.ece for s in singles]))
+    assert pooled.calibration.table.n.sum() == 80
+    (row,) = Comparison("skip", "online", (pooled,)).table()
+    assert row["model"] == "m (3 seeds)"
+    read = pooled.to_json()
+    assert (read["model"], read["seeds"], len(read["by_seed"]["log_loss"])) == ("m", [0, 1, 2], 3)
+
+
+def test_one_seed_is_scored_as_an_answer_without_any():
+    held = batch()
+    exam = Exam(held, ONLINE, resampling(held, draws=20, seed=0))
+    (one,) = judge({"x": Answer(P[None], seeds=(5,))}, exam, [])
+    assert one.metrics == score("x", P, held, ONLINE, exam.draw).metrics
+    assert (one.seeds, one.by_seed, one.difference) == ((), {}, None)

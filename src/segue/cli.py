@@ -11,7 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from segue import __version__
-from segue.display import flag, interval, print_json, print_table, progress_bar, say, show_comparison, show_library
+from segue.display import (
+    flag,
+    interval,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    show_comparison,
+    show_library,
+    show_made,
+)  # fmt: skip
 from segue.errors import AskedWrongly, BadInput, SegueError
 
 app = typer.Typer(
@@ -84,8 +94,12 @@ def compare(
     permute_labels: Annotated[
         bool, typer.Option(help="Permute labels across sessions: nothing must be gained.")
     ] = False,
+    truth: Annotated[
+        str, typer.Option(help="The truth of a simulated world: score by it, beside the best that can be.")
+    ] = "",
     scores: Annotated[Path | None, typer.Option(help="Also write every asked play's answers here, as Parquet.")] = None,
     seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Fit every model from so many seeds, and average.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Fit several models on the same days and score them on the same test, with intervals.
@@ -100,7 +114,7 @@ def compare(
         found = run(
             task, str(library), setting=setting, models=_names(models), features=_names(features),
             options=_names(granted) or (), split=split, folds=folds, by=by or None, leave_one_out=leave_one_out,
-            permute=permute_labels, seed=seed, progress=progress,
+            permute=permute_labels, truth=truth or None, seed=seed, seeds=seeds, progress=progress,
         )  # fmt: skip
     if scores is not None and found.per_example is not None:
         from segue.engines import write_parquet
@@ -215,12 +229,36 @@ def predict(
                        f"{reason['sentence']}: {flag(value, reason['unit'])} {unit}".rstrip())  # fmt: skip
 
 
-@app.command(name="list")
-def list_(
-    what: Annotated[str, typer.Argument(help="datasets, features, tasks or models; all if left out.")] = "",
+@app.command()
+def submit(
+    bundle: Annotated[Path, typer.Argument(help="Of setting challenge.")],
+    paths: Annotated[list[str], typer.Argument(help="The test set: pairs of log_prehistory_… and log_input_….")],
+    out: Out,
+    tracks: Annotated[str, typer.Option(help="Track features; those beside the test set if left out.")] = "",
+    truth: Annotated[str, typer.Option(help="Score it, too, by the truth/ of a simulated test set.")] = "",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """List what there is: datasets, features, tasks, models.
+    """Answer the test set of the Music Streaming Sessions Dataset, a line of 0 and 1 for each session.
+
+    Example: segue submit skip.bundle raw/test_set -o submission.txt
+    """
+    from segue.display import show_submission
+    from segue.submission import submit as run
+
+    with progress_bar("answering") as progress:
+        made = run(
+            bundle, paths, out, tracks=tracks or None, truth=truth or None, overwrite=overwrite, progress=progress
+        )
+    show_submission(made, as_json)
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="datasets, features, tasks, models or worlds; all if left out.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List what there is: datasets, features, tasks, models, worlds.
 
     Example: segue list features
     """
@@ -246,8 +284,14 @@ def list_(
     def models() -> list[dict[str, str]]:
         return [{"task": t, "name": n, "says": registry.model(t, n).sentence} for t, n in registry.MODELS]
 
+    def worlds() -> list[dict[str, str]]:
+        return [
+            {"name": w.name, "version": str(w.version), "says": w.sentence}
+            for w in map(registry.world, registry.WORLDS)
+        ]
+
     makers: dict[str, Callable[[], list[dict[str, str]]]] = {
-        "datasets": datasets, "features": features, "tasks": tasks, "models": models,
+        "datasets": datasets, "features": features, "tasks": tasks, "models": models, "worlds": worlds,
     }  # fmt: skip
     if what and what not in makers:
         raise UnknownName("list", what, makers)
@@ -259,6 +303,37 @@ def list_(
         print_table(rows, name)
     if "features" in listed:
         typer.echo("* on request only (--with)")
+
+
+@app.command()
+def simulate(
+    format: Annotated[str, typer.Argument(help="mssd: the Music Streaming Sessions Dataset's files.")],
+    out: Out,
+    world: Annotated[str, typer.Option(help="Whose law it is; see segue list worlds.")] = "tastes-1",
+    sessions: Annotated[int, typer.Option(min=1, help="Sessions of ten plays or more in the training logs.")] = 10_000,
+    days: Annotated[int, typer.Option(min=1, help="Days they are spread over.")] = 14,
+    test_sessions: Annotated[
+        int | None,
+        typer.Option(min=0, help="Sessions of the test set, on the day after; a tenth of --sessions if left out."),
+    ] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Make up logs whose exact answers are known: training logs, track features, a test set, and the truth.
+
+    Example: segue simulate mssd --world tastes-1 --sessions 10000 --days 14 -o raw/
+    """
+    from segue.errors import UnknownName
+    from segue.simulate.mssd import simulate as run
+
+    if format != "mssd":
+        raise UnknownName("format", format, ("mssd",))
+
+    with progress_bar("simulating") as progress:
+        made = run(world, out, sessions=sessions, days=days, seed=seed, test_sessions=test_sessions, overwrite=overwrite,
+                   progress=progress)  # fmt: skip
+    show_made(made, as_json)
 
 
 @app.command()

@@ -1,93 +1,129 @@
-"""The whole story on made-up logs, told in the terminal."""
+"""The demo: the whole story, offline, in a made-up world whose exact answers are known."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from segue import bundle, experiment, registry, training
+from segue import bundle, experiment, registry, submission, training
 from segue.errors import AskedWrongly
 from segue.library import ingest
+from segue.metrics import Interval
+from segue.simulate.mssd import simulate
 
-SESSIONS = {"spotify_history": 900, "mssd": 6000}  # the samples, enlarged
+WORLD, SESSIONS, DAYS = "tastes-1", 6000, 12
+MODELS = ("repeat-last", "ewma", "logistic", "boosting")
+HOW = {
+    "repeat-last": "says of each play what the last one did",
+    "position-table": "how often such a place in a session is skipped",
+    "ewma": "how often this session was skipped, the last plays most",
+    "logistic": "a weighted sum of facts",
+    "boosting": "trees over the same facts",
+    "ceiling, tracks unknown": "knows the law of the world, but not the single tracks",
+    "ceiling": "knows everything but the dice: nobody can do better",
+}
 
 
 def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, str]], str], Any]) -> None:
-    """Make logs, read them, compare models, train one, ask it; everything is left under `out`."""
+    """Make a world, read its logs, compare models with what could be known, train one, ask it; all is left under `out`."""
+    _empty(out)
+    begun = time.perf_counter()
+    say("1. A world. The logs of streaming services are closed, so here is a made-up one, in the files of Spotify's")
+    say("   sessions data set. Its law is known: the exact chance of every skip lies beside the logs.\n")
+    made = simulate(WORLD, out / "raw" / "mssd", sessions=SESSIONS, days=DAYS)
+    library = ingest("mssd", [out / "raw" / "mssd"], out / "library")
+    m = library.manifest
+    say(f"   {made.about['world']}: {m['sessions']:,} sessions over {DAYS} days; {m['rows_in']:,} rows = {m['kept']:,} kept + "
+        f"{sum(m['rejected'].values())} rejected; {m['skips'] / m['kept']:.0%} of the plays are skipped\n")  # fmt: skip
+    truth = str(out / "raw" / "mssd" / "truth")
+    say("2. Will they skip? Asked as each play starts, from nothing but what is known then; tested on the last days.\n")
+    found = experiment.compare("skip", library, setting="online", models=MODELS, budget=2, truth=truth).to_json()
+    (out / "comparison.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    table(in_words(found["scores"], "log_loss"), "as each play starts")
+    say(
+        "   Surprise is the mean log-loss, less is better. The last column is what counts: 0 % is what repeating the last"
+    )
+    say("   answer gives for nothing, 100 % is all that could possibly be known.\n")
+    say(
+        "   The same with the outcomes permuted before any fact is made of them: whoever still gains something looks ahead.\n"
+    )
+    noise = experiment.compare("skip", library, setting="online", models=["repeat-last", "logistic", "boosting"],
+                               permute=True, budget=1).to_json()  # fmt: skip
+    table(in_words(noise["scores"], "log_loss"), "outcomes permuted: surprise stays at a coin's .693")
+    say("3. The challenge's question: half of a session was heard, the rest is asked about all at once.\n")
+    halves = experiment.compare("skip", library, setting="challenge", models=MODELS, budget=2, truth=truth).to_json()
+    table(in_words(halves["scores"], "maa"), "second halves: mean average accuracy (MAA), the first answer right")
+    say(
+        "4. Models to keep: one for that question, whose answers to a sealed test set are then scored; one to ask live.\n"
+    )
+    training.train("skip", library, str(out / "challenge.bundle"), setting="challenge", budget=1)
+    tested = submission.submit(str(out / "challenge.bundle"), [str(out / "raw" / "mssd" / "test_set")],
+                               str(out / "submission.txt"), truth=truth)  # fmt: skip
+    say(f"   {out}/submission.txt: {tested.sessions:,} lines, one a session, each checked.\n")
+    model = training.train("skip", library, str(out / "skip.bundle"), setting="online", budget=1)
+    session = _session(library)
+    (out / "session.json").write_text(json.dumps(session, indent=1), encoding="utf-8")
+    answer = bundle.open_bundle(out / "skip.bundle").predict(session).answers[0]
+    say(
+        f"   {len(session['plays'])} plays so far; the coming play is skipped with probability {answer.probability:.2f}. Why:"
+    )
+    for reason in answer.reasons:
+        say(f"   {reason['log_odds']:+.2f} log-odds  {reason['sentence']}: {reason['value']}")
+    registry.dataset("spotify_history").sample(out / "raw" / "spotify_history", sessions=900)
+    _farewell(out, say, len(model.asking.features), time.perf_counter() - begun)
+
+
+def in_words(scores: Sequence[Mapping[str, Any]], decides: str) -> list[dict[str, str]]:
+    """A comparison's scores (as JSON) for someone who sees one for the first time, the best last."""
+    rows = []
+    for s in sorted(scores, key=lambda s: [*HOW].index(s["model"])):
+        values = {k: str(Interval(**v)) for k, v in s["metrics"].items() if v["value"] is not None}
+        row = {"who": s["model"], "how": HOW[s["model"]]}
+        row |= {"MAA": values["maa"], "first answer right": values["fpa"]} if decides == "maa" else {}
+        row |= {"surprise": values["log_loss"], "right": values["accuracy"]}
+        share = s.get("share_of_attainable_gain", {}).get(decides)
+        if share is not None:
+            within = "" if share["low"] is None else f" [{share['low']:z.0%}, {share['high']:z.0%}]"
+            row["of what can be gained"] = f"{share['value']:z.0%}{within}"
+        rows.append(row)
+    return rows
+
+
+def _empty(out: Path) -> None:
     if out.exists():
         if not (out / "made-by-segue-demo").exists() and any(out.iterdir()):
             raise AskedWrongly(f"{out} holds something else: choose another -o")
         shutil.rmtree(out)
     out.mkdir(parents=True)
     (out / "made-by-segue-demo").touch()
-    begun = time.perf_counter()
-    say("1. Logs. These are made up: three people's Spotify exports, and a sessions data set in Spotify's format.\n")
-    libraries = {}
-    for source, sessions in SESSIONS.items():
-        registry.dataset(source).sample(out / "raw" / source, sessions=sessions)
-        libraries[source] = ingest(source, [out / "raw" / source], out / source)
-        m = libraries[source].manifest
-        aside, rejected = sum(m["set_aside"].values()), sum(m["rejected"].values())
-        say(f"   {source}: {m['rows_in']:,} rows = {m['kept']:,} kept + {aside} set aside (podcasts) + {rejected} rejected; "
-            f"{m['sessions']:,} sessions, {m['skips'] / m['kept']:.0%} skipped")  # fmt: skip
-    say("\n2. Will they skip? Asked as each play starts, from nothing but what is known then.\n")
-    found = experiment.compare("skip", libraries["spotify_history"], setting="online")
-    table(_short(found.table()), "three people's exports, online, on their last days")
-    (out / "comparison.json").write_text(json.dumps(found.to_json(), indent=1), encoding="utf-8")
-    say(
-        "   The same plays, outcomes permuted before any feature is made: whoever still gains something here looks ahead.\n"
-    )
-    noise = experiment.compare("skip", libraries["spotify_history"], models=["prior", "position-table", "logistic", "boosting"],
-                               permute=True, budget=2)  # fmt: skip
-    table(_short(noise.table()), "permuted labels")
-    say("   And the challenge's question: all second halves at once, scored by mean average accuracy.\n")
-    halves = experiment.compare("skip", libraries["mssd"], setting="challenge")
-    table(_short(halves.table()), "sessions data set, challenge")
-    say("3. A model to keep, and a question for it.\n")
-    model = training.train("skip", libraries["spotify_history"], str(out / "skip.bundle"), model="boosting")
-    session = _session(libraries["spotify_history"])
-    (out / "session.json").write_text(json.dumps(session, indent=1), encoding="utf-8")
-    opened = bundle.open_bundle(out / "skip.bundle")
-    answer = opened.predict(session).answers[0]
-    say(
-        f"   {len(session['plays'])} plays so far; the coming play is skipped with probability {answer.probability:.2f}. Why:"
-    )
-    for reason in answer.reasons:
-        say(f"   {reason['log_odds']:+.2f} log-odds  {reason['sentence']}: {reason['value']}")
-    say(f"\nDone in {time.perf_counter() - begun:.0f} s. Now look at:")
-    say(f"   {out}/comparison.json            every score with its interval, every trial of the tuning")
-    say(
-        f"   {out}/skip.bundle/card.json      what the model is, what it learned from ({len(model.asking.features)} features)"
-    )
+
+
+def _farewell(out: Path, say: Callable[[str], Any], n_features: int, seconds: float) -> None:
     segue = "segue" if shutil.which("segue") else ".venv/bin/segue"
+    say(f"\nDone in {seconds:.0f} s. Now look at:")
+    say(f"   {out}/comparison.json            every score with its interval, every trial of the tuning")
+    say(f"   {out}/skip.bundle/card.json      what the model is, what it learned from ({n_features} features)")
     say(f"   {segue} predict {out}/skip.bundle {out}/session.json")
+    say(f"   {segue} compare skip {out}/library --setting challenge --truth {out}/raw/mssd/truth")
     say(f"   {segue} ingest spotify_history my_spotify_data/ -o library/     and then the same with your own plays")
 
 
-def _short(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    kept = ("model", "MAA", "FPA", "log-loss", "AUC", "AUC within listener", "ECE (floor)")
-    return [{k: v for k, v in row.items() if k in kept or "gained" in k} for row in rows]
-
-
 def _session(library: Any) -> dict[str, Any]:
-    """The last made-up session of some length, its last play as the coming one."""
-    rows = next(iter(library.plays())).to_pylist()
-    last = next(r["session_id"] for r in reversed(rows) if r["session_length"] >= 6)
+    """A session of the last day, its last play as the coming one, as if it were played on the day after."""
+    rows = list(library.plays())[-1].to_pylist()
+    last = next(r["session_id"] for r in reversed(rows) if r["session_length"] >= 12)
     plays = [r for r in rows if r["session_id"] == last]
-    newest = max(p["last_day"] for p in library.parts)
-    days = (
-        date.fromisoformat(newest) - plays[0]["day"]
-    ).days + 1  # as if it were played on the day after the library ends
-    for play in plays:
-        for clock in ("start_ms", "end_ms"):
-            play[clock] += days * 86_400_000
-    start = ("track", "artist", "album", "start_ms", "shuffle", "platform", "reason_start")
-    known = (*start, "end_ms", "played_ms", "skipped", "reason_end")
-    coming = {c: plays[-1][c] for c in start if c != "reason_start"}
-    return {"plays": [{c: p[c] for c in known if p[c] is not None} for p in plays[:-1]],
-            "next": {c: v for c, v in coming.items() if v is not None}}  # fmt: skip
+    start = ("track", "hour", "weekday", "context", "context_switch", "no_pause", "short_pause", "long_pause", "shuffle",
+             "premium")  # fmt: skip
+    ended = ("skipped", "skip_1", "skip_3", "not_skipped", "reason_end", "n_seeks_forward", "n_seeks_back")
+    newest = date.fromisoformat(max(p["last_day"] for p in library.parts))
+    return {
+        "day": str(date.fromordinal(newest.toordinal() + 1)),
+        "plays": [{c: p[c] for c in (*start, *ended) if p[c] is not None} for p in plays[:-1]],
+        "next": {c: plays[-1][c] for c in start if plays[-1][c] is not None},
+    }

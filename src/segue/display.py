@@ -12,6 +12,8 @@ from typing import Any
 
 import typer
 
+PIPED = 170  # columns of a table that no terminal shows
+
 
 def print_json(value: Any) -> None:
     from segue.scores import plain
@@ -45,7 +47,7 @@ def print_table(rows: list[dict[str, str]], title: str = "") -> None:
         Console(markup=False, highlight=False).print(table(rows, title))
         return
     drawn = io.StringIO()
-    Console(markup=False, highlight=False, width=170, file=drawn).print(table(rows, title))
+    Console(markup=False, highlight=False, width=PIPED, file=drawn).print(table(rows, title))
     for line in drawn.getvalue().splitlines():
         typer.echo(line.rstrip())
 
@@ -57,7 +59,7 @@ def table(rows: list[dict[str, str]], title: str = "") -> Any:
 
     made = Table(box=SIMPLE, title=title or None, title_justify="left", pad_edge=False, collapse_padding=True)
     for column in rows[0] if rows else []:
-        numbers = all(r.get(column, "")[:1] in "+-.0123456789n" for r in rows)
+        numbers = all(r.get(column, "")[:1] in "+-.<0123456789n" for r in rows)
         made.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         made.add_row(*(value.replace(" [", "\n[", 1) for value in row.values()))
@@ -98,23 +100,76 @@ def show_library(library: Any, as_json: bool) -> None:
         )
 
 
+_WIDE = (  # what a narrow table does without, in this order: what it is called in a sentence, and its columns
+    (("accuracy", "Brier score", "slope"), ("Brier", "slope", "accuracy train", "accuracy test")),
+    (("AUC", "ECE"), ("AUC", "AUC within listener", "ECE (floor)")),
+)
+
+
+def _fitting(rows: list[dict[str, str]], width: int) -> tuple[list[dict[str, str]], list[str]]:
+    """The rows with headers as narrow as need be, without the columns there is no room for, and what these are called."""
+    left_out: list[str] = []
+    if _width(rows) <= width:
+        return rows, left_out
+    rows = [{_broken(k, rows): v for k, v in row.items()} for row in rows]
+    for called, columns in _WIDE:
+        if _width(rows) > width:
+            rows = [{k: v for k, v in row.items() if k.replace("\n", " ") not in columns} for row in rows]
+            left_out += called
+    return rows, left_out
+
+
+def _width(rows: list[dict[str, str]]) -> int:
+    from rich.console import Console
+
+    return Console(width=10_000).measure(table(rows)).maximum
+
+
+def _broken(header: str, rows: list[dict[str, str]]) -> str:
+    """A header on several lines, no wider than the cells below it where its words allow."""
+    import textwrap
+
+    cells = (line for row in rows for line in row[header].replace(" [", "\n[", 1).split("\n"))
+    width = max(*map(len, header.split()), *map(len, cells))
+    return "\n".join(textwrap.wrap(header, width, break_on_hyphens=False))
+
+
+def _of_truth(found: Any) -> list[str]:
+    """What the scores of a comparison are, where the truth is known."""
+    if "truth" not in found.about:
+        return []
+    world = found.about["truth"]
+    expected = "MAA, FPA, log-loss" if found.decides == "maa" else "Log-loss"
+    return [
+        f"{expected}, Brier score and accuracy are expectations under the truth of {world['world']}, seed {world['seed']}; "
+        "AUC and ECE are of what happened.",
+        "Share: of what the ceiling, the best answer there is, gains on repeat-last.",
+    ]
+
+
+def _of_seeds(about: dict[str, Any]) -> list[str]:
+    k = len(about.get("seeds", ()))
+    if not k:
+        return []
+    return [f"A model of {k} seeds was fitted {k} times: its scores are means, and its intervals draw seeds, too."]
+
+
 def show_comparison(found: Any, as_json: bool) -> None:
     if as_json:
         print_json(found.to_json())
         return
     about = found.about
-    rows = found.table()
-    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < 140
-    if narrow:
-        rows = [
-            {k: v for k, v in row.items() if k not in ("Brier", "slope", "accuracy train", "accuracy test")}
-            for row in rows
-        ]
-    print_table(
-        rows, f"{found.task}, {found.setting}: {about['examples']:,} plays, {about['skipped_share']:.1%} skipped"
-    )
-    if narrow:
-        say("(A wider terminal shows accuracy, Brier score and slope too; --json shows everything.)")
+    title = f"{found.task}, {found.setting}: {about['examples']:,} plays, {about['skipped_share']:.1%} skipped"
+    seen = sys.stdout.isatty()
+    rows, left_out = _fitting(found.table(), shutil.get_terminal_size().columns if seen else PIPED)
+    print_table(rows, title)
+    if left_out:
+        what = f"{', '.join(left_out[:-1])} and {left_out[-1]}"
+        say(
+            f"(A wider terminal shows {what} too; --json shows everything.)" if seen else f"(--json shows {what}, too.)"
+        )
+    for sentence in _of_truth(found) + _of_seeds(about):
+        say(sentence)
     say(about["split"][0].upper() + about["split"][1:] + ".")
     for counts in about.get("counts", [])[:1] if len(about.get("counts", [])) == 1 else []:
         say("Plays: " + ", ".join(f"{n:,} {role}" for role, n in counts.items()) + ".")
@@ -123,6 +178,43 @@ def show_comparison(found: Any, as_json: bool) -> None:
         say("Outcomes were permuted across sessions at equal position: no model should gain anything.")
     if about.get("warning"):
         say(f"Warning: {about['warning']}.")
+
+
+def show_submission(made: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(made.to_json())
+        return
+    pairs = made.files // 2
+    typer.echo(f"{made.path}: {made.sessions:,} lines, for {pairs} pair{'' if pairs == 1 else 's'} of files")
+    typer.echo(f"  plays      {made.plays:,} asked about, {made.skip_share:.1%} of them answered with a skip")
+    typer.echo(f"  tracks     {made.tracks_known:,} with attributes, {made.tracks_unknown:,} without")
+    for note in made.notes:
+        typer.echo(f"  note       {note}")
+    if made.score is not None:
+        print_table(made.score.table(), f"{made.score.sessions:,} sessions whose truth is known")
+        typer.echo(f"Intervals: {made.score.to_json()['intervals']}.")
+
+
+def show_made(made: Any, as_json: bool) -> None:
+    """What a simulation wrote, and where to go on."""
+    if as_json:
+        print_json(made.to_json())
+        return
+    a, s = made.about, made.seconds
+    say(f"{made.path}: {a['world']} (version {a['version']}), seed {a['seed']}. {a['says']}.")
+    typer.echo(f"  training_set/    {a['sessions']:,} sessions, {a['plays']:,} plays over {a['days']} days, "
+               f"{a['skipped_share']:.1%} skipped")  # fmt: skip
+    typer.echo(
+        f"  test_set/        {a['test_sessions']:,} sessions, {a['test_plays']:,} plays, on the day after, in two halves"
+    )
+    typer.echo(f"  track_features/  {a['tracks']:,} tracks")
+    typer.echo("  truth/           the exact chance of every skip, and the best answers to the challenge")
+    plays = a["plays"] + a["test_plays"]
+    if s["generation"] > 0:
+        typer.echo(
+            f"  generation {plays / s['generation']:,.0f} plays/s; truth {s['truth']:.1f} s, writing {s['writing']:.1f} s"
+        )
+    typer.echo(f"Next: segue ingest mssd {made.path} -o library/")
 
 
 @contextmanager

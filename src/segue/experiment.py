@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,22 +13,13 @@ import numpy as np
 from segue import metrics, registry, splits
 from segue.batch import Batch, concat
 from segue.errors import AskedWrongly, UnknownName
+from segue.exam import Answer, Exam, clusters, resampling, together
 from segue.features.build import Ask, ask, from_library
 from segue.library import Library, open_library
-from segue.metrics import Resamples
 from segue.noise import Permuted
-from segue.scores import (
-    Comparison,
-    Score,
-    Trial,
-    better,
-    clusters,
-    difference,
-    per_example,
-    resampling,
-    score,
-)
+from segue.scores import FLOOR, Comparison, Score, Trial, better, judge, per_example
 from segue.splits import TEST, TRAIN, VALID, Split
+from segue.truth import Truth, open_truth
 
 BASELINES = ("prior", "repeat-last", "position-table", "ewma")
 _OF_BASELINES = {"last_skipped", "position_in_session", *(f"skip_rate_across_{k}" for k in (70, 80, 90, 96))}
@@ -92,6 +84,7 @@ def compare(
     task: str, library: Library | str, *, setting: str | None = None, models: Sequence[str] | None = None,
     features: Iterable[str] | None = None, options: Iterable[str] = (), folds: int = 0, by: str | None = None,
     split: str = "time", leave_one_out: bool = False, permute: bool = False, draws: int = 300, seed: int = 0, budget: int = BUDGET,
+    truth: Path | str | None = None, seeds: int = 1,
     progress: Progress = lambda done, n, name: None,
 ) -> Comparison:  # fmt: skip
     """Fit models on the same days, tune them on the same validation days, and score them on the same test.
@@ -109,8 +102,16 @@ def compare(
     leave_one_out : every listener in turn is the test
     permute : labels are permuted across sessions at equal position: nothing must be gained
     draws : of the bootstrap; by day within listener where listeners are few, by listener where many, by session where unknown
+    truth : the truth folder of the simulated world that the library was made from: scores are then expectations under it,
+        the ceilings are compared, too, and each model's share of what they gain on `repeat-last`, which is added if need be
+    seeds : fits of every model that has a seed, from `seed` on, tuned with the first; scores are means over them
     """
     names = names_of(task, models)
+    known = None if truth is None else _truth(truth, permute, options)
+    if known is not None and FLOOR not in names:
+        names = [FLOOR, *names]
+    if seeds < 1:
+        raise AskedWrongly(f"seeds={seeds}: expected at least 1, the number of fits of each model")
     if by and not folds:
         raise AskedWrongly(f"by {by!r} says what folds are made of: say how many folds, too")
     if sum((leave_one_out, bool(folds), split != "time")) > 1:
@@ -119,6 +120,8 @@ def compare(
     asked = Permuted(opened, seed) if permute else opened
     prepared = prepare(task, asked, setting, features=features, options=options, progress=progress)
     batch = prepared.batch
+    if known is not None:  # refused before anything is fitted
+        known.of(batch.keys, prepared.asking.setting.name, batch.label)
     if leave_one_out:
         listeners = np.unique(batch.keys["listener"])
         if len(listeners) < 2:
@@ -133,7 +136,7 @@ def compare(
     else:
         cuts, tests, said = [splits.choose(batch.keys, split)], ["test"], ""
     scores: list[Score] = []
-    answered: list[tuple[str, Batch, dict[str, Any]]] = []
+    answered: list[tuple[str, Exam, dict[str, Answer]]] = []
     for n, (cut, test) in enumerate(zip(cuts, tests, strict=True)):
         check_split(cut)
         done = [0]
@@ -142,51 +145,67 @@ def compare(
             progress(n * len(names) + done[0], len(cuts) * len(names), name)
             done[0] += 1
 
-        found, answers = _compare_on(
-            prepared, batch, cut, names, draws=draws, seed=seed, budget=budget, test=test, step=step
-        )
-        scores += found
-        answered.append((test, batch.take(cut.rows(TEST)), answers))
+        exam = _exam(prepared, batch.take(cut.rows(TEST)), known, draws, seed)
+        fits = {
+            name: _fit(prepared, cut, name, exam, seed=seed, seeds=seeds, budget=budget, step=step) for name in names
+        }
+        answers = {name: answer for name, (answer, _) in fits.items()} | (exam.truth.ceilings() if exam.truth else {})
+        scores += [replace(s, test=test, **(fits[s.model][1] if s.model in fits else {}))
+                   for s in judge(answers, exam, BASELINES)]  # fmt: skip
+        answered.append((test, exam, answers))
     if len(cuts) > 1:
-        scores += _together(answered, scores, prepared.asking.setting.metrics, draws=draws, seed=seed)
+        exam = _exam(prepared, concat([exam.held for _, exam, _ in answered]), known, draws, seed)
+        every = {name: together([answers[name] for _, _, answers in answered]) for name in answered[0][2]}
+        accuracy = {name: np.mean([s.train_accuracy for s in scores if s.model == name]) for name in every}
+        scores += [
+            replace(s, test="all", train_accuracy=float(accuracy[s.model])) for s in judge(every, exam, BASELINES)
+        ]
     progress(len(cuts) * len(names), len(cuts) * len(names), "done")
     return Comparison(task, prepared.asking.setting.name, tuple(scores), prepared.asking.setting.metrics[0],
-                      _about(prepared, cuts, said, options, permute, budget),
+                      _about(prepared, cuts, said, options, permute, budget) | _about_truth(known, seeds, seed),
                       lambda: _per_example(prepared.library, answered))  # fmt: skip
 
 
-def _together(
-    answered: Sequence[tuple[str, Batch, Mapping[str, Any]]], single: Sequence[Score], wanted: Sequence[str], *,
-    draws: int, seed: int,
-) -> list[Score]:  # fmt: skip
-    """Scores over the plays of all tests, each answered by the model that had not seen it."""
-    held = concat([batch for _, batch, _ in answered])
-    answers = {name: np.concatenate([found[name] for _, _, found in answered]) for name in answered[0][2]}
-    draw, decides = resampling(held, draws=draws, seed=seed), wanted[0]
-    accuracy = {name: float(np.mean([s.train_accuracy for s in single if s.model == name])) for name in answers}
-    made = [
-        replace(score(n, p, held, wanted, draw), train_accuracy=accuracy[n], test="all") for n, p in answers.items()
-    ]
-    return _beside_best(made, answers, held, decides, draw)
+def _truth(folder: Path | str, permute: bool, options: Iterable[str]) -> Truth:
+    """A truth, if what is asked is what it speaks of."""
+    if permute:
+        raise AskedWrongly("a truth does not speak of permuted labels: leave out the truth, or do not permute labels")
+    if options := sorted([options] if isinstance(options, str) else options):
+        granted = ", ".join(options)
+        raise AskedWrongly(
+            f"a truth does not grant {granted}, by which a model may know more than it: leave out one of them"
+        )
+    return open_truth(folder)
 
 
-def _beside_best(
-    made: Sequence[Score], answers: Mapping[str, Any], held: Batch, decides: str, draw: Resamples
-) -> list[Score]:
-    """Each score with its difference to the best baseline among them."""
-    marks = [s for s in made if s.model in BASELINES]
-    if not marks:
-        return list(made)
-    best = max(marks, key=lambda s: better(decides, s.metrics[decides].value))
-    mark = answers[best.model]
-    return [
-        replace(s, is_best_baseline=True) if s is best
-        else replace(s, difference=difference(decides, answers[s.model], mark, held, draw)) for s in made
-    ]  # fmt: skip
+def _exam(prepared: Prepared, held: Batch, truth: Truth | None, draws: int, seed: int) -> Exam:
+    setting = prepared.asking.setting
+    told = None if truth is None else truth.of(held.keys, setting.name)
+    return Exam(held, tuple(setting.metrics), resampling(held, draws=draws, seed=seed), told)
 
 
-def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Batch, Mapping[str, Any]]]) -> Any:
-    """An arrow table with a row per asked play: where it stands, what happened, and each model's probability."""
+def _fit(
+    prepared: Prepared, cut: Split, name: str, exam: Exam, *, seed: int, seeds: int, budget: int, step: Callable[[str], None],
+) -> tuple[Answer, dict[str, Any]]:  # fmt: skip
+    """What one model, fitted from each of its seeds, says of the test; and how it came to that, as `Score` calls it."""
+    step(name)
+    begun = time.perf_counter()
+    own = prepared.batch if name in BASELINES else prepared.batch.select(prepared.columns)
+    chosen, trials = tuned(prepared.asking.task.name, name, own, cut, exam.wanted[0], budget=budget, seed=seed)
+    seen = own.take(cut.rows(TRAIN, VALID))
+    of_seeds = tuple(range(seed, seed + seeds)) if hasattr(chosen, "seed") else (seed,)
+    fits = [(replace(chosen, seed=one) if len(of_seeds) > 1 else chosen).fit(seen) for one in of_seeds]
+    answer = Answer(np.stack([fitted.predict(exam.held).p for fitted in fits]), seeds=of_seeds)
+    seconds = time.perf_counter() - begun
+    accuracy = np.mean([metrics.correct(fitted.predict(seen).p, seen.label).mean() for fitted in fits])
+    return answer, {"train_accuracy": float(accuracy), "trials": trials, "seconds": seconds}
+
+
+def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Exam, Mapping[str, Answer]]]) -> Any:
+    """An arrow table with a row per asked play: where it stands, what happened, and each model's probability.
+
+    Of several seeds, a column for each: their mean would be another model's answer.
+    """
     import pyarrow as pa
 
     names = ["session_id", "position", "listener", "day", "track"]
@@ -194,10 +213,14 @@ def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Batc
     starts = np.cumsum([0, *(p.num_rows for p in parts)])
     plays = pa.concat_tables(parts)
     tables = []
-    for test, held, answers in answered:
+    for test, exam, answers in answered:
+        held = exam.held
         rows = plays.take(pa.array(held.keys["row"] + starts[held.keys["part"]]))
         made = {"test": pa.array([test] * len(held)), **{n: rows[n] for n in names}, "skipped": pa.array(held.label)}
-        tables.append(pa.table(made | {model: pa.array(p) for model, p in answers.items()}))
+        for model, answer in answers.items():
+            for n, p in enumerate(answer.p, 1):
+                made[model if len(answer.p) == 1 else f"{model}#{n}"] = pa.array(p)
+        tables.append(pa.table(made))
     return pa.concat_tables(tables)
 
 
@@ -215,29 +238,6 @@ def names_of(task: str, models: Sequence[str] | None) -> list[str]:
     return names if any(n in BASELINES for n in names) else ["prior", "repeat-last", *names]
 
 
-def _compare_on(
-    prepared: Prepared, batch: Batch, cut: Split, names: Sequence[str], *, draws: int, seed: int, budget: int, test: str,
-    step: Callable[[str], None],
-) -> tuple[list[Score], dict[str, Any]]:  # fmt: skip
-    held = batch.take(cut.rows(TEST))
-    draw = resampling(held, draws=draws, seed=seed)
-    asking, chosen = prepared.asking, batch.select(prepared.columns)
-    decides = asking.setting.metrics[0]
-    answers, made = {}, []
-    for name in names:
-        step(name)
-        begun = time.perf_counter()
-        own = batch if name in BASELINES else chosen
-        fitted, trials = tune(asking.task.name, name, own, cut, decides, budget=budget, seed=seed)
-        answers[name] = fitted.predict(held).p
-        seconds = time.perf_counter() - begun
-        seen = batch.take(cut.rows(TRAIN, VALID))
-        accuracy = float(metrics.correct(fitted.predict(seen).p, seen.label).mean())
-        made.append(replace(score(name, answers[name], held, asking.setting.metrics, draw),
-                            train_accuracy=accuracy, trials=trials, seconds=seconds, test=test))  # fmt: skip
-    return _beside_best(made, answers, held, decides, draw), answers
-
-
 def tune(
     task: str, name: str, batch: Batch, cut: Split, decides: str, *, budget: int = BUDGET, seed: int = 0,
     settings: Mapping[str, Any] | None = None,
@@ -246,6 +246,15 @@ def tune(
 
     Settings given by name are fixed: then only they are tried.
     """
+    chosen, trials = tuned(task, name, batch, cut, decides, budget=budget, seed=seed, settings=settings)
+    return chosen.fit(batch.take(cut.rows(TRAIN, VALID))), trials
+
+
+def tuned(
+    task: str, name: str, batch: Batch, cut: Split, decides: str, *, budget: int = BUDGET, seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[Any, tuple[Trial, ...]]:  # fmt: skip
+    """The best of at most `budget` settings on the validation days, or the first where there are no such days."""
     model = registry.model(task, name)()
     if hasattr(model, "seed"):
         model = replace(model, seed=seed)
@@ -259,8 +268,7 @@ def tune(
             trials.append(Trial(asdict(one), value))
             if best is None or better(decides, value) > best[0]:
                 best = (better(decides, value), one.settled(fitted) if hasattr(one, "settled") else one)
-    chosen = best[1] if best else grid[0]
-    return chosen.fit(batch.take(cut.rows(TRAIN, VALID))), tuple(trials)
+    return best[1] if best else grid[0], tuple(trials)
 
 
 def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
@@ -293,6 +301,13 @@ def _listener_name(library: Library | Permuted, key: int) -> str:
             if name is not None and key64(name) == key:
                 return str(name)
     return "unknown listener"
+
+
+def _about_truth(truth: Truth | None, seeds: int, seed: int) -> dict[str, Any]:
+    about: dict[str, Any] = {} if seeds == 1 else {"seeds": list(range(seed, seed + seeds))}
+    if truth is not None:
+        about["truth"] = {name: truth.world.get(name) for name in ("world", "version", "seed")}
+    return about
 
 
 def _about(

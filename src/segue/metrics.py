@@ -1,13 +1,12 @@
-"""How good a prediction is, and how sure we are of that.
+"""How good a prediction is.
 
-`log_loss`, `brier` and `correct` score each example; `auc` and `calibration` the whole set; `session_aa` is the
-challenge's; `resamples` puts an interval beside any of them. Nothing to score gives nan.
+`log_loss`, `brier` and `correct` score each example, `expected_…` by the truth where it is known; `auc` and `calibration`
+the whole set; `session_aa` is the challenge's; `segue.intervals` says how sure we are. Nothing to score gives nan.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,9 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from segue.errors import BadInput
+from segue.intervals import Floats as Floats
+from segue.intervals import Interval as Interval
+from segue.intervals import Ints as Ints
+from segue.intervals import Resamples as Resamples
+from segue.intervals import column as _column
+from segue.intervals import holm as holm
+from segue.intervals import resamples as resamples
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.uint8]
 
 _EDGE = 1e-7  # a probability of 0 or 1 would make one surprise infinitely bad
@@ -55,6 +59,37 @@ def correct(p: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
     return np.asarray((prob >= 0.5) == (label == 1), np.float64)
 
 
+def expected_log_loss(p: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """The log-loss that each prediction can expect where `truth` is the chance of 1; least where p is the truth.
+
+    >>> expected_log_loss([0.5, 0.9], [0.3, 0.9]).round(3).tolist()
+    [0.693, 0.325]
+    """
+    prob, chance = _checked(p, truth, outcomes=False)
+    prob = np.clip(prob, _EDGE, 1 - _EDGE)
+    return -(chance * np.log(prob) + (1 - chance) * np.log1p(-prob))
+
+
+def expected_brier(p: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """The Brier score that each prediction can expect: E[(p - y)²] = (p - truth)² + truth · (1 - truth).
+
+    >>> expected_brier([0.5, 1.0], [0.5, 0.5]).tolist()
+    [0.25, 0.5]
+    """
+    prob, chance = _checked(p, truth, outcomes=False)
+    return np.square(prob - chance) + chance * (1 - chance)
+
+
+def expected_correct(p: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """The chance that each prediction falls on the right side of one half (one half itself says yes).
+
+    >>> expected_correct([0.5, 0.4], [0.25, 0.25]).tolist()
+    [0.25, 0.75]
+    """
+    prob, chance = _checked(p, truth, outcomes=False)
+    return np.where(prob >= 0.5, chance, 1 - chance)
+
+
 def auc(p: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
     """The chance that a positive outranks a negative, ties counting half; nan if a class is missing.
 
@@ -74,23 +109,45 @@ def auc_within(
     >>> auc_within([0.1, 0.2, 0.8, 0.9, 0.5], [1, 0, 0, 1, 1], ["ann", "ann", "bob", "bob", "eve"])
     (0.5, 2)
     """
-    score, label = _checked(p, y, probability=False)
-    mass = np.ones(score.size) if weight is None else _column("weight", weight, score.size).astype(np.float64)
-    _refuse(~(mass >= 0), "weight", mass, "a number of at least 0; count examples, do not subtract them")
-    if not score.size:
-        return np.nan, 0
-    code = np.unique(_column("group", group, score.size), return_inverse=True)[1]
-    order = np.argsort(score)
-    order = order[np.argsort(code[order], kind="stable")]
-    score, code, pos, neg = score[order], code[order], (mass * label)[order], (mass * (1 - label))[order]
-    new_run = (score[1:] != score[:-1]) | (code[1:] != code[:-1])  # a run: equal scores of one group
-    run = np.flatnonzero(np.concatenate(([True], new_run)))
-    pos, neg, code = np.add.reduceat(pos, run), np.add.reduceat(neg, run), code[run]
-    n_pos, n_neg = np.bincount(code, pos), np.bincount(code, neg)
-    below = np.cumsum(neg) - neg - (np.cumsum(n_neg) - n_neg)[code]  # negatives of the same group under this run
-    won, pairs = np.bincount(code, pos * (below + neg / 2)), n_pos * n_neg
-    used = pairs > 0
-    return (float(won[used].sum() / pairs[used].sum()) if used.any() else np.nan), int(used.sum())
+    return Ranks.of(p, y, group).auc(weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Scores sorted within their groups once, so that each weighting of a bootstrap costs its AUC no sorting."""
+
+    order: Ints  # of examples: by group, then by score
+    label: Floats  # (N,) in that order
+    run: Ints  # where each run of equal scores of one group starts
+    group: Ints  # of each run
+
+    @classmethod
+    def of(cls, p: npt.ArrayLike, y: npt.ArrayLike, group: npt.ArrayLike | None = None) -> Ranks:
+        score, label = _checked(p, y, probability=False)
+        group = np.zeros(score.size, np.int64) if group is None else group
+        code = np.unique(_column("group", group, score.size), return_inverse=True)[1]
+        order = np.argsort(score)
+        order = order[np.argsort(code[order], kind="stable")]
+        score, code = score[order], code[order]
+        new_run = (score[1:] != score[:-1]) | (code[1:] != code[:-1])
+        run = np.flatnonzero(np.concatenate(([True], new_run))) if score.size else np.zeros(0, np.int64)
+        return cls(order, label[order], run, code[run])
+
+    def auc(self, weight: npt.ArrayLike | None = None) -> tuple[float, int]:
+        """What `auc_within` gives."""
+        n = self.order.size
+        mass = np.ones(n) if weight is None else _column("weight", weight, n).astype(np.float64)
+        _refuse(~(mass >= 0), "weight", mass, "a number of at least 0; count examples, do not subtract them")
+        if not n:
+            return np.nan, 0
+        mass = mass[self.order]
+        pos = np.add.reduceat(mass * self.label, self.run)
+        neg = np.add.reduceat(mass * (1 - self.label), self.run)
+        n_pos, n_neg = np.bincount(self.group, pos), np.bincount(self.group, neg)
+        below = np.cumsum(neg) - neg - (np.cumsum(n_neg) - n_neg)[self.group]  # negatives of the group under this run
+        won, pairs = np.bincount(self.group, pos * (below + neg / 2)), n_pos * n_neg
+        used = pairs > 0
+        return (float(won[used].sum() / pairs[used].sum()) if used.any() else np.nan), int(used.sum())
 
 
 class Bins(NamedTuple):
@@ -229,89 +286,6 @@ def score_submission(lines: Iterable[str], truth: Sequence[str | npt.ArrayLike])
     return float(aa.mean()), float(first.mean())
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A value and its 95 % percentile interval.
-
-    >>> print(Interval(0.863, 0.851, 0.874))
-    .863 [.851, .874]
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        value, low, high = (re.sub(r"^(-?)0\.", r"\1.", f"{x:z.3f}") for x in (self.value, self.low, self.high))
-        return f"{value} [{low}, {high}]"
-
-
-@dataclass(frozen=True, eq=False)
-class Resamples:
-    """The same bootstrap draws for every score, so that models are compared on equal terms; made by `resamples`.
-
-    A difference of two models is `.mean(a - b)`, for AUC `.statistic(lambda w: auc(p, y, w) - auc(q, y, w))`.
-    """
-
-    cluster: Ints  # of each example; the clusters of a stratum are numbered in a row
-    start: Ints  # of each cluster: the first cluster of its stratum
-    size: Ints  # of each cluster: how many clusters its stratum has
-    draws: int
-    seed: int
-
-    def weights(self) -> Iterator[Floats]:
-        """Per draw, how often each example was drawn; the same sequence at every call."""
-        return (count[self.cluster] for count in self._counts())
-
-    def mean(self, scores: npt.ArrayLike) -> Interval:
-        """The mean of a per-example score: what `statistic` gives for the weighted mean, from sums per cluster."""
-        score = _column("scores", scores, self.cluster.size).astype(np.float64)
-        total = np.bincount(self.cluster, score, self.size.size)
-        n = np.bincount(self.cluster, minlength=self.size.size)
-        value = float(score.mean()) if score.size else np.nan
-        return self._interval(value, (float(count @ total / (count @ n)) for count in self._counts()))
-
-    def statistic(self, fn: Callable[[Floats], float]) -> Interval:
-        """Any statistic of weighted examples; its value is fn of equal weights, draws where it is nan are left out."""
-        return self._interval(float(fn(np.ones(self.cluster.size))), (float(fn(w)) for w in self.weights()))
-
-    def _counts(self) -> Iterator[Floats]:
-        rng = np.random.default_rng(self.seed)
-        for _ in range(self.draws):
-            drawn = self.start + (rng.random(self.size.size) * self.size).astype(np.int64)
-            yield np.bincount(drawn, minlength=self.size.size).astype(np.float64)
-
-    def _interval(self, value: float, drawn: Iterator[float]) -> Interval:
-        if not (self.size > 1).any():  # every draw would be the sample itself: a width of 0 would be a lie
-            return Interval(value, np.nan, np.nan)
-        kept = np.fromiter(drawn, np.float64)
-        kept = kept[~np.isnan(kept)]
-        low, high = np.percentile(kept, [2.5, 97.5]) if kept.size else (np.nan, np.nan)
-        return Interval(value, float(low), float(high))
-
-
-def resamples(
-    cluster: npt.ArrayLike, stratum: npt.ArrayLike | None = None, draws: int = 500, seed: int = 0
-) -> Resamples:
-    """Draws of whole clusters with replacement, as many as there are, within each stratum if given.
-
-    One label per example: `cluster=session`, or `cluster=day, stratum=listener` for days within a listener (a cluster
-    is nested: one day of two listeners is two clusters). No interval (nan) unless some stratum has two clusters.
-
-    >>> by_session = resamples(["a", "a", "b"], draws=3)
-    >>> [w.tolist() for w in by_session.weights()]
-    [[1.0, 1.0, 1.0], [2.0, 2.0, 0.0], [0.0, 0.0, 2.0]]
-    >>> print(by_session.mean([0.5, 0.5, 0.5]))
-    .500 [.500, .500]
-    """
-    n = len(np.atleast_1d(cluster))
-    label, inner = np.unique(_column("cluster", cluster, n), return_inverse=True)
-    outer = np.unique(_column("stratum", np.zeros(n) if stratum is None else stratum, n), return_inverse=True)[1]
-    nested, code = np.unique(outer * label.size + inner, return_inverse=True)
-    size = np.bincount(nested // max(label.size, 1))  # clusters of each stratum
-    return Resamples(code, np.repeat(np.cumsum(size) - size, size), np.repeat(size, size), draws, seed)
-
-
 def _recalibration(p: Floats, y: Floats) -> tuple[float, float]:
     """Slope and intercept by Newton's method; nan unless p varies and the classes overlap in it."""
     p = np.clip(p, _EDGE, 1 - _EDGE)
@@ -354,24 +328,22 @@ def _bits(line: str | npt.ArrayLike, where: str, length: int | None = None) -> B
     return np.frombuffer(text.encode("ascii"), np.uint8) - np.uint8(ord("0"))
 
 
-def _column(name: str, values: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
-    column = np.asarray(values)
-    if column.shape != (n,):
-        raise BadInput(f"{name} has shape {column.shape}: expected ({n},); give one value per example")
-    return column
-
-
 def _refuse(bad: npt.NDArray[np.bool_], name: str, values: npt.NDArray[Any], expected: str) -> None:
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
         raise BadInput(f"{name}[{i}] is {values[i]}: expected {expected}")
 
 
-def _checked(p: npt.ArrayLike, y: npt.ArrayLike, probability: bool = True) -> tuple[Floats, Floats]:
+def _checked(
+    p: npt.ArrayLike, y: npt.ArrayLike, probability: bool = True, outcomes: bool = True
+) -> tuple[Floats, Floats]:
     score = np.asarray(p, dtype=np.float64)
     score = _column("p", score, score.size)
-    label = _column("y", y, score.size).astype(np.float64)
-    _refuse((label != 0) & (label != 1), "y", label, "0 or 1; drop examples whose outcome is unknown")
+    label = _column("y" if outcomes else "truth", y, score.size).astype(np.float64)
+    if outcomes:
+        _refuse((label != 0) & (label != 1), "y", label, "0 or 1; drop examples whose outcome is unknown")
+    else:
+        _refuse(~((label >= 0) & (label <= 1)), "truth", label, "a probability in [0, 1]; the chance that y is 1")
     good = (score >= 0) & (score <= 1) if probability else ~np.isnan(score)
     wanted = "a probability in [0, 1]; predict_proba gives one" if probability else "a number; drop what has none"
     _refuse(~good, "p", score, wanted)

@@ -20,6 +20,10 @@ FEATURES = {
     "track": "segue.features.track",
     "relation": "segue.features.relation",
 }
+WORLDS = {
+    "tastes-1": "segue.simulate.tastes:world",
+    "echoes-1": "segue.simulate.echoes:world",
+}
 TASKS = {
     "skip": "segue.tasks.skip:TASK",
 }
@@ -43,6 +47,13 @@ def dataset(name: str) -> Any:
     if name not in DATASETS:
         raise UnknownName("source", name, DATASETS)
     return load(DATASETS[name])
+
+
+def world(name: str) -> Any:
+    if name not in WORLDS:
+        raise UnknownName("world", name, WORLDS)
+    made = load(WORLDS[name])
+    return made()
 
 
 def task(name: str) -> Any:

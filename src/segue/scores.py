@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from segue import metrics
 from segue.batch import Batch
-from segue.metrics import Calibration, Interval, Resamples
+from segue.exam import CEILING, CEILINGS, HIGHER, Answer, Exam, Marks
+from segue.exam import clusters as clusters
+from segue.exam import resampling as resampling
+from segue.intervals import Interval, Resamples, holm
+from segue.metrics import Bins, Calibration
 
-FEW_LISTENERS = 30  # below this, intervals are drawn by day within listener, from it on by listener
+FLOOR = "repeat-last"  # what the attainable gain is counted from
+OF_GAIN = ("maa", "log_loss")  # what it is counted in
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,19 @@ class Score:
     trials: tuple[Trial, ...] = ()
     seconds: float = 0.0
     test: str = "test"
+    p: float | None = None  # of the difference, two-sided, and adjusted for how many models are compared
+    p_holm: float | None = None
+    realised: dict[str, Interval] = field(
+        default_factory=dict
+    )  # where metrics are expectations under a truth: what happened
+    shares: dict[str, Interval] = field(default_factory=dict)  # of what the ceiling gains on repeat-last
+    regrets: dict[str, Interval] = field(default_factory=dict)  # what the ceiling is better by
+    seeds: tuple[int, ...] = ()  # where several: metrics are means over them, each seed's own are in by_seed
+    by_seed: dict[str, list[float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         c = self.calibration
+        told = {"realised": self.realised, "share_of_attainable_gain": self.shares, "regret": self.regrets}
         return {
             "model": self.model, "test": self.test, "metrics": {k: asdict(v) for k, v in self.metrics.items()},
             "calibration": None if c is None else {
@@ -47,7 +62,10 @@ class Score:
             "train_accuracy": self.train_accuracy,
             "is_best_baseline": self.is_best_baseline,
             "gained_on_best_baseline": None if self.difference is None else asdict(self.difference),
+            "p": self.p, "p_holm": self.p_holm,
             "trials": [asdict(t) for t in self.trials], "seconds": round(self.seconds, 3),
+            **{name: {k: asdict(v) for k, v in found.items()} for name, found in told.items() if self.realised},
+            **({"seeds": list(self.seeds), "by_seed": self.by_seed} if len(self.seeds) > 1 else {}),
         }  # fmt: skip
 
 
@@ -79,15 +97,18 @@ class Comparison:
         several = len({s.test for s in self.scores}) > 1
         for s in self.scores:
             row = {"test on": s.test} if several else {}
-            row["model"] = s.model
+            row["model"] = s.model + (f" ({len(s.seeds)} seeds)" if len(s.seeds) > 1 else "")
             row |= {NAMES.get(k, k): str(v) for k, v in s.metrics.items()}
             if s.calibration is not None:
                 row["ECE (floor)"] = f"{_short(s.calibration.ece)} ({_short(s.calibration.floor)})"
                 row["slope"] = "–" if np.isnan(s.calibration.slope) else f"{s.calibration.slope:.2f}"
-            row["accuracy train"] = _short(s.train_accuracy)
+            row["accuracy train"] = "" if s.model in CEILINGS else _short(s.train_accuracy)
             row[f"{NAMES.get(self.decides, self.decides)} gained on best baseline"] = (
                 "(best baseline)" if s.is_best_baseline else "" if s.difference is None else _signed(s.difference)
             )
+            if any(other.p_holm is not None for other in self.scores):
+                row["p (Holm)"] = "" if s.p_holm is None or np.isnan(s.p_holm) else _p(s.p_holm)
+            row |= {f"share of {NAMES[k]} gain": _share(v) for k, v in s.shares.items()}
             rows.append(row)
         if all(np.isnan(s.train_accuracy) for s in self.scores):  # asked of a bundle: its training plays are not here
             for row in rows:
@@ -123,7 +144,6 @@ def plain(value: Any) -> Any:
 
 NAMES = {"log_loss": "log-loss", "brier": "Brier", "auc": "AUC", "auc_within": "AUC within listener",
           "accuracy": "accuracy test", "maa": "MAA", "fpa": "FPA"}  # fmt: skip
-_HIGHER = {"maa", "fpa", "auc", "auc_within", "accuracy"}
 
 
 def _short(x: float) -> str:
@@ -135,48 +155,83 @@ def _signed(i: Interval) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def _share(i: Interval) -> str:
+    """By definition 0 for repeat-last and 1 for the ceiling: these have no interval."""
+    return f"{i.value:.0f}" if np.isnan(i.low) and i.value in (0, 1) else str(i)
+
+
+def _p(value: float) -> str:
+    return "<.001" if value < 0.001 else _short(value)
+
+
+def judge(answers: Mapping[str, Answer], exam: Exam, baselines: Sequence[str]) -> list[Score]:
+    """The scores of several answers to the same exam, each with its difference to the best of the baselines.
+
+    Where the exam knows the truth, "repeat-last" and "ceiling" must be among the answers: shares lie between them.
+    """
+    decides = exam.wanted[0]
+    made, marks = [], {}
+    for name, answer in answers.items():
+        every = exam.marks(answer)
+        made.append(_one(name, answer, every, exam))
+        marks[name] = {metric: mark for metric, mark in every.items() if metric in (decides, *OF_GAIN)}
+    best = max(
+        (s for s in made if s.model in baselines), key=lambda s: better(decides, s.metrics[decides].value), default=None
+    )
+    if best is not None:
+        mark = marks[best.model]
+        gains = {name: exam.gain(decides, marks[name], mark) for name in marks if name != best.model}
+        compared = [name for name in gains if name not in CEILINGS]
+        p = {name: exam.over(decides).p_value(gains[name]) for name in compared}
+        adjusted = dict(zip(compared, holm(list(p.values())).tolist(), strict=True))
+        made = [
+            replace(s, is_best_baseline=True) if s is best
+            else replace(s, difference=exam.over(decides).mean(gains[s.model]), p=p.get(s.model), p_holm=adjusted.get(s.model))
+            for s in made
+        ]  # fmt: skip
+    return made if exam.truth is None else [_beside_truth(s, answers[s.model], marks, exam) for s in made]
+
+
+def _one(name: str, answer: Answer, marks: Marks, exam: Exam) -> Score:
+    """The metrics of one answer, each with an interval."""
+    found = {metric: exam.over(metric).mean(mark) for metric, mark in marks.items()}
+    by_seed = {metric: mark.mean(axis=1).tolist() for metric, mark in marks.items()}
+    for metric, ranks in exam.ranks(answer).items():
+        found[metric] = exam.draw.statistic(*ranks)
+        by_seed[metric] = [rank(np.ones(len(exam.held))) for rank in ranks]
+    found["accuracy"] = found.pop("accuracy")  # last, as ever
+    calibration = _mean_calibration([metrics.calibration(p, exam.held.label) for p in answer.p])
+    seeds = answer.seeds if len(answer.seeds) > 1 else ()
+    return Score(name, found, calibration, float("nan"), seeds=seeds, by_seed=by_seed if seeds else {})
+
+
+def _beside_truth(s: Score, answer: Answer, marks: Mapping[str, Marks], exam: Exam) -> Score:
+    """What happened, and how far the score lies between repeat-last and the ceiling."""
+    own, floor, ceiling = marks[s.model], marks[FLOOR], marks[CEILING]
+    known = {FLOOR: 0.0, CEILING: 1.0}
+    shares, regrets = {}, {}
+    for metric in OF_GAIN:
+        if metric in own:
+            whole = Interval(known.get(s.model, 0.0), np.nan, np.nan)
+            shares[metric] = whole if s.model in known else exam.share(metric, own, floor, ceiling)
+            regrets[metric] = exam.over(metric).mean(-exam.gain(metric, own, ceiling))
+    realised = {metric: exam.over(metric).mean(mark) for metric, mark in exam.realised(answer).items()}
+    return replace(s, realised=realised, shares=shares, regrets=regrets)
+
+
+def _mean_calibration(found: Sequence[Calibration]) -> Calibration:
+    """The means over seeds, bin by bin, too: bins of equal mass hold as many examples for every seed."""
+    if len(found) == 1:
+        return found[0]
+    mean = {name: float(np.mean([getattr(c, name) for c in found])) for name in ("ece", "floor", "slope", "intercept")}
+    bins = Bins(*(np.mean([getattr(c.table, name) for c in found], axis=0) for name in Bins._fields))
+    return Calibration(**mean, table=bins)
+
+
 def score(name: str, p: Any, held: Batch, wanted: Sequence[str], draw: Resamples) -> Score:
     """The metrics of one answer, each with an interval."""
-    found: dict[str, Interval] = {}
-    y = held.label
-    if "maa" in wanted:
-        sessions = metrics.session_aa(p, y, held.keys["session"], held.keys["position"])
-        by_session = _session_draws(held, draw)
-        found["maa"], found["fpa"] = by_session.mean(sessions.aa), by_session.mean(sessions.first)
-    found["log_loss"] = draw.mean(metrics.log_loss(p, y))
-    found["brier"] = draw.mean(metrics.brier(p, y))
-    found["auc"] = draw.statistic(lambda w: metrics.auc(p, y, w))
-    if len(np.unique(held.keys["listener"])) > 1:
-        found["auc_within"] = draw.statistic(lambda w: metrics.auc_within(p, y, held.keys["listener"], w)[0])
-    found["accuracy"] = draw.mean(metrics.correct(p, y))
-    return Score(name, found, metrics.calibration(p, y), float("nan"))
-
-
-def clusters(keys: Mapping[str, Any]) -> tuple[Any, Any, str]:
-    """What intervals are drawn by: (cluster, stratum, words).
-
-    Few listeners: their days, within each of them. Many: whole listeners. None known: sessions.
-    """
-    listener = keys["listener"]
-    n = len(np.unique(listener[listener != 0]))
-    if n == 0:
-        return keys["session"], None, "session"
-    if n < FEW_LISTENERS:
-        return keys["day"], listener, "day within listener"
-    return listener, None, "listener"
-
-
-def resampling(held: Batch, *, draws: int, seed: int) -> Resamples:
-    """Draws of whole clusters of examples."""
-    cluster, stratum, _ = clusters(held.keys)
-    return metrics.resamples(cluster, stratum, draws=draws, seed=seed)
-
-
-def _session_draws(held: Batch, draw: Resamples) -> Resamples:
-    """The same for scores of whole sessions."""
-    _, first = np.unique(held.keys["session"], return_index=True)
-    cluster, stratum, _ = clusters({name: key[first] for name, key in held.keys.items()})
-    return metrics.resamples(cluster, stratum, draws=draw.draws, seed=draw.seed)
+    exam, answer = Exam(held, tuple(wanted), draw), Answer.of(p)
+    return _one(name, answer, exam.marks(answer), exam)
 
 
 def per_example(metric: str, p: Any, held: Batch) -> Any:
@@ -186,10 +241,9 @@ def per_example(metric: str, p: Any, held: Batch) -> Any:
 
 
 def difference(metric: str, p: Any, mark: Any, held: Batch, draw: Resamples) -> Interval:
-    gain = per_example(metric, p, held) - per_example(metric, mark, held)
-    gain = gain if metric in _HIGHER else -gain
-    return (_session_draws(held, draw) if metric == "maa" else draw).mean(gain)
+    exam = Exam(held, (metric,), draw)
+    return exam.gained(metric, exam.marks(Answer.of(p)), exam.marks(Answer.of(mark)))
 
 
 def better(metric: str, value: float) -> float:
-    return value if metric in _HIGHER else -value
+    return value if metric in HIGHER else -value

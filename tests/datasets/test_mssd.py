@@ -11,7 +11,8 @@ import pytest
 
 from segue.datasets import mssd
 from segue.datasets.source import find
-from segue.errors import BadInput
+from segue.engines import write_parquet
+from segue.errors import AskedWrongly, BadInput
 from segue.library import ingest
 
 HEADER = (
@@ -297,14 +298,78 @@ def test_a_log_without_a_single_good_row_makes_an_empty_library(tmp_path, name, 
     assert len(library.tracks()) == 0
 
 
-def test_the_test_sets_first_halves_are_read_and_its_questions_passed_over(tmp_path, embedded):
-    written(tmp_path, LINE, name="log_prehistory_20180715_000000000000.csv")
-    written(tmp_path, "s1,t_b,2,2", name="log_input_20180715_000000000000.csv",
-            header="session_id,track_id_clean,session_position,session_length")  # fmt: skip
+QUESTIONS = "session_id,track_id_clean,session_position,session_length"
+FIRST_HALVES = "log_prehistory_20180715_000000000000.csv"
+SECOND_HALVES = "log_input_20180715_000000000000.csv"
+
+
+def test_the_test_set_is_passed_over(tmp_path):
+    for folder in ("training_set", "test_set"):
+        (tmp_path / folder).mkdir()
+    written(tmp_path / "training_set", LINE, NEXT)
+    packed(written(tmp_path / "test_set", said(session_id="s3"), name=FIRST_HALVES), "gz")
+    written(tmp_path / "test_set", "s3,t_b,2,2", name=SECOND_HALVES, header=QUESTIONS)
     units, passed_over = mssd.units(find([tmp_path]))
-    assert [u.name for u in units] == ["log_prehistory_20180715_000000000000.csv"]
-    assert [f.name for f in passed_over] == ["log_input_20180715_000000000000.csv"]
-    assert str(embedded.to_arrow(mssd.read(units[0], embedded, {}).plays)["day"][0]) == "2018-07-15"
+    assert [u.name for u in units] == [NAME]
+    assert [f.name for f in passed_over] == [SECOND_HALVES, FIRST_HALVES, FIRST_HALVES + ".gz"]
+
+
+def test_whatever_is_called_prehistory_is_read_if_it_tells_of_a_second_half(tmp_path, embedded):
+    plays, rejects = read(written(tmp_path, LINE, NEXT, name=FIRST_HALVES), embedded)
+    assert ([p["position"] for p in plays], rejects) == ([1, 2], [])
+
+
+def test_a_row_that_cannot_be_read_says_nothing_about_halves(tmp_path):
+    lines = (said(position="one"), "s1,2", said(length=""), said(session_id="s2"))
+    _, passed_over = mssd.units(find([written(tmp_path, *lines, name=FIRST_HALVES), written(tmp_path, LINE)]))
+    assert [f.name for f in passed_over] == [FIRST_HALVES]
+
+
+def test_a_row_that_the_head_cuts_through_says_nothing_about_halves(tmp_path):
+    line = said(position="11", length="22")
+    n_bytes = 65536 - len(HEADER) - 1
+    lines = [line] * (n_bytes // (len(line) + 1))
+    rest = n_bytes - len(lines) * (len(line) + 1)
+    assert 5 < rest < len(line)
+    last = "s" * (rest - len(",11,2")) + line[2:]  # the head ends within 22: 11 of 2
+    path = written(tmp_path, *lines, last, name=FIRST_HALVES)
+    assert path.read_bytes()[:65536].endswith(b"s,11,2")
+    units, _ = mssd.units(find([path, written(tmp_path, LINE)]))
+    assert [u.name for u in units] == [NAME]
+
+
+def test_logs_by_another_name_are_read_whatever_they_tell_of(tmp_path, embedded):
+    plays, _ = read(written(tmp_path, LINE), embedded)
+    assert [p["position"] for p in plays] == [1]
+
+
+def test_the_test_set_alone_is_no_log(tmp_path):
+    written(tmp_path, LINE, name=FIRST_HALVES)
+    written(tmp_path, "s1,t_b,2,2", name=SECOND_HALVES, header=QUESTIONS)
+    with pytest.raises(AskedWrongly, match=rf"{SECOND_HALVES} is of the test set, and .*the test set to segue submit"):
+        ingest("mssd", [tmp_path], tmp_path / "out")
+
+
+def test_a_whole_raw_folder_gives_its_training_logs_and_its_tracks(tmp_path):
+    mssd.sample(tmp_path / "plain", sessions=40)
+    mssd.sample(tmp_path / "raw", sessions=40)
+    for folder in ("test_set", "truth/test_set"):
+        (tmp_path / "raw" / folder).mkdir(parents=True)
+    written(tmp_path / "raw" / "test_set", said(session_id="s9"), name=FIRST_HALVES)
+    written(tmp_path / "raw" / "test_set", "s9,t_00000001,2,2", name=SECOND_HALVES, header=QUESTIONS)
+    truth = pa.table({"session_id": ["s9", "s9"], "position": [1, 2], "skipped": [0, 1]})
+    write_parquet(truth, tmp_path / "raw" / "truth" / "test_set" / "log_20180715.parquet")
+    write_parquet(truth.slice(0, 0), tmp_path / "raw" / "truth" / "none.parquet")
+    (tmp_path / "raw" / "truth" / "world.json").write_text('{"session_id": 1, "track_id": ["acousticness"]}\n' * 9)
+    (tmp_path / "raw" / "empty").write_bytes(b"")
+    whole = ingest("mssd", [tmp_path / "raw"], tmp_path / "whole")
+    alone = ingest("mssd", [tmp_path / "plain"], tmp_path / "alone")
+    assert whole.fingerprint() == alone.fingerprint()
+    assert whole.tracks().equals(alone.tracks())
+    assert whole.describe()["rejected"] == {}
+    assert sorted(whole.describe()["passed_over"]) == sorted(
+        ["empty", FIRST_HALVES, SECOND_HALVES, "log_20180715.parquet", "none.parquet", "world.json"]
+    )
 
 
 def test_logs_of_the_same_name_in_two_folders_are_two_logs(tmp_path):

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -18,7 +18,7 @@ from segue import schema
 from segue.datasets import made_up
 from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, names
 from segue.engines import plain
-from segue.errors import BadInput
+from segue.errors import AskedWrongly, BadInput
 
 LOG = {
     "session_id": "VARCHAR", "session_position": "BIGINT", "session_length": "BIGINT", "track_id_clean": "VARCHAR",
@@ -28,18 +28,35 @@ LOG = {
     "hist_user_behavior_is_shuffle": "BOOLEAN", "hour_of_day": "BIGINT", "date": "VARCHAR", "premium": "BOOLEAN",
     "context_type": "VARCHAR", "hist_user_behavior_reason_start": "VARCHAR", "hist_user_behavior_reason_end": "VARCHAR",
 }  # fmt: skip
+ASKED = ("session_id", "session_position", "session_length", "track_id_clean")  # all that a second half says
 _DAY = re.compile(r"(?:^|_)(\d{4})(\d{2})(\d{2})_")
 
 
+_HEAD = 65536  # bytes of a file that are looked into
+
+Wrong = list[tuple[str, Any, str]]  # a column, where it is wrong, and what was expected
+
+
 def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
-    """One unit a log file: in this data set sessions never cross a file."""
-    logs, other = [], []
+    """One unit a log file: in this data set sessions never cross a file. The test set is passed over.
+
+    Raises
+    ------
+    AskedWrongly : there is nothing but the test set
+    """
+    logs, other, halves = [], [], []
     for file in files:
-        header = _header(file)
-        if set(LOG) <= set(header):
+        header = header_of(file)
+        if set(LOG) <= set(header) and not _is_first_halves(file):
             logs.append(file)
-        elif not _is_tracks(header):
+        elif not is_tracks(header):
             other.append(file)
+            halves += [file] if set(ASKED) <= set(header) else []
+    if halves and not logs:
+        raise AskedWrongly(
+            f"{halves[0].shown} is of the test set, and there is no other log: give the folder of the training logs, "
+            "and the test set to segue submit"
+        )
     called = names(_place(file) for file in logs)
     return sorted((Unit(called[_place(file)], (file,)) for file in logs), key=lambda unit: unit.name), other
 
@@ -48,71 +65,118 @@ def _place(file: LogFile) -> Path:
     return file.path.parent / file.shown
 
 
-def _header(file: LogFile) -> list[str]:
-    lines = re.split(r"[\r\n]+", file.head(8192).decode("utf-8-sig", errors="replace").lstrip("\r\n"))
+def _lines(head: bytes) -> list[str]:
+    return re.split(r"[\r\n]+", head.decode("utf-8-sig", errors="replace").lstrip("\r\n"))
+
+
+def header_of(file: LogFile) -> list[str]:
+    """The names of its columns, or what stands in their place."""
     try:
-        return next(csv.reader(lines[:1]), [])
+        return next(csv.reader(_lines(file.head(8192))[:1]), [])
     except csv.Error:  # a line longer than any header
         return []
 
 
-def _is_tracks(header: list[str]) -> bool:
+def _is_first_halves(file: LogFile) -> bool:
+    """Of the test set: it is called so, and no complete row of its head lies beyond the half of its session."""
+    if "prehistory" not in file.name:
+        return False
+    head = file.head(_HEAD)
+    lines = _lines(head)[: -1 if len(head) == _HEAD else None]  # the last may have been cut
+    for row in csv.DictReader(lines):
+        try:
+            beyond = 2 * float(row["session_position"]) > float(row["session_length"])
+        except (TypeError, ValueError):  # not a row
+            continue
+        if beyond:
+            return False
+    return True
+
+
+def is_tracks(header: list[str]) -> bool:
     return "track_id" in header and "acousticness" in header
 
 
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """One log file: rows checked, each kept or rejected with its line."""
+    (file,) = unit.files
+    kept, rejects, n = checked(file, engine, unit.name)
+    day = day_of(file, kept, engine)
+    return Piece(plays(kept, day), n, rejects, day=day)
+
+
+def checked(
+    file: LogFile, engine: Any, called: str, more: Callable[[Any], Wrong] = lambda rows: []
+) -> tuple[Any, list[Reject], int]:
+    """The good rows of a log, or of the test set's second halves; those rejected; and how many there were.
+
+    Parameters
+    ----------
+    called : what rejects call the file
+    more : what else is wrong with some of the rows
+    """
     import ibis
 
-    (file,) = unit.files
-    header = _header(file)
+    header = header_of(file)
     with plain(file.path, file.member) as path:
         rows, unread, n = engine.read_csv(path, {name: LOG.get(name, "VARCHAR") for name in header})
-    rejects: list[Reject] = [(unit.name, line, column, value, reason) for line, column, value, reason in unread]
-    rows = rows.mutate(iso=_iso(rows["date"]))
-    wrong = {
-        "session_id": (rows.session_id.isnull() | (rows.session_id == ""), "expected a session id"),
-        "session_length": (_outside(rows.session_length, 1, None), "expected a whole number from 1"),
-        "session_position": (_outside(rows.session_position, 1, None) | (rows.session_position > rows.session_length),
-                             "expected a position from 1 to session_length"),
-        "track_id_clean": (rows.track_id_clean.isnull() | (rows.track_id_clean == ""), "expected a track id"),
-        "hour_of_day": (_outside(rows.hour_of_day, 0, 23), "expected an hour from 0 to 23"),
-        "date": (rows.iso.isnull(), "expected a date such as 2018-07-15 or 15-07-18"),
-        "skip_2": (rows.skip_2.isnull(), "expected true or false: this is the label"),
-        **{c: (_outside(rows[c], 0, 1), "expected 0 or 1") for c in LOG if "pause" in c or c == "context_switch"},
-        **{c: (_outside(rows[c], 0, None), "expected a count from 0") for c in LOG if "n_seek" in c},
-    }  # fmt: skip
-    cases = [(condition.fill_null(True), ibis.literal(c)) for c, (condition, _) in wrong.items()]
+    rejects: list[Reject] = [(called, line, column, value, reason) for line, column, value, reason in unread]
+    if "date" in header:
+        rows = rows.mutate(iso=_iso(rows["date"]))
+    wrong = [*_wrong(rows, header), *more(rows)]
+    cases = [(condition.fill_null(True), ibis.literal(i)) for i, (_, condition, _) in enumerate(wrong)]
     rows = rows.mutate(wrong=ibis.cases(*cases))
     place = [rows.session_id, rows.session_position, rows.wrong.isnull()]  # a row that is wrong takes nobody's place
     again = ibis.row_number().over(ibis.window(group_by=place, order_by=rows.source_row)) > 0
-    rows = rows.mutate(wrong=rows.wrong.coalesce(again.ifelse(ibis.literal("again"), ibis.null("string"))))
+    rows = rows.mutate(wrong=rows.wrong.coalesce(again.ifelse(ibis.literal(len(wrong)), ibis.null("int64"))))
     bad = rows.filter(rows.wrong.notnull())
     for row in engine.to_arrow(bad.order_by("source_row")).to_pylist():
-        column = row["wrong"]
-        if column == "again":
-            column, reason = "session_position", f"position repeats in session {row['session_id']}: the first is kept"
+        if row["wrong"] < len(wrong):
+            column, _, reason = wrong[row["wrong"]]
         else:
-            reason = wrong[column][1]
-        rejects.append((unit.name, row["source_row"], column, _said(row[column]), reason))
-    kept = rows.filter(rows.wrong.isnull())
-    day = _day(file.name)
-    if day is None:  # no day in the file's name: the most common date within it
-        counts = kept.group_by("iso").agg(n=kept.count()).order_by(ibis.desc("n"), "iso").limit(1)
-        day = (engine.to_arrow(counts).to_pylist() or [{"iso": None}])[0]["iso"]
-    return Piece(_plays(kept, day), n, rejects, day=day)
+            column, reason = "session_position", f"position repeats in session {row['session_id']}: the first is kept"
+        rejects.append((called, row["source_row"], column, _said(row[column]), reason))
+    return rows.filter(rows.wrong.isnull()), rejects, n
+
+
+def _wrong(rows: Any, header: list[str]) -> Wrong:
+    """What may be wrong with a row, in the order in which it is said."""
+    found: Wrong = [
+        ("session_id", rows.session_id.isnull() | (rows.session_id == ""), "expected a session id"),
+        ("session_length", _outside(rows.session_length, 1, None), "expected a whole number from 1"),
+        ("session_position", _outside(rows.session_position, 1, None) | (rows.session_position > rows.session_length),
+         "expected a position from 1 to session_length"),
+        ("track_id_clean", rows.track_id_clean.isnull() | (rows.track_id_clean == ""), "expected a track id"),
+    ]  # fmt: skip
+    if not set(LOG) <= set(header):
+        return found
+    return [
+        *found,
+        ("hour_of_day", _outside(rows.hour_of_day, 0, 23), "expected an hour from 0 to 23"),
+        ("date", rows.iso.isnull(), "expected a date such as 2018-07-15 or 15-07-18"),
+        ("skip_2", rows.skip_2.isnull(), "expected true or false: this is the label"),
+        *((c, _outside(rows[c], 0, 1), "expected 0 or 1") for c in LOG if "pause" in c or c == "context_switch"),
+        *((c, _outside(rows[c], 0, None), "expected a count from 0") for c in LOG if "n_seek" in c),
+    ]
 
 
 def _said(value: Any) -> str:
     return "" if value is None else str(value)[:200]
 
 
-def _day(name: str) -> str | None:
-    found = _DAY.search(name)
+def day_of(file: LogFile, rows: Any, engine: Any) -> str | None:
+    """The day in the file's name, or else the most common date within."""
+    import ibis
+
+    found = _DAY.search(file.name)
     try:
-        return date(*map(int, found.groups())).isoformat() if found else None
+        if found:
+            return date(*map(int, found.groups())).isoformat()
     except ValueError:
-        return None
+        pass
+    counts = rows.group_by("iso").agg(n=rows.count()).order_by(ibis.desc("n"), "iso").limit(1)
+    day: str | None = (engine.to_arrow(counts).to_pylist() or [{"iso": None}])[0]["iso"]
+    return day
 
 
 def _outside(column: Any, low: int, high: int | None) -> Any:
@@ -130,7 +194,8 @@ def _iso(text: Any) -> Any:
     return ibis.ifelse(iso.try_cast("date").isnull(), ibis.null("string"), iso)
 
 
-def _plays(t: Any, day: str | None) -> Any:
+def plays(t: Any, day: str | None) -> Any:
+    """A table of plays from rows that passed `checked`."""
     import ibis
 
     whole = ibis.window(group_by=t.session_id)
@@ -179,8 +244,8 @@ def tracks(files: list[LogFile], engine: Any) -> Any:
 
     parts = []
     for file in files:
-        header = _header(file)
-        if not _is_tracks(header):
+        header = header_of(file)
+        if not is_tracks(header):
             continue
         kinds = {c: "DOUBLE" if c in schema.TRACKS and c != "mode" else "VARCHAR" for c in header}
         with plain(file.path, file.member) as path:
