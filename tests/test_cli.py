@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -19,7 +20,7 @@ import segue
 import small
 from segue import cli
 
-VERBS = ["ingest", "describe", "compare", "train", "evaluate", "predict", "list", "demo"]
+VERBS = ["ingest", "describe", "compare", "train", "evaluate", "predict", "submit", "list", "simulate", "demo"]
 COMMANDS = typer.main.get_command(cli.app).commands
 
 
@@ -143,7 +144,22 @@ def wrong(found, status, words):
         ("train skip LIBRARY -o LIBRARY --overwrite", "is not a bundle, --overwrite would delete what it holds"),
         ("evaluate BUNDLE LIBRARY --history melted", "history 'melted': expected rolling or frozen"),
         ("evaluate BUNDLE LIBRARY --history frozen", "nothing is left to ask about"),
-        ("list modls", "no list is called 'modls'; did you mean models?"),
+        ("list modls", "no list is called 'modls'; did you mean models"),
+        ("simulate msd -o y", "no format is called 'msd'; did you mean mssd?"),
+        ("simulate mssd --world tastes -o y", "no world is called 'tastes'; did you mean tastes-1?"),
+        (
+            "simulate mssd --sessions 3 --days 14 -o y",
+            "3 sessions over 14 days, 1 to test on: expected at least a session a day",
+        ),
+        ("simulate mssd --days 5000 -o y", "expected at least a session a day, 1 to 3660 days"),
+        (
+            "simulate mssd --seed 99999999999999999999 -o y",
+            "seed 99999999999999999999: expected a whole number from 0 to",
+        ),
+        ("simulate mssd -o .", "-o .: expected a folder with a name of its own, such as raw"),
+        ("simulate mssd -o LIBRARY", "exists already: choose another -o, or give --overwrite"),
+        ("simulate mssd -o LIBRARY --overwrite", "was not simulated, --overwrite would delete what it holds"),
+        ("submit nowhere LIBRARY -o y", "nowhere is not a bundle"),
         ("demo -o LIBRARY", "holds something else: choose another -o"),
     ],
 )
@@ -163,6 +179,11 @@ def test_asked_wrongly_is_one_line_and_exit_2(run, tmp_path, monkeypatch, librar
         "describe x --jsn",
         "train skip x -o y --seed -1",
         "list --folds 3 x",
+        "simulate mssd",
+        "simulate mssd -o y --days 0",
+        "simulate mssd -o y --sessions 0",
+        "simulate mssd -o y --test-sessions -1",
+        "simulate mssd -o y --seed -1",
     ],
 )
 def test_words_that_are_no_command_are_exit_2_with_a_hint_where_to_look(run, line):
@@ -320,7 +341,7 @@ def test_predict_answers_the_whole_queue_of_a_challenge(run):
     assert text.count("likely to be skipped") == 4
 
 
-@pytest.mark.parametrize("what", ["datasets", "features", "tasks", "models"])
+@pytest.mark.parametrize("what", ["datasets", "features", "tasks", "models", "worlds"])
 def test_list_lists_one_thing(run, what):
     status, text, _ = run("list", what)
     assert status == 0
@@ -328,9 +349,10 @@ def test_list_lists_one_thing(run, what):
     assert list(strict(run("list", what, "--json")[1])) == [what]
 
 
-def test_list_lists_all_four(run):
+def test_list_lists_all_five(run):
     said = strict(run("list", "--json")[1])
-    assert list(said) == ["datasets", "features", "tasks", "models"]
+    assert list(said) == ["datasets", "features", "tasks", "models", "worlds"]
+    assert [(w["name"], w["version"]) for w in said["worlds"]] == [("tastes-1", "1"), ("echoes-1", "1")]
     assert [d["name"] for d in said["datasets"]] == ["spotify_history", "mssd"] or len(said["datasets"]) == 2
     assert [m["name"] for m in said["models"]] == [
         "prior",
@@ -346,6 +368,72 @@ def test_list_lists_all_four(run):
     assert features["reason_start"] == "online*"
     text = run("list")[1]
     assert all(name in text for name in ("datasets", "queue_energy", "position-table", "* on request only (--with)"))
+
+
+def test_simulate_says_what_it_wrote_and_where_to_go_on(run, tmp_path):
+    out = tmp_path / "raw"
+    line = ("simulate", "mssd", "--world", "echoes-1", "--sessions", 30, "--days", 3, "-o", out)
+    status, text, err = run(*line)
+    assert (status, err) == (0, "")  # no bar where nobody looks
+    known = json.loads((out / "truth" / "world.json").read_text())
+    first, *rest = text.splitlines()
+    assert first == f"{out}: echoes-1 (version 1), seed 0. {known['says']}."
+    assert rest[:4] == [
+        f"  training_set/    30 sessions, {known['plays']:,} plays over 3 days, {known['skipped_share']:.1%} skipped",
+        f"  test_set/        3 sessions, {known['test_plays']:,} plays, on the day after, in two halves",
+        f"  track_features/  {known['tracks']:,} tracks",
+        "  truth/           the exact chance of every skip, and the best answers to the challenge",
+    ]
+    assert re.fullmatch(r"  seconds          generation \d+\.\d, truth \d+\.\d, writing \d+\.\d", rest[4])
+    assert rest[5:] == [f"Next: segue ingest mssd {out} -o library/"]
+    assert [p.name for p in tmp_path.iterdir()] == ["raw"]
+    wrong(run(*line), 2, "raw exists already: choose another -o, or give --overwrite")
+    status, text, err = run(*line, "--overwrite", "--json")
+    assert (status, err) == (0, "")
+    said = strict(text)
+    assert said.pop("path") == str(out)
+    assert list(said.pop("seconds")) == ["generation", "truth", "writing"]
+    assert said == known
+    status, text, _ = run(*rest[5].removeprefix("Next: segue ").replace("library/", str(tmp_path / "library")).split())
+    assert status == 0
+    assert re.search(r"sessions +30 +plays", text)
+
+
+def test_simulate_has_a_seed_and_sizes(run, tmp_path):
+    line = ("simulate", "mssd", "--sessions", 2, "--days", 1, "--test-sessions", 0, "--seed", 7, "--json")
+    one, other = (strict(run(*line, "-o", tmp_path / out)[1]) for out in "ab")
+    assert (one["world"], one["seed"], one["sessions"], one["days"], one["test_sessions"]) == ("tastes-1", 7, 2, 1, 0)
+    assert one["row_hash"] == other["row_hash"]
+    assert strict(run(*line[:-2], 8, "--json", "-o", tmp_path / "c")[1])["row_hash"] != one["row_hash"]
+
+
+def test_a_full_disk_is_one_line_and_exit_1(run, tmp_path, monkeypatch):
+    from segue.simulate import mssd
+
+    def full(rows, path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(mssd, "write_parquet", full)
+    found = run("simulate", "mssd", "--sessions", 1, "--days", 1, "-o", tmp_path / "raw")
+    wrong(found, 1, "2018-07-15-0.parquet: No space left on device; check the path, its rights and the disk")
+    assert not (tmp_path / "raw").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here, a disk that is always full")
+def test_a_disk_that_is_really_full_is_one_line(run, tmp_path, monkeypatch):
+    from segue.simulate import mssd
+
+    write, full = mssd._write_csv, tmp_path / "full.csv.gz"
+    full.with_name("full.csv.gz.tmp").symlink_to("/dev/full")
+    monkeypatch.setattr(mssd, "_write_csv", lambda table, path: write(table, full))
+    found = run("simulate", "mssd", "--sessions", 1, "--days", 1, "-o", tmp_path / "raw")
+    wrong(found, 1, "No space left on device; check the path, its rights and the disk")
+
+
+def test_a_place_that_cannot_be_written_is_one_line_and_exit_1(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    found = run("simulate", "mssd", "--sessions", 1, "--days", 1, "-o", tmp_path / "file" / "raw")
+    wrong(found, 1, "raw.partial cannot be made (Not a directory): choose a folder that can be written")
 
 
 # ── interruptions ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -366,7 +454,7 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
     monkeypatch.setattr(module, "_write_unit", interrupted)
     status, out, err = run(*line)
     assert (status, out) == (130, "")
-    assert err == "segue: interrupted; ingest goes on from where it stopped when run again, other verbs start anew\n"
+    assert err == "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
     assert not (tmp_path / "new").exists()
     again = []
     monkeypatch.setattr(
@@ -375,6 +463,33 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
     assert run(*line)[0] == 0
     assert len(again) == 2
     assert written[0] not in again
+
+
+def test_an_interrupted_simulation_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
+    from segue.simulate import mssd
+
+    write, written = mssd._write_piece, []
+
+    def interrupted(world, piece, *rest):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(piece.name)
+        return write(world, piece, *rest)
+
+    line = ("simulate", "mssd", "--sessions", 3, "--days", 3, "-o", tmp_path / "raw")
+    with monkeypatch.context() as patched:
+        patched.setattr(mssd, "_write_piece", interrupted)
+        status, out, err = run(*line)
+    assert (status, out) == (130, "")
+    assert err.startswith("segue: interrupted; ")
+    assert err.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["raw.partial"]
+    monkeypatch.setattr(
+        mssd, "_write_piece", lambda world, piece, *rest: written.append(piece.name) or write(world, piece, *rest)
+    )
+    assert run(*line)[0] == 0
+    assert len(written) == len(set(written)) == 4
+    assert [p.name for p in tmp_path.iterdir()] == ["raw"]
 
 
 def test_a_real_interruption_leaves_no_traceback(tmp_path):
@@ -391,7 +506,7 @@ def test_a_real_interruption_leaves_no_traceback(tmp_path):
     started.send_signal(signal.SIGINT)
     _, err = started.communicate(timeout=30)
     assert started.returncode == 130
-    assert err == "segue: interrupted; ingest goes on from where it stopped when run again, other verbs start anew\n"
+    assert err == "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
 
 
 def test_a_reader_that_stops_reading_is_no_error():

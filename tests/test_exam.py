@@ -8,9 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from segue.batch import Batch
-from segue.decode import best_strings
-from segue.exam import CEILING, CEILING_UNKNOWN, Answer, Exam, Halves, Told, resampling, together
+from segue.batch import Batch, Bernoulli
+from segue.decode import best_strings, joints_of_mixture
+from segue.errors import BadInput
+from segue.exam import CEILING, CEILING_UNKNOWN, Answer, Exam, Halves, Told, by_size, handed_in, resampling, together
 
 WANTED = ("maa", "fpa", "log_loss", "brier", "auc")
 
@@ -149,6 +150,43 @@ def test_answers_of_several_tests_are_put_together_seed_by_seed():
     joined = together([one, other])
     assert (joined.p.shape, joined.said.shape, joined.seeds) == ((2, 5), (2, 5), (3, 4))
     assert together([Answer.of([0.1]), Answer.of([0.2])]).said is None
+
+
+def joint_answer():
+    """Session 7 comes first, then session 5; two moods each, as if the second half were of four plays."""
+    p = np.array([[[0.9, 0.7, 0.9, 0.2], [0.1, 0.1, 0.4, 0.3]], [[0.9, 0.2, 0.6, 0.8], [0.3, 0.5, 0.1, 0.4]]])
+    weights = np.array([[0.6, 0.4], [0.7, 0.3]])
+    mixed = np.einsum("mc,mcq->mq", weights, p)
+    keys = batch(SESSION, POSITION, [0] * 5).keys | {"asked_after": np.array([3, 2, 3, 3, 2])}
+    moment, place = np.array([0, 1, 0, 0, 1]), np.array([1, 1, 0, 2, 0])
+    return Bernoulli(mixed[moment, place], joint=(weights, p)), keys, joints_of_mixture(weights, p)
+
+
+def test_a_model_that_knows_how_plays_hang_together_hands_in_its_best_string():
+    answer, keys, joint = joint_answer()
+    said = handed_in(answer, keys)
+    for m, rows in ((0, ROWS_7), (1, ROWS_5)):
+        n = len(rows)
+        assert said[rows].tolist() == best_strings(joint[m : m + 1, :n, :n])[0][0].tolist()
+    assert said.tolist() != (answer.p >= 0.5).tolist()
+    assert handed_in(Bernoulli(answer.p), keys).tolist() == (answer.p >= 0.5).tolist()
+    some = np.array([0, 3, 4])  # of session 7 the second and third play, of session 5 the first
+    part = handed_in(Bernoulli(answer.p[some], joint=answer.joint), {k: v[some] for k, v in keys.items()})
+    assert part[:2].tolist() == best_strings(joint[:1, 1:3, 1:3])[0][0].tolist()
+    assert part[2] == (answer.p[4] >= 0.5)
+
+
+def test_a_joint_of_other_sessions_is_refused():
+    answer, keys, _ = joint_answer()
+    with pytest.raises(BadInput, match="joint has 1 moments, of 2 sessions: expected one a session"):
+        handed_in(Bernoulli(answer.p, joint=tuple(a[:1] for a in answer.joint)), keys)
+
+
+def test_sessions_of_as_many_plays_are_taken_together_so_many_at_a_time(monkeypatch):
+    monkeypatch.setattr("segue.exam.TOGETHER", 2)
+    keys = {"session": np.array([9, 4, 4, 9, 5, 6, 6, 7]), "position": np.array([3, 2, 1, 1, 8, 1, 2, 1])}
+    found = [(which.tolist(), rows.tolist()) for which, rows in by_size(keys)]
+    assert found == [([1, 3], [[4], [7]]), ([0, 2], [[2, 1], [5, 6]]), ([4], [[3, 0]])]
 
 
 def test_the_auc_is_of_what_happened_and_within_listeners_where_there_are_several():

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 import small
-from segue import checks, registry, splits
+from segue import checks, metrics, registry, splits
 from segue.bundle import open_bundle
 from segue.errors import AskedWrongly, NotGranted, UnknownName
-from segue.experiment import BASELINES, BUDGET, compare, prepare, tune
+from segue.experiment import BASELINES, BUDGET, answered_by, compare, prepare, tune
 from segue.features.build import from_library
 from segue.library import ingest
+from segue.models.baseline import RepeatLast
 from segue.noise import Permuted
+from segue.scores import per_example
 from segue.training import evaluate, train
 
 QUICK = {"draws": 10, "budget": 1}
@@ -459,6 +461,26 @@ def test_training_is_refused_at_once_where_something_is_in_the_way(library, tmp_
         train("skip", library, str(tmp_path / "letters"), overwrite=True)
     with pytest.raises(UnknownName, match="did you mean boosting"):
         train("skip", library, str(tmp_path / "new"), model="bosting")
+
+
+# ── the mark to beat ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_repeat_last_hands_in_the_last_known_skip_though_skips_are_many():
+    """Nine of ten plays are skipped: both of its probabilities lie above one half."""
+    held = prepare("skip", small.library("mssd"), "challenge").batch
+    many = replace(held, label=np.where(np.arange(len(held)) % 10 == 0, 0, 1).astype(np.int8))
+    fitted = RepeatLast().fit(many)
+    assert fitted.predict(held).p.min() > 0.5
+    last, known = held.column("last_skipped")
+    assert known.all()
+    assert 0 < last.mean() < 1
+    answer = answered_by("repeat-last", [fitted], held, ["maa", "fpa"])
+    assert answer.strings.tolist() == [last.tolist()]
+    assert answered_by("prior", [fitted], held, ["maa"]).strings.all()
+    assert answered_by("repeat-last", [fitted], held, ["log_loss"]).said is None
+    aa = metrics.session_aa(last, held.label, held.keys["session"], held.keys["position"]).aa
+    assert per_example("maa", answer, held).tolist() == aa.tolist()
 
 
 # ── several seeds ───────────────────────────────────────────────────────────────────────────────────────────────────

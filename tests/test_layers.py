@@ -25,7 +25,7 @@ LAYERS = (
     # The ideas written in that language, and what evaluates them for a task.
     ("features", ("features",)),
     ("models", ("models",)),
-    ("answers", ("live", "bundle", "truth", "experiment", "training", "submission", "checks")),
+    ("answers", ("live", "bundle", "truth", "experiment", "training", "submission", "submission_score", "checks")),
     ("edges", ("cli", "display", "demo", "explore", "service", "__main__")),
 )  # fmt: skip
 UPWARDS = {

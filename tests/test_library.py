@@ -413,3 +413,26 @@ def test_killed_at_every_step_and_resumed_it_holds_the_same_rows_as_uninterrupte
     assert kills >= 5
     assert content(library) == content(ingest("mssd", [tmp_path / "in"], tmp_path / "whole"))
     assert not list(library.path.rglob(".*"))
+
+
+@pytest.mark.parametrize("begun", ["", "{", "[1]", '{"source": 3}'])
+def test_a_damaged_note_of_an_earlier_run_is_no_obstacle(tmp_path, begun):
+    raw = history(tmp_path / "anna", 5, 6)
+    partial = tmp_path / "out.partial"
+    partial.mkdir()
+    (partial / "begun.json").write_text(begun, encoding="utf-8")
+    assert ingest("spotify_history", [raw], tmp_path / "out").manifest["kept"] == 2
+
+
+@pytest.mark.parametrize(("world", "licence"), [
+    ({"world": "w-1", "version": 1, "seed": 7, "note": "made-up listening: nobody's data"}, "made-up listening"),
+    ({"world": "w-1"}, "Spotify's data set licence"),
+    ([], "Spotify's data set licence"),
+])  # fmt: skip
+def test_logs_beside_a_simulators_note_are_nobodys_data(tmp_path, world, licence):
+    mssd.sample(tmp_path / "raw", sessions=20)
+    (tmp_path / "raw" / "truth").mkdir()
+    (tmp_path / "raw" / "truth" / "world.json").write_text(json.dumps(world), encoding="utf-8")
+    manifest = ingest("mssd", [tmp_path / "raw"], tmp_path / "out").manifest
+    assert manifest["licence"].startswith(licence)
+    assert ("made up by segue simulate: w-1, version 1, seed 7" == manifest["citation"]) == (licence == "made-up listening")

@@ -1,4 +1,4 @@
-"""A submission: the lines, the features behind them, what is refused, and the score where the truth is known."""
+"""A submission: the lines, the features behind them, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ import gzip
 import io
 import json
 import re
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 import small
+import truths
+from halves import QUESTIONS, pair
 from segue import cli, metrics
 from segue.batch import Bernoulli
 from segue.bundle import open_bundle
 from segue.datasets import mssd
 from segue.datasets.mssd_halves import pairs, read_pair
 from segue.datasets.source import find
-from segue.decode import best_strings, expected_aa, joints_of_mixture
-from segue.engines import Embedded, write_parquet
+from segue.engines import Embedded, read_parquet
 from segue.errors import AskedWrongly, BadInput
 from segue.features.build import from_library
 from segue.features.columns import key64
-from segue.intervals import Interval, resamples
 from segue.library import ingest
 from segue.live import vocabulary
-from segue.submission import Scored, Submission, _merged, answers, features, score, submit
-
-QUESTIONS = ["session_id", "track_id_clean", "session_position", "session_length"]
+from segue.submission import Submission, _merged, answers, features, submit
 
 
 def cut(training: Path, test_set: Path) -> dict[str, list[list[dict[str, str]]]]:
@@ -128,30 +126,14 @@ def test_a_probability_from_one_half_on_is_a_skip(world, tmp_path):
 
 
 def test_a_real_bundle_says_what_its_probabilities_say_whatever_the_block(world):
-    for pair in pairs(find([world.raw / "test_set"])):
-        halves = read_pair(pair, Embedded())
+    for one in pairs(find([world.raw / "test_set"])):
+        halves = read_pair(one, Embedded())
         batch = features(world.bundle, halves.plays, world.bundle.tracks)
         said = answers(world.bundle, halves, world.bundle.tracks)
         assert np.array_equal(said, world.bundle.fitted.predict(batch).p >= 0.5)
         assert 0 < said.mean() < 1
         for block in (1, 100):
             assert np.array_equal(answers(world.bundle, halves, world.bundle.tracks, block=block), said)
-
-
-def pair(folder, lengths, day="20180715_000000000000"):
-    """A small pair: sessions s0, s1, … of these lengths, answered in reverse."""
-    one = dict.fromkeys(mssd.LOG, "0") | {"skip_2": "True", "date": "2018-07-15", "track_id_clean": "t"}
-    first, second = [], []
-    for n, length in enumerate(lengths):
-        for position in range(1, length + 1):
-            row = one | {"session_id": f"s{n}", "session_position": str(position), "session_length": str(length)}
-            (first if 2 * position <= length else second).append(row)
-    second.sort(key=lambda r: (-int(r["session_id"][1:]), int(r["session_position"])))
-    folder.mkdir(exist_ok=True)
-    for kind, columns, rows in (("prehistory", list(mssd.LOG), first), ("input", QUESTIONS, second)):
-        text = "".join(",".join(cells) + "\n" for cells in (columns, *([r[c] for c in columns] for r in rows)))
-        (folder / f"log_{kind}_{day}.csv").write_text(text)
-    return folder
 
 
 def test_where_plays_hang_together_the_best_string_is_said(world, tmp_path):
@@ -301,147 +283,6 @@ def test_tables_that_are_no_track_features_are_refused(world, tmp_path):
         submit(world.bundle, world.raw / "test_set", tmp_path / "s", tracks=world.raw / "test_set")
 
 
-# ── the score ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-# Sessions s0 of 4, s1 of 3, s2 of 2 plays; P(1), P(2), P(both) of what is asked; E[AA] of two
-# is (P(L1) + (P(L2) + P(L1 L2)) / 2) / 2, L that a play is answered right.
-#            first   what      P(1) P(2) P(both)  best   said        E[AA] of said     of repeat-last    of the best
-#            half    happened
-#   s0       0 1     1 0       .6   .5   .4       1 1    1 0         .475              1 1: .525         .525
-#   s1       0       1 1       .7   .8   .6       1 1    0 1         .4                0 0: .225         .7
-#   s2       1       0         .3                 0      0           .7                1:   .3           .7
-HAND = {
-    "s0": ([0, 1], [1, 0], [0.6, 0.5], [1, 1], [[], [0.4]]),
-    "s1": ([0], [1, 1], [0.7, 0.8], [1, 1], [[], [0.6]]),
-    "s2": ([1], [0], [0.3], [0], [[]]),
-}
-
-
-def truth(folder, hand=HAND, files=(("s2", "s0"), ("s1",)), known=True):
-    """The truth of some sessions, over several files, its rows in no order."""
-    for n, names in enumerate(files):
-        rows = []
-        for name in names:
-            heard, happened, p, best, joint = hand[name]
-            rows += [(name, i, y, None, None, None) for i, y in enumerate(heard, 1)]
-            asked = zip(happened, p, best, joint, strict=True)
-            rows += [
-                (name, len(heard) + i, y, *(one if known else (None,) * 3)) for i, (y, *one) in enumerate(asked, 1)
-            ]
-        columns = list(zip(*rows[::-1], strict=True))
-        kinds = {"session_id": pa.string(), "position": pa.int64(), "skipped": pa.int8(), "challenge": pa.float64(),
-                 "string": pa.int8(), "joint": pa.list_(pa.float32())}  # fmt: skip
-        table = pa.table({c: pa.array(v, k) for v, (c, k) in zip(columns, kinds.items(), strict=True)})
-        write_parquet(table, folder / "test_set" / f"log_{n}.parquet")
-    return folder
-
-
-def scored(tmp_path, lines, **how):
-    folder = pair(tmp_path / "raw", [4, 3, 2])
-    (tmp_path / "s.txt").write_text("".join(line + "\n" for line in lines))
-    return score(tmp_path / "s.txt", truth(tmp_path / "truth", **how), [folder])
-
-
-def values(found):
-    return {mark: {k: round(v.value, 6) for k, v in own.items()} for mark, own in found.items()}
-
-
-def test_a_score_by_hand(tmp_path):
-    found = scored(tmp_path, ["0", "01", "10"])  # the second halves name s2 first, then s1, then s0
-    assert found.sessions == 3
-    assert values(found.happened) == {
-        "submission": {"maa": 0.75, "fpa": 0.666667},  # 1, .25, 1
-        "repeat-last": {"maa": 0.166667, "fpa": 0.333333},  # .5, 0, 0
-        "ceiling": {"maa": 0.833333, "fpa": 1.0},  # .5, 1, 1
-    }
-    assert values(found.expected) == {
-        "submission": {"maa": 0.525, "fpa": 0.533333},
-        "repeat-last": {"maa": 0.35, "fpa": 0.4},
-        "ceiling": {"maa": 0.641667, "fpa": 0.666667},
-    }
-    assert found.share.value == pytest.approx(0.6)  # (.525 - .35) / (.641667 - .35)
-    assert found.share.low < 0.6 < found.share.high
-
-
-@pytest.mark.parametrize(("lines", "share"), [(["0", "11", "11"], 1.0), (["1", "00", "11"], 0.0)])
-def test_the_ends_of_the_share_are_certain_for_numerator_and_denominator_are_drawn_together(tmp_path, lines, share):
-    found = scored(tmp_path, lines).share
-    assert (found.value, found.low, found.high) == pytest.approx((share, share, share))
-
-
-def test_the_share_is_a_joint_bootstrap_of_sessions(tmp_path):
-    own, least, most = np.array([[0.525, 0.225, 0.7], [0.525, 0.225, 0.3], [0.525, 0.7, 0.7]])
-    # as in the files of truth: s0 and s2, then s1
-    order = [0, 2, 1]
-    draws = resamples(np.arange(3), draws=300, seed=0).weights()
-    gains = [(w @ (own - least)[order], w @ (most - least)[order]) for w in draws]
-    shares = [gain / attainable for gain, attainable in gains if attainable > 0]
-    found = scored(tmp_path, ["0", "00", "11"]).share
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(shares, [2.5, 97.5])))
-
-
-def test_each_pair_of_plays_is_found_in_its_place(tmp_path):
-    """Five asked plays whose pairs all differ: what decode says of the whole matrix."""
-    joints = joints_of_mixture([[0.7, 0.3]], [[[0.9, 0.2, 0.6, 0.1, 0.8], [0.3, 0.5, 0.1, 0.9, 0.4]]])
-    assert len(np.unique(joints.round(6))) == 15
-    best = best_strings(joints)[0][0].tolist()
-    triangle = [joints[0, i, :i].tolist() for i in range(5)]
-    truth(tmp_path / "t", {"s0": ([1] * 4, [0, 1, 0, 1, 1], joints[0].diagonal(), best, triangle)}, files=[["s0"]])
-    (tmp_path / "s.txt").write_text("01101\n")
-    found = score(tmp_path / "s.txt", tmp_path / "t", [pair(tmp_path / "raw", [9])]).expected
-    for name, string in (("submission", [0, 1, 1, 0, 1]), ("repeat-last", [1] * 5), ("ceiling", best)):
-        assert found[name]["maa"].value == pytest.approx(expected_aa(string, joints)[0], abs=1e-7), name
-        assert found[name]["fpa"].value == pytest.approx(0.72 if string[0] else 0.28)
-
-
-def test_without_probabilities_there_is_what_happened_and_no_more(tmp_path):
-    found = scored(tmp_path, ["0", "01", "10"], known=False)
-    assert values(found.happened) == {
-        "submission": {"maa": 0.75, "fpa": 0.666667},
-        "repeat-last": {"maa": 0.166667, "fpa": 0.333333},
-    }
-    assert (found.expected, found.share) == ({}, None)
-    assert [list(row) for row in found.table()] == [["", "MAA", "FPA"]] * 2
-
-
-def test_probabilities_of_some_sessions_only_are_none(tmp_path):
-    hand = HAND | {"s1": ([0], [1, 1], [0.7, None], [1, 1], [[], [0.6]])}
-    found = scored(tmp_path, ["0", "01", "10"], hand=hand)
-    assert (list(found.happened), found.expected, found.share) == (["submission", "repeat-last"], {}, None)
-
-
-def test_other_sessions_of_the_truth_are_left_alone(tmp_path):
-    hand = HAND | {"other": ([1], [1], [0.5], [1], [[]])}
-    assert scored(tmp_path, ["0", "01", "10"], hand=hand, files=(("other", "s0", "s1"), ("s2",))).sessions == 3
-
-
-@pytest.mark.parametrize(
-    ("lines", "how", "message"),
-    [
-        (["0", "01", "10"], {"files": (("s0",), ("s2",))}, r"session s1 of the test set is not in .*truth \(1 are not\)"),
-        (["0", "01", "10"], {"hand": HAND | {"s1": ([0, 1, 1], *HAND["s1"][1:])}},
-         r"session s1 has 5 rows in log_1.parquet, and 2 plays are asked about: expected the skip of each position once"),
-        (["0", "01", "10"], {"hand": HAND | {"s1": ([None], *HAND["s1"][1:])}}, r"session s1 has 3 rows in log_1.parquet"),
-        (["0", "01"], {}, r"line 3 is missing: 2 lines, expected 3"),
-        (["0", "01", "10", "1"], {}, r"line 4 \('1'\) is one too many"),
-        (["10", "01", "0"], {}, r"line 1 \('10'\) has 2 characters: expected 1"),
-    ],
-)  # fmt: skip
-def test_a_truth_or_a_submission_of_another_test_set_is_refused(tmp_path, lines, how, message):
-    with pytest.raises(BadInput, match=message):
-        scored(tmp_path, lines, **how)
-
-
-def test_a_truth_that_is_none_is_refused_before_anything_is_answered(world, tmp_path):
-    with pytest.raises(AskedWrongly, match=r"truth/test_set holds no \*.parquet: give the folder truth/"):
-        submit(world.bundle, world.raw / "test_set", tmp_path / "s", truth=tmp_path / "truth")
-    assert list(tmp_path.iterdir()) == []
-    write_parquet(pa.table({"session_id": ["s0"]}), tmp_path / "truth" / "test_set" / "a.parquet")
-    (tmp_path / "s.txt").write_text("00\n")
-    with pytest.raises(BadInput, match=r"a.parquet lacks column position: expected session_id, position, skipped"):
-        score(tmp_path / "s.txt", tmp_path / "truth", [pair(tmp_path / "raw", [4])])
-
-
 # ── the command line ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -460,24 +301,23 @@ def run(capsys, monkeypatch):
     return started
 
 
-def test_segue_submit(run, world, tmp_path):
-    told = second_halves(world.told)
-    hand = {}
-    for order in world.told.values():
-        for rows in order:
-            skips, half = [int(r["skip_2"] == "True") for r in rows], len(rows) // 2
-            asked = skips[half:]
-            hand[rows[0]["session_id"]] = (skips[:half], asked, asked, asked, [[0] * i for i in range(len(asked))])
-    truth(tmp_path / "truth", hand=hand, files=[list(hand)], known=False)
-    line = ("submit", world.place, world.raw, "-o", tmp_path / "s.txt", "--truth", tmp_path / "truth")
+@pytest.fixture(scope="module")
+def truth(world, tmp_path_factory):
+    place = tmp_path_factory.mktemp("truth")
+    return truths.write(ingest("mssd", [world.raw], place / "library"), place / "truth", n_training=0)
+
+
+def test_segue_submit(run, world, truth, tmp_path):
+    line = ("submit", world.place, world.raw, "-o", tmp_path / "s.txt", "--truth", truth)
     status, out, err = run(*line)
     assert (status, err) == (0, "")
-    strings = ["".join("01"[r["skip_2"] == "True"] for r in rows) for rows in told]
+    strings = ["".join("01"[r["skip_2"] == "True"] for r in rows) for rows in second_halves(world.told)]
     maa, fpa = metrics.score_submission((tmp_path / "s.txt").open(), strings)
     assert f"{tmp_path / 's.txt'}: 40 lines, for 2 pairs of files" in out
     assert re.search(r"plays +\d+ asked about, \d+\.\d% of them answered with a skip", out)
     assert re.search(r"tracks +\d+ with attributes, 0 without", out)
-    assert re.search(rf"submission +{re.escape(f'{maa:.3f}'[1:])} +{re.escape(f'{fpa:.3f}'[1:])}", out)
+    happened = f" +{re.escape(f'{maa:.3f}'[1:])} +{re.escape(f'{fpa:.3f}'[1:])} "
+    assert re.search(rf"submission +\.\d+ +\.\d+{happened}", out)
     assert "repeat-last" in out
     assert "Intervals: 95 %, bootstrap by session." in out
     status, out, err = run(*line)
@@ -488,7 +328,24 @@ def test_segue_submit(run, world, tmp_path):
     assert status == 0
     assert (said["sessions"], said["files"], said["path"]) == (40, 4, str(tmp_path / "s.txt"))
     assert said["score"]["happened"]["submission"]["maa"]["value"] == pytest.approx(maa)
-    assert said["score"]["share"] is None
+    assert said["score"]["share"].keys() == {"value", "low", "high"}
+
+
+def test_a_truth_that_is_none_or_of_other_logs_is_refused_before_anything_is_answered(
+    world, truth, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("segue.submission.answers", lambda *a: pytest.fail("it began to answer"))
+    other = Path(shutil.copytree(truth, tmp_path / "other"))
+    for file in other.glob("*/*.parquet"):
+        truths.save([row | {"skipped": 1 - row["skipped"]} for row in read_parquet(file).to_pylist()], file)
+    for place, error, words in (
+        (tmp_path / "nowhere", AskedWrongly, "holds no world.json: expected the truth folder of a simulated world"),
+        (other, BadInput, "plays ended otherwise than .*other says, which is the truth of another seed or world"),
+        (truths.folder(), BadInput, "plays are not in .*: give the truth folder of these logs"),
+    ):
+        with pytest.raises(error, match=words):
+            submit(world.bundle, world.raw / "test_set", tmp_path / "s", truth=place)
+    assert [p.name for p in tmp_path.iterdir()] == ["other"]
 
 
 def test_help_has_a_sentence_and_an_example(run):
@@ -499,10 +356,5 @@ def test_help_has_a_sentence_and_an_example(run):
     assert paragraphs[2] == "Example: segue submit skip.bundle raw/test_set -o submission.txt"
 
 
-def test_the_table_shows_the_share_between_its_ends():
-    marks = ("submission", "repeat-last", "ceiling")
-    own = {mark: {"maa": Interval(0.5, 0.4, 0.6), "fpa": Interval(0.7, 0.6, 0.8)} for mark in marks}
-    rows = Scored(9, own, own, Interval(0.6, 0.5, 0.7)).table()
-    assert [row["share of attainable gain"] for row in rows] == [".600 [.500, .700]", ".000", "1.000"]
-    assert {row["expected FPA"] for row in rows} == {".700 [.600, .800]"}
+def test_nothing_that_was_said_is_a_share_of_nothing():
     assert Submission(Path("s"), 0, 0, 2, float("nan"), 0, 0).to_json()["skip_share"] is None

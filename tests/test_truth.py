@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from itertools import groupby
 
@@ -12,7 +13,7 @@ import pytest
 
 import small
 import truths
-from segue import cli
+from segue import cli, splits
 from segue.engines import read_parquet, write_parquet
 from segue.errors import AskedWrongly, BadInput
 from segue.exam import CEILINGS
@@ -126,7 +127,7 @@ def test_a_folder_without_a_world_is_refused(tmp_path):
         ('{"format": 2}', AskedWrongly, "is of format 2: expected 1; simulate the world with this version of segue"),
         ("[]", AskedWrongly, "is of format None: expected 1"),
         ("{", BadInput, "is not JSON .*: simulate the world again"),
-        ('{"format": 1}', BadInput, "holds no Parquet files: simulate the world again"),
+        ('{"format": 1}', BadInput, "holds no Parquet files in training_set or test_set: simulate"),
     ],
 )
 def test_a_world_that_cannot_be_read_is_refused(tmp_path, text, kind, words):
@@ -138,12 +139,10 @@ def test_a_world_that_cannot_be_read_is_refused(tmp_path, text, kind, words):
 def test_plays_that_it_lacks_are_counted(truth, rows):
     keys = keys_of(list(rows)[:5])
     keys["position"] = keys["position"] + np.array([0, 40, 0, 40, 0])
-    with pytest.raises(
-        BadInput, match=r"2 of 5 asked plays are not in .*truth: give the truth folder of the logs that this"
-    ):
+    with pytest.raises(BadInput, match=r"2 of 5 plays are not in .*truth: give the truth folder of these logs"):
         truth.of(keys, "online")
     early = [key for key, row in rows.items() if row["challenge"] is None][:3]
-    with pytest.raises(BadInput, match="3 of 3 asked plays are not in"):
+    with pytest.raises(BadInput, match="3 of 3 plays are not in"):
         truth.of(keys_of(early), "challenge")
 
 
@@ -153,9 +152,20 @@ def test_the_truth_of_another_seed_is_refused(truth, rows):
     assert len(truth.of(keys_of(some), "online", label).p) == 50
     label[[3, 7]] = 1 - label[[3, 7]]
     with pytest.raises(
-        BadInput, match=r"2 of 50 asked plays ended otherwise than .* says, which is the truth of another seed"
+        BadInput, match=r"2 of 50 plays ended otherwise than .* says, which is the truth of another seed"
     ):
         truth.of(keys_of(some), "online", label)
+
+
+def test_a_truth_that_says_a_play_twice_is_refused(tmp_path):
+    place = shutil.copytree(truths.folder(), tmp_path / "truth")
+    file = next(place.glob("test_set/*.parquet"))
+    shutil.copy(file, place / "training_set" / "again.parquet")
+    row = read_parquet(file).to_pylist()[0]
+    keys = keys_of([(key64(row["session_id"]), row["position"])])
+    with pytest.raises(BadInput, match="holds a play twice: take away what was copied there"):
+        open_truth(place).of(keys, "online")
+    assert open_truth(place, ["test_set"]).skipped(keys, "online").tolist() == [row["skipped"]]
 
 
 def test_a_setting_that_it_does_not_speak_of_is_refused(truth, rows):
@@ -210,7 +220,7 @@ def test_scores_are_expectations_that_no_model_beats_and_shares_add_up(halves):
         assert max(value.values(), key=lambda v: v if metric == "maa" else -v) == value["ceiling"]
         for name, s in by.items():
             share = (value[name] - value["repeat-last"]) / (value["ceiling"] - value["repeat-last"])
-            assert s.shares[metric].value == pytest.approx(share, abs=1e-12)
+            assert s.shares[metric].value == pytest.approx(share, rel=1e-9, abs=1e-12)
             assert s.regrets[metric].value == pytest.approx(abs(value["ceiling"] - value[name]), abs=1e-12)
         assert np.isnan([by["ceiling"].shares[metric].low, by["repeat-last"].shares[metric].high]).all()
 
@@ -267,12 +277,26 @@ def test_what_a_truth_does_not_go_with_is_refused_before_any_work(library, monke
         compare("skip", library, **{"models": ["prior"], "truth": str(truths.folder()), **QUICK, **given})
 
 
+def test_no_truth_is_needed_of_plays_that_are_not_tested(library, tmp_path):
+    batch = prepare("skip", library, "challenge").batch
+    tested = set(batch.keys["session"][splits.by_time(batch.keys).rows(splits.TEST)].tolist())
+
+    def only_of_the_test(row):
+        return row if key64(row["session_id"]) in tested else row | {"position": -row["position"]}
+
+    given = {"setting": "challenge", "models": ["prior"], **QUICK}
+    given["truth"] = truths.write(library, tmp_path / "truth", change=only_of_the_test)
+    assert [s.model for s in compare("skip", library, **given).scores] == ["repeat-last", "prior", *CEILINGS]
+    with pytest.raises(BadInput, match=r"plays are not in .*truth"):
+        compare("skip", library, folds=2, **given)
+
+
 def test_the_truth_of_other_logs_is_refused_before_any_model_is_fitted(library, tmp_path, monkeypatch):
     monkeypatch.setattr("segue.experiment.tuned", lambda *a, **k: pytest.fail("it began to fit"))
     place = truths.write(library, tmp_path / "truth", change=lambda row: row | {"skipped": 1 - row["skipped"]})
     with pytest.raises(BadInput, match="which is the truth of another seed or world: give the truth folder"):
         compare("skip", library, models=["prior"], truth=str(place), **QUICK)
-    with pytest.raises(BadInput, match="asked plays are not in"):
+    with pytest.raises(BadInput, match=r"plays are not in .*: give the truth folder of these logs"):
         compare("skip", small.library("spotify_history"), models=["prior"], truth=str(truths.folder()), **QUICK)
 
 

@@ -25,7 +25,7 @@ def folder() -> Path:
     return write(small.library("mssd"), small.folder() / "truth")
 
 
-def write(library: Library, place: Path, *, change=lambda row: row) -> Path:
+def write(library: Library, place: Path, *, change=lambda row: row, n_training: int = 1) -> Path:
     """A file a part: the first in training_set, the others in test_set. Plays of a second half are independent."""
     rng = np.random.default_rng(0)
     for n, part in enumerate(library.plays(["session_id", "position", "session_length", "skipped", "track", "day"])):
@@ -35,10 +35,13 @@ def write(library: Library, place: Path, *, change=lambda row: row) -> Path:
             for _, session in groupby(rows, lambda r: r["session_id"])
             for row in of_session(list(session), rng)
         ]
-        table = pa.table({k: pa.array([r[k] for r in made], KINDS.get(k)) for k in made[0]})
-        write_parquet(table, place / ("test_set" if n else "training_set") / f"{rows[0]['day']}.parquet")
+        save(made, place / ("training_set" if n < n_training else "test_set") / f"{rows[0]['day']}.parquet")
     (place / "world.json").write_text(json.dumps(WORLD))
     return place
+
+
+def save(rows: list[dict], file: Path) -> None:
+    write_parquet(pa.table({k: pa.array([r[k] for r in rows], KINDS.get(k)) for k in rows[0]}), file)
 
 
 def of_session(plays: list[dict], rng: np.random.Generator) -> list[dict]:

@@ -369,7 +369,7 @@ def main() -> None:
     except SystemExit as end:
         if end.code == 130:  # what typer makes of an interruption, in silence
             sys.stderr.write(
-                "segue: interrupted; ingest goes on from where it stopped when run again, other verbs start anew\n"
+                "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
             )
         raise
     except AskedWrongly as error:

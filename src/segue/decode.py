@@ -21,7 +21,7 @@ from segue.errors import BadInput
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.uint8]
 
-_LONGEST = 10  # the challenge asks for at most 10 plays; each play more doubles the strings to score
+LONGEST = 10  # the challenge asks for at most 10 plays; each play more doubles the strings to score
 _SLACK = 1e-6  # what float32 models leave of sums that should be 1 and bounds that should hold
 _TIE = 1e-12  # far above the rounding of any machine, far below any difference that matters
 _BLOCK = 2**18  # strings scored at a time: 2 MB, which stay in the cache
@@ -103,9 +103,9 @@ def best_strings(joints: npt.ArrayLike) -> tuple[Bits, Floats]:
     """
     coefficients = _coefficients(joints)
     n, size = np.shape(joints)[:2]
-    if size > _LONGEST:
+    if size > LONGEST:
         remedy = "all 2^T strings are scored; give longer sessions strings of your own and compare them by expected_aa"
-        raise BadInput(f"joints asks for T = {size} plays a session: expected at most {_LONGEST}; {remedy}")
+        raise BadInput(f"joints asks for T = {size} plays a session: expected at most {LONGEST}; {remedy}")
     every = (np.arange(2**size)[:, None] >> np.arange(size)[::-1] & 1).astype(np.uint8)
     terms, step, chosen = _terms(every).T, _BLOCK >> size, np.zeros(n, np.int64)
     for start in range(0, n, step):

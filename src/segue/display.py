@@ -104,6 +104,7 @@ _WIDE = (  # what a narrow table does without, in this order: what it is called 
     (("accuracy", "Brier score", "slope"), ("Brier", "slope", "accuracy train", "accuracy test")),
     (("AUC", "ECE"), ("AUC", "AUC within listener", "ECE (floor)")),
 )
+_BESIDE_MAA = (("log-loss",), ("log-loss", "share of log-loss gain"))  # and this where log-loss does not decide
 
 
 def _fitting(rows: list[dict[str, str]], width: int) -> tuple[list[dict[str, str]], list[str]]:
@@ -112,7 +113,7 @@ def _fitting(rows: list[dict[str, str]], width: int) -> tuple[list[dict[str, str
     if _width(rows) <= width:
         return rows, left_out
     rows = [{_broken(k, rows): v for k, v in row.items()} for row in rows]
-    for called, columns in _WIDE:
+    for called, columns in (*_WIDE, _BESIDE_MAA) if "MAA" in rows[0] else _WIDE:
         if _width(rows) > width:
             rows = [{k: v for k, v in row.items() if k.replace("\n", " ") not in columns} for row in rows]
             left_out += called
@@ -142,7 +143,7 @@ def _of_truth(found: Any) -> list[str]:
     expected = "MAA, FPA, log-loss" if found.decides == "maa" else "Log-loss"
     return [
         f"{expected}, Brier score and accuracy are expectations under the truth of {world['world']}, seed {world['seed']}; "
-        "AUC and ECE are of what happened.",
+        "AUC, ECE, slope and accuracy in training are of what happened.",
         "Share: of what the ceiling, the best answer there is, gains on repeat-last.",
     ]
 
@@ -209,11 +210,7 @@ def show_made(made: Any, as_json: bool) -> None:
     )
     typer.echo(f"  track_features/  {a['tracks']:,} tracks")
     typer.echo("  truth/           the exact chance of every skip, and the best answers to the challenge")
-    plays = a["plays"] + a["test_plays"]
-    if s["generation"] > 0:
-        typer.echo(
-            f"  generation {plays / s['generation']:,.0f} plays/s; truth {s['truth']:.1f} s, writing {s['writing']:.1f} s"
-        )
+    typer.echo("  seconds          " + ", ".join(f"{part} {s[part]:.1f}" for part in s))
     typer.echo(f"Next: segue ingest mssd {made.path} -o library/")
 
 

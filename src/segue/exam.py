@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segue import metrics
-from segue.batch import Array, Batch
-from segue.decode import expected_aa
+from segue.batch import Array, Batch, Bernoulli
+from segue.decode import LONGEST, Bits, best_strings, expected_aa, joints_of_mixture
+from segue.errors import BadInput
 from segue.intervals import Floats, Interval, Ints, Resamples, resamples
 
 CEILING, CEILING_UNKNOWN = "ceiling", "ceiling, tracks unknown"
@@ -19,6 +20,7 @@ CEILINGS = (CEILING, CEILING_UNKNOWN)
 FEW_LISTENERS = 30  # below this, intervals are drawn by day within listener, from it on by listener
 BY_SESSION = ("maa", "fpa")  # one value per session; the others have one per example
 HIGHER = {"maa", "fpa", "auc", "auc_within", "accuracy"}  # is better
+TOGETHER = 1 << 14  # sessions taken at a time: their joints and what is made of them are some tens of MB
 Marks = Mapping[str, Floats]  # metric → (k, N), or (k, S) where by session: a score for each seed and example
 
 
@@ -27,9 +29,7 @@ class Answer:
     """What one row of a comparison says of N examples."""
 
     p: Floats  # (k, N) the probability, one row per seed of the model
-    said: Array | None = (
-        None  # (k, N) the strings handed in where the challenge is scored; None: 1 where p is at least 1/2
-    )
+    said: Array | None = None  # (k, N) the strings handed in to the challenge; None: 1 where p is at least 1/2
     seeds: tuple[int, ...] = ()  # (k,) those it was fitted with
 
     @classmethod
@@ -44,13 +44,49 @@ class Answer:
 
 def together(answers: Sequence[Answer]) -> Answer:
     """The answers of several tests, one after the other."""
-    said = [a.said for a in answers if a.said is not None]
-    joined = np.concatenate(said, axis=1) if said else None
+    joined = None if all(a.said is None for a in answers) else np.concatenate([a.strings for a in answers], axis=1)
     return Answer(np.concatenate([a.p for a in answers], axis=1), joined, answers[0].seeds)
 
 
+def by_size(keys: Mapping[str, Array]) -> Iterator[tuple[Ints, Ints]]:
+    """Sessions of as many examples together: which of all sessions (n,), sorted by key, and their rows (n, T) by position."""
+    session = np.unique(keys["session"], return_inverse=True)[1]
+    order = np.lexsort((keys["position"], session))
+    size = np.bincount(session)
+    start = np.cumsum(size) - size
+    for length in np.unique(size).tolist():
+        every = np.flatnonzero(size == length)
+        for which in np.split(every, range(TOGETHER, len(every), TOGETHER)):
+            yield which, order[start[which][:, None] + np.arange(length)]
+
+
+def handed_in(answer: Bernoulli, keys: Mapping[str, Array]) -> Bits:
+    """The string of every session, (N,): 1 where p is at least 1/2; where the model says how the plays of a session hang
+    together, and no more than ten are asked about, the one with the highest expected average accuracy.
+
+    The moments of a `joint` are the sessions, in the order in which the examples come to them.
+    """
+    said: Bits = (answer.p >= 0.5).astype(np.uint8)
+    if answer.joint is None:
+        return said
+    weights, p = answer.joint
+    first = np.unique(keys["session"], return_index=True)[1]
+    if len(weights) != len(first):
+        raise BadInput(
+            f"joint has {len(weights)} moments, of {len(first)} sessions: expected one a session; mend the model"
+        )
+    moment = np.argsort(np.argsort(first))
+    place = keys["position"] - keys["asked_after"] - 1
+    for which, rows in by_size(keys):
+        if rows.shape[1] <= LONGEST:
+            of = moment[which]
+            chances = p[of[:, None], :, place[rows]].transpose(0, 2, 1)  # (n, C, T)
+            said[rows] = best_strings(joints_of_mixture(weights[of], chances))[0]
+    return said
+
+
 class Halves(NamedTuple):
-    """The second halves of n sessions with T asked plays each."""
+    """The second halves of n sessions with T asked plays each; n is bounded."""
 
     session: Ints  # (n,) which of all sessions, sorted by key
     rows: Ints  # (n, T) their examples, the first asked play first

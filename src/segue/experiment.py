@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from segue import metrics, registry, splits
-from segue.batch import Batch, concat
+from segue.batch import Batch, Bernoulli, concat
 from segue.errors import AskedWrongly, UnknownName
-from segue.exam import Answer, Exam, clusters, resampling, together
+from segue.exam import Answer, Exam, clusters, handed_in, resampling, together
 from segue.features.build import Ask, ask, from_library
 from segue.library import Library, open_library
 from segue.noise import Permuted
@@ -120,8 +120,6 @@ def compare(
     asked = Permuted(opened, seed) if permute else opened
     prepared = prepare(task, asked, setting, features=features, options=options, progress=progress)
     batch = prepared.batch
-    if known is not None:  # refused before anything is fitted
-        known.of(batch.keys, prepared.asking.setting.name, batch.label)
     if leave_one_out:
         listeners = np.unique(batch.keys["listener"])
         if len(listeners) < 2:
@@ -135,17 +133,19 @@ def compare(
         said = f"{folds} folds by {by or 'day'}"
     else:
         cuts, tests, said = [splits.choose(batch.keys, split)], ["test"], ""
+    for cut in cuts:
+        check_split(cut)
+    # a truth that is of other logs is refused here, before anything is fitted
+    exams = [_exam(prepared, batch.take(cut.rows(TEST)), known, draws, seed) for cut in cuts]
     scores: list[Score] = []
     answered: list[tuple[str, Exam, dict[str, Answer]]] = []
-    for n, (cut, test) in enumerate(zip(cuts, tests, strict=True)):
-        check_split(cut)
+    for n, (cut, test, exam) in enumerate(zip(cuts, tests, exams, strict=True)):
         done = [0]
 
         def step(name: str, n: int = n, done: list[int] = done) -> None:
             progress(n * len(names) + done[0], len(cuts) * len(names), name)
             done[0] += 1
 
-        exam = _exam(prepared, batch.take(cut.rows(TEST)), known, draws, seed)
         fits = {
             name: _fit(prepared, cut, name, exam, seed=seed, seeds=seeds, budget=budget, step=step) for name in names
         }
@@ -180,7 +180,7 @@ def _truth(folder: Path | str, permute: bool, options: Iterable[str]) -> Truth:
 
 def _exam(prepared: Prepared, held: Batch, truth: Truth | None, draws: int, seed: int) -> Exam:
     setting = prepared.asking.setting
-    told = None if truth is None else truth.of(held.keys, setting.name)
+    told = None if truth is None else truth.of(held.keys, setting.name, held.label)
     return Exam(held, tuple(setting.metrics), resampling(held, draws=draws, seed=seed), told)
 
 
@@ -195,10 +195,29 @@ def _fit(
     seen = own.take(cut.rows(TRAIN, VALID))
     of_seeds = tuple(range(seed, seed + seeds)) if hasattr(chosen, "seed") else (seed,)
     fits = [(replace(chosen, seed=one) if len(of_seeds) > 1 else chosen).fit(seen) for one in of_seeds]
-    answer = Answer(np.stack([fitted.predict(exam.held).p for fitted in fits]), seeds=of_seeds)
+    answer = answered_by(name, fits, exam.held, exam.wanted, of_seeds)
     seconds = time.perf_counter() - begun
     accuracy = np.mean([metrics.correct(fitted.predict(seen).p, seen.label).mean() for fitted in fits])
     return answer, {"train_accuracy": float(accuracy), "trials": trials, "seconds": seconds}
+
+
+def answered_by(
+    name: str, fits: Sequence[Any], held: Batch, wanted: Sequence[str], seeds: tuple[int, ...] = ()
+) -> Answer:
+    """What the fits of one model, a seed each, say of some plays.
+
+    Where the challenge is scored, `repeat-last` hands in the last known skip again, as the mark to beat is defined; its
+    probabilities are fitted, and where skips are many or few they all lie on one side of one half.
+    """
+    found: list[Bernoulli] = [fitted.predict(held) for fitted in fits]
+    p = np.stack([one.p for one in found])
+    if "maa" not in wanted:
+        return Answer(p, seeds=seeds)
+    said = np.stack([handed_in(one, held.keys) for one in found])
+    if name == FLOOR:
+        last, known = held.column("last_skipped")
+        said = np.where(known, last, said).astype(np.uint8)
+    return Answer(p, said, seeds)
 
 
 def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Exam, Mapping[str, Answer]]]) -> Any:
@@ -264,7 +283,7 @@ def tuned(
     if len(valid):
         for one in grid:
             fitted = one.fit(train, valid)
-            value = float(per_example(decides, fitted.predict(valid).p, valid).mean())
+            value = float(per_example(decides, answered_by(name, [fitted], valid, [decides]), valid).mean())
             trials.append(Trial(asdict(one), value))
             if best is None or better(decides, value) > best[0]:
                 best = (better(decides, value), one.settled(fitted) if hasattr(one, "settled") else one)

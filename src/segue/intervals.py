@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -134,11 +135,19 @@ class Resamples:
 
     def _counts(self, k: int) -> Iterator[tuple[Floats, Floats]]:
         """Per draw, how often each cluster was drawn and the share of each of k seeds; clusters are drawn alike for all k."""
-        rng, of_seeds = np.random.default_rng(self.seed), np.random.default_rng([self.seed, 1])
-        for _ in range(self.draws):
-            drawn = self.start + (rng.random(self.size.size) * self.size).astype(np.int64)
+        of_seeds = np.random.default_rng([self.seed, 1])
+        for count in self._drawn_clusters:
             share = np.bincount(of_seeds.integers(k, size=k), minlength=k) / k if k > 1 else np.ones(1)
-            yield np.bincount(drawn, minlength=self.size.size).astype(np.float64), share
+            yield count.astype(np.float64), share
+
+    @cached_property
+    def _drawn_clusters(self) -> npt.NDArray[np.uint8]:
+        """(draws, clusters), kept because every score asks for them; nothing is drawn 256 times of n draws in n."""
+        rng, clusters = np.random.default_rng(self.seed), self.size.size
+        found = np.empty((self.draws, clusters), np.uint8)
+        for one in found:
+            one[:] = np.bincount(self.start + (rng.random(clusters) * self.size).astype(np.int64), minlength=clusters)
+        return found
 
     def _interval(self, value: float, drawn: Iterator[float]) -> Interval:
         if not (self.size > 1).any():  # every draw would be the sample itself: a width of 0 would be a lie

@@ -15,7 +15,7 @@ from typing import Any
 
 import segue
 from segue import registry, schema
-from segue.datasets.source import REJECT_COLUMNS, Piece, Unit, clock_zone, find
+from segue.datasets.source import REJECT_COLUMNS, LogFile, Piece, Unit, clock_zone, find
 from segue.engines import Embedded, read_parquet, write_parquet
 from segue.errors import AskedWrongly, BadInput, UnknownName
 
@@ -150,6 +150,7 @@ def ingest(
     n_tracks = _write_tracks(partial, titles, found.tracks(files, engine), units, done)
     engine.close()
     manifest = _manifest(found, chosen, [done[u.name] for u in units], [f.shown for f in passed_over], n_tracks)
+    manifest |= _made_up(passed_over)
     _write_rejects(partial, len(units))
     # begun.json first: without it the folder is never taken up again, with it nothing else may be missing
     for leftover in (partial / "begun.json", partial / "done.jsonl", *partial.glob("tracks-*.parquet"),
@@ -210,10 +211,18 @@ def _options(source: Any, given: dict[str, str]) -> dict[str, str]:
     return {name: given.get(name, values[0]) for name, values in source.options.items()}
 
 
+def _read(note: Path) -> Any:
+    """None where there is none, or it is damaged."""
+    try:
+        return json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 def _resume(partial: Path, begun: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What an interrupted run of the same job had finished; anything else is started afresh."""
     note = partial / "begun.json"
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == begun:
+    if _read(note) == begun:
         log = partial / "done.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
         whole = [json.loads(line) for line in lines if line.endswith("\n")]
@@ -265,6 +274,19 @@ def _write_unit(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any) ->
         "not_asked": len(rows) - (pc.sum(rows["asked"]).as_py() or 0),
         "first_day": first, "last_day": last, "path": str(place), "sha256": sha256(partial / place),
     }  # fmt: skip
+
+
+def _made_up(passed_over: Iterable[LogFile]) -> dict[str, str]:
+    """Where a simulator's world.json lies beside the logs, they are nobody's data: what to say instead of the source's."""
+    for file in passed_over:
+        if file.name == "world.json":
+            try:
+                world = json.loads(file.head())
+                said = f"made up by segue simulate: {world['world']}, version {world['version']}, seed {world['seed']}"
+                return {"licence": str(world["note"]), "citation": said}
+            except (ValueError, KeyError, TypeError):
+                return {}
+    return {}
 
 
 def _kind(reason: str) -> str:

@@ -122,7 +122,7 @@ class Bundle:
         for by in self.asking.keys:
             if is_personal(by):
                 found = (personal or {}).get(by)
-                history[by] = found if found is not None else _NOBODY
+                history[by] = found if found is not None else NOBODY
         return build(self.asking, examples, history, labelled=False)
 
     def examples(self, session: Session) -> Examples:
@@ -185,7 +185,7 @@ class Bundle:
         if attributes:
             given = from_records(rows, attributes)
             key, known = columns["track"]
-            for name, (value, have) in _attach(key, known, self.tracks, attributes).items():
+            for name, (value, have) in look_up(key, known, self.tracks, attributes).items():
                 said, is_said = given[name]
                 columns[name] = np.where(is_said, said, value), is_said | have
         return columns
@@ -228,10 +228,10 @@ class Bundle:
 
 
 _EMPTY = np.zeros(0, np.int64)
-_NOBODY = Snapshot(_EMPTY, _EMPTY, _EMPTY, _EMPTY)
+NOBODY = Snapshot(_EMPTY, _EMPTY, _EMPTY, _EMPTY)  # of whom nothing is on record
 
 
-def _attach(key: Array, known: Array, tracks: Mapping[str, Array], names: Sequence[str]) -> Columns:
+def look_up(key: Array, known: Array, tracks: Mapping[str, Array], names: Sequence[str]) -> Columns:
     """Attributes from the bundle's own table: keys sorted, whole thousandths, the smallest int32 for unknown."""
     if "track" not in tracks or not len(tracks["track"]):
         return attach(key, known, None, names)
@@ -249,6 +249,7 @@ _UNKNOWN = int(np.iinfo(np.int32).min)
 
 
 def vocabulary(tracks: Any, names: Sequence[str]) -> dict[str, Array]:
+    """That table, of an arrow table of tracks; empty where no attribute of any is known."""
     from segue.features.columns import from_arrow
 
     if tracks is None or not names:

@@ -114,38 +114,53 @@ def auc_within(
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """Scores sorted within their groups once, so that each weighting of a bootstrap costs its AUC no sorting."""
+    """Scores sorted within their groups once, so that each weighting of a bootstrap costs its AUC no sorting.
 
-    order: Ints  # of examples: by group, then by score
-    label: Floats  # (N,) in that order
-    run: Ints  # where each run of equal scores of one group starts
-    group: Ints  # of each run
+    score      .1  .4  .4  .8      negatives in order: .1 .4
+    label       0   0   1   1      the positive .4 is above 1 of them and not below 2, the positive .8 above 2: 2
+    """
+
+    n: int  # examples
+    positive: Ints  # rows of the positives: by group, then by score
+    negative: Ints  # and of the negatives; both of groups that have both
+    above: Ints  # of each positive: how many of `negative` lie before those of its group and score
+    not_below: Ints  # and how many before those of a higher one
+    first_positive: Ints  # of each group
+    first_negative: Ints
 
     @classmethod
     def of(cls, p: npt.ArrayLike, y: npt.ArrayLike, group: npt.ArrayLike | None = None) -> Ranks:
         score, label = _checked(p, y, probability=False)
         group = np.zeros(score.size, np.int64) if group is None else group
         code = np.unique(_column("group", group, score.size), return_inverse=True)[1]
-        order = np.argsort(score)
-        order = order[np.argsort(code[order], kind="stable")]
-        score, code = score[order], code[order]
-        new_run = (score[1:] != score[:-1]) | (code[1:] != code[:-1])
-        run = np.flatnonzero(np.concatenate(([True], new_run))) if score.size else np.zeros(0, np.int64)
-        return cls(order, label[order], run, code[run])
+        n_positive = np.bincount(code, label)
+        rows = np.flatnonzero(((n_positive > 0) & (n_positive < np.bincount(code)))[code])
+        rows = rows[np.argsort(score[rows])]
+        rows = rows[np.argsort(code[rows], kind="stable")]
+        score_of, code_of, is_positive = score[rows], code[rows], label[rows] == 1
+        new_run = np.append(True, (score_of[1:] != score_of[:-1]) | (code_of[1:] != code_of[:-1]))[: rows.size]
+        run = np.flatnonzero(new_run)  # where each run of equal scores of one group starts
+        before = np.append(0, np.cumsum(~is_positive))  # negatives before each row
+        which = (np.cumsum(new_run) - 1)[is_positive]
+        first = [np.unique(code_of[one], return_index=True)[1] for one in (is_positive, ~is_positive)]
+        return cls(
+            score.size, rows[is_positive], rows[~is_positive],
+            before[run][which], before[np.append(run, rows.size)[1:]][which], *first,
+        )  # fmt: skip
 
     def auc(self, weight: npt.ArrayLike | None = None) -> tuple[float, int]:
         """What `auc_within` gives."""
-        n = self.order.size
-        mass = np.ones(n) if weight is None else _column("weight", weight, n).astype(np.float64)
+        mass = np.ones(self.n) if weight is None else _column("weight", weight, self.n).astype(np.float64)
         _refuse(~(mass >= 0), "weight", mass, "a number of at least 0; count examples, do not subtract them")
-        if not n:
+        if not self.positive.size:
             return np.nan, 0
-        mass = mass[self.order]
-        pos = np.add.reduceat(mass * self.label, self.run)
-        neg = np.add.reduceat(mass * (1 - self.label), self.run)
-        n_pos, n_neg = np.bincount(self.group, pos), np.bincount(self.group, neg)
-        below = np.cumsum(neg) - neg - (np.cumsum(n_neg) - n_neg)[self.group]  # negatives of the group under this run
-        won, pairs = np.bincount(self.group, pos * (below + neg / 2)), n_pos * n_neg
+        positive = mass[self.positive]
+        under = np.append(0.0, np.cumsum(mass[self.negative]))
+        half = (under[self.above] + under[self.not_below]) / 2  # ties count half
+        start = under[self.first_negative]
+        n_positive = np.add.reduceat(positive, self.first_positive)
+        won = np.add.reduceat(positive * half, self.first_positive) - n_positive * start
+        pairs = n_positive * np.diff(start, append=under[-1])
         used = pairs > 0
         return (float(won[used].sum() / pairs[used].sum()) if used.any() else np.nan), int(used.sum())
 

@@ -11,8 +11,6 @@ import numpy as np
 from segue import metrics
 from segue.batch import Batch
 from segue.exam import CEILING, CEILINGS, HIGHER, Answer, Exam, Marks
-from segue.exam import clusters as clusters
-from segue.exam import resampling as resampling
 from segue.intervals import Interval, Resamples, holm
 from segue.metrics import Bins, Calibration
 
@@ -43,9 +41,8 @@ class Score:
     test: str = "test"
     p: float | None = None  # of the difference, two-sided, and adjusted for how many models are compared
     p_holm: float | None = None
-    realised: dict[str, Interval] = field(
-        default_factory=dict
-    )  # where metrics are expectations under a truth: what happened
+    # where metrics are expectations under a truth: what happened
+    realised: dict[str, Interval] = field(default_factory=dict)
     shares: dict[str, Interval] = field(default_factory=dict)  # of what the ceiling gains on repeat-last
     regrets: dict[str, Interval] = field(default_factory=dict)  # what the ceiling is better by
     seeds: tuple[int, ...] = ()  # where several: metrics are means over them, each seed's own are in by_seed
@@ -108,7 +105,7 @@ class Comparison:
             )
             if any(other.p_holm is not None for other in self.scores):
                 row["p (Holm)"] = "" if s.p_holm is None or np.isnan(s.p_holm) else _p(s.p_holm)
-            row |= {f"share of {NAMES[k]} gain": _share(v) for k, v in s.shares.items()}
+            row |= {f"share of {NAMES[k]} gain": share_shown(v) for k, v in s.shares.items()}
             rows.append(row)
         if all(np.isnan(s.train_accuracy) for s in self.scores):  # asked of a bundle: its training plays are not here
             for row in rows:
@@ -155,7 +152,7 @@ def _signed(i: Interval) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def _share(i: Interval) -> str:
+def share_shown(i: Interval) -> str:
     """By definition 0 for repeat-last and 1 for the ceiling: these have no interval."""
     return f"{i.value:.0f}" if np.isnan(i.low) and i.value in (0, 1) else str(i)
 
@@ -168,6 +165,8 @@ def judge(answers: Mapping[str, Answer], exam: Exam, baselines: Sequence[str]) -
     """The scores of several answers to the same exam, each with its difference to the best of the baselines.
 
     Where the exam knows the truth, "repeat-last" and "ceiling" must be among the answers: shares lie between them.
+    Intervals and p-values are of these answers, on other sessions: how a model would vary with what it learned from is in
+    them no further than its seeds tell, and folds that share most of what they learned from vary less than new ones would.
     """
     decides = exam.wanted[0]
     made, marks = [], {}
@@ -235,9 +234,11 @@ def score(name: str, p: Any, held: Batch, wanted: Sequence[str], draw: Resamples
 
 
 def per_example(metric: str, p: Any, held: Batch) -> Any:
+    """The log-loss of each example or, for the challenge, the average accuracy of each session; of one answer."""
+    answer = Answer.of(p)
     if metric == "maa":
-        return metrics.session_aa(p, held.label, held.keys["session"], held.keys["position"]).aa
-    return metrics.log_loss(p, held.label)
+        return metrics.session_aa(answer.strings[0], held.label, held.keys["session"], held.keys["position"]).aa
+    return metrics.log_loss(answer.p[0], held.label)
 
 
 def difference(metric: str, p: Any, mark: Any, held: Batch, draw: Resamples) -> Interval:

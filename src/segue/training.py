@@ -11,12 +11,13 @@ import numpy as np
 from segue import bundle, schema, splits
 from segue.batch import Batch
 from segue.errors import AskedWrongly, BadInput
-from segue.experiment import BASELINES, BUDGET, Prepared, Progress, check_split, names_of, prepare, tune
+from segue.exam import clusters, resampling
+from segue.experiment import BASELINES, BUDGET, Prepared, Progress, answered_by, check_split, names_of, prepare, tune
 from segue.features.build import from_library
 from segue.features.history import is_personal
 from segue.library import Library, open_library
 from segue.live import Bundle
-from segue.scores import Comparison, Score, better, clusters, difference, per_example, plain, resampling, score
+from segue.scores import Comparison, Score, better, difference, per_example, plain, score
 from segue.splits import TEST, TRAIN, VALID, Split
 
 
@@ -37,18 +38,19 @@ def train(
     cut = splits.by_time(batch.keys)
     check_split(cut)
     held = batch.take(cut.rows(TEST))
-    draw, decides = resampling(held, draws=draws, seed=seed), asking.setting.metrics[0]
+    draw, wanted = resampling(held, draws=draws, seed=seed), asking.setting.metrics
+    decides = wanted[0]
     marks, fits = {}, {}
     for n, name in enumerate(BASELINES):
         progress(n, len(BASELINES) + 1, name)
         fits[name] = tune(task, name, batch, cut, decides, budget=budget, seed=seed)[0]
-        marks[name] = fits[name].predict(held).p
+        marks[name] = answered_by(name, [fits[name]], held, wanted)
     progress(len(BASELINES), len(BASELINES) + 1, model)
     own_batch = batch if model in BASELINES else batch.select(prepared.columns)
     fitted, trials = tune(task, model, own_batch, cut, decides, budget=budget, seed=seed, settings=settings)
-    p = fitted.predict(held).p
+    p = answered_by(model, [fitted], held, wanted)
     best = max(marks, key=lambda m: better(decides, float(per_example(decides, marks[m], held).mean())))
-    own = score(model, p, held, asking.setting.metrics, draw)
+    own = score(model, p, held, wanted, draw)
     own = replace(own, difference=difference(decides, p, marks[best], held, draw), trials=trials)
     seen = batch.take(cut.rows(TRAIN, VALID))
     as_of = int(batch.keys["day"].max()) + 1
@@ -126,11 +128,11 @@ def evaluate(
         raise AskedWrongly(f"nothing is left to ask about ({'; '.join(notes)}): use --history rolling or newer plays")
     draw = resampling(batch, draws=draws, seed=seed)
     wanted, decides = model.asking.setting.metrics, model.asking.setting.metrics[0]
-    p = model.fitted.predict(batch).p
+    p = answered_by(model.card["model"], [model.fitted], batch, wanted)
     own = score(model.card["model"], p, batch, wanted, draw)
     scores = []
     for name, fitted in model.baselines.items():
-        mark = fitted.predict(batch).p
+        mark = answered_by(name, [fitted], batch, wanted)
         scores.append(score(name, mark, batch, wanted, draw))
         if name == model.card["best_baseline"]:
             scores[-1] = replace(scores[-1], is_best_baseline=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import numpy as np
 from segue.batch import Array
 from segue.engines import read_parquet
 from segue.errors import AskedWrongly, BadInput
-from segue.exam import Halves, Told
+from segue.exam import Halves, Told, by_size
 from segue.features.columns import combine, from_arrow
 from segue.intervals import Floats, Ints
 
 FORMAT = 1
 SETTINGS = ("online", "challenge")
-_REMEDY = "give the truth folder of the logs that this library was made from"
+PARTS = ("training_set", "test_set")
+_REMEDY = "give the truth folder of these logs"
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,11 @@ class _Plays:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a simulator wrote. Nothing is read of the plays until a setting is asked about, and then once."""
+    """What a simulator wrote of some parts of its logs. Nothing is read of plays until a setting is asked about, then once."""
 
     folder: Path
     world: Mapping[str, Any]
+    parts: tuple[str, ...] = PARTS
     _read: dict[str, _Plays] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, keys: Mapping[str, Array], setting: str, label: Array | None = None) -> Told:
@@ -55,20 +57,30 @@ class Truth:
         AskedWrongly : it does not speak of that setting
         BadInput : it lacks some of the examples; or some ended otherwise than `label`, where given
         """
-        if setting not in SETTINGS:
-            raise AskedWrongly(f"setting {setting!r}: a truth speaks of {' and '.join(SETTINGS)} only; leave it out")
-        if setting not in self._read:
-            self._read[setting] = _read(self.folder, setting)
-        plays = self._read[setting]
+        plays = self._plays(setting)
         at = self._found(plays, keys)
         if label is not None and (n := int((plays.skipped[at] != label).sum())):
-            raise BadInput(f"{n:,} of {len(label):,} asked plays ended otherwise than {self.folder} says, which is the truth of "
+            raise BadInput(f"{n:,} of {len(label):,} plays ended otherwise than {self.folder} says, which is the truth of "
                            f"another seed or world: {_REMEDY}")  # fmt: skip
         told = Told(plays.p[at], plays.p_tracks_unknown[at])
         if setting == "online":
             return told
         halves = tuple(_halves(plays, at, keys))
-        return Told(told.p, told.p_tracks_unknown, plays.string[at], plays.string_tracks_unknown[at], halves)
+        return replace(
+            told, string=plays.string[at], string_tracks_unknown=plays.string_tracks_unknown[at], halves=halves
+        )
+
+    def skipped(self, keys: Mapping[str, Array], setting: str) -> Ints:
+        """What happened, in the order of the keys."""
+        plays = self._plays(setting)
+        return plays.skipped[self._found(plays, keys)]
+
+    def _plays(self, setting: str) -> _Plays:
+        if setting not in SETTINGS:
+            raise AskedWrongly(f"setting {setting!r}: a truth speaks of {' and '.join(SETTINGS)} only; leave it out")
+        if setting not in self._read:
+            self._read[setting] = _read(self.folder, self.parts, setting)
+        return self._read[setting]
 
     def _found(self, plays: _Plays, keys: Mapping[str, Array]) -> Ints:
         """The row of each example."""
@@ -78,19 +90,19 @@ class Truth:
         at = np.minimum(np.searchsorted(plays.key, combine([session, position])), len(plays.key) - 1)
         missing = (plays.session[at] != session) | (plays.position[at] != position)
         if missing.any():
-            raise BadInput(f"{int(missing.sum()):,} of {len(at):,} asked plays are not in {self.folder}: {_REMEDY}")
+            raise BadInput(f"{int(missing.sum()):,} of {len(at):,} plays are not in {self.folder}: {_REMEDY}")
         return at
 
 
-def open_truth(folder: Path | str) -> Truth:
-    """Open the `truth` folder of a simulated world.
+def open_truth(folder: Path | str, parts: Sequence[str] = PARTS) -> Truth:
+    """Open the `truth` folder of a simulated world, or only some of its parts.
 
     Raises
     ------
     AskedWrongly : there is no world.json, or it is of a format that this version does not know
     BadInput : it is not JSON
     """
-    place = Path(folder)
+    place = Path(folder).expanduser()
     try:
         world = json.loads((place / "world.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -104,21 +116,23 @@ def open_truth(folder: Path | str) -> Truth:
         raise AskedWrongly(
             f"{place / 'world.json'} is of format {found!r}: expected {FORMAT}; simulate the world with this version of segue"
         )
-    return Truth(place, world)
+    return Truth(place, world, tuple(parts))
 
 
-def _read(folder: Path, setting: str) -> _Plays:
-    """The plays of every file, of training and test set."""
+def _read(folder: Path, parts_of: Sequence[str], setting: str) -> _Plays:
+    """The plays of every file."""
     names = [setting, f"{setting}_tracks_unknown"]
     if setting == "challenge":
         names += ["string", "string_tracks_unknown", "joint"]
-    files = [file for part in ("training_set", "test_set") for file in sorted((folder / part).glob("*.parquet"))]
+    files = [file for part in parts_of for file in sorted((folder / part).glob("*.parquet"))]
     if not files:
-        raise BadInput(f"{folder} holds no Parquet files: simulate the world again")
+        raise BadInput(f"{folder} holds no Parquet files in {' or '.join(parts_of)}: simulate the world again")
     parts = [_part(file, setting, names) for file in files]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     key = combine([joined["session"], joined["position"]])
     order = np.argsort(key, kind="stable")
+    if (np.diff(key[order]) == 0).any():
+        raise BadInput(f"{folder} holds a play twice: take away what was copied there, or simulate the world again")
     none = np.zeros(0, np.int64)
     joint, place = joined.pop("joint", none), joined.pop("place", none)
     of_challenge = {"string": none, "string_tracks_unknown": none, "begin": np.cumsum(place) - place, "place": place}
@@ -164,18 +178,13 @@ def _part(file: Path, setting: str, names: list[str]) -> dict[str, Array]:
 
 
 def _halves(plays: _Plays, at: Ints, keys: Mapping[str, Array]) -> Iterator[Halves]:
-    """Sessions of as many asked plays together, with their joints.
+    """Sessions of as many asked plays, with their joints.
 
     A play's `joint` has a value for each play asked about before it in the log. Where some of these are no examples, as
     they may be in a library that could not keep all rows, their places are passed over.
     """
-    session = np.unique(keys["session"], return_inverse=True)[1]
-    order = np.lexsort((keys["position"], session))
-    size = np.bincount(session)
-    start = np.cumsum(size) - size
-    for length in np.unique(size).tolist():
-        which = np.flatnonzero(size == length)
-        rows = order[start[which][:, None] + np.arange(length)]
+    for which, rows in by_size(keys):
+        length = rows.shape[1]
         p, begin, place = plays.p[at[rows]], plays.begin[at[rows]], plays.place[at[rows]]
         if (np.diff(place, axis=1) < 1).any():
             raise BadInput("joint has not one value for each play asked about before: simulate the world again")

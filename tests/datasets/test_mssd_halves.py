@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segue.datasets import mssd
-from segue.datasets.mssd_halves import asked_order, pairs, read_pair
+from segue.datasets.mssd_halves import pairs, read_pair
 from segue.datasets.source import find
 from segue.errors import AskedWrongly, BadInput
 
@@ -71,8 +71,6 @@ def test_a_pair_becomes_whole_sessions_answered_in_the_order_of_the_second_halve
         ("b", 4, "t_1", None, None, 3, 4, 1),
     ]
     assert {str(row["day"]) for row in rows} == {"2018-07-15"}
-    sessions, lengths = asked_order(pair, embedded)
-    assert (sessions, lengths.tolist()) == (["b", "a"], [4, 3])
 
 
 def test_rows_may_come_in_any_order(tmp_path, embedded):

@@ -62,8 +62,8 @@ def training(name: str) -> list[dict[str, str]]:
 
 
 @cache
-def test_set(name: str, half: str) -> list[dict[str, str]]:
-    return rows(*sorted((made(name).path / "test_set").glob(f"log_{half}_*")))
+def halves(name: str, which: str) -> list[dict[str, str]]:
+    return rows(*sorted((made(name).path / "test_set").glob(f"log_{which}_*")))
 
 
 @cache

@@ -11,13 +11,10 @@ from itertools import pairwise
 
 import pytest
 import simulated
-from simulated import WORLDS, made, test_set, training
+from simulated import WORLDS, halves, made, training
 
 from segue import schema
 from segue.simulate import mssd
-
-# not tests themselves
-test_set.__test__ = False  # type: ignore[attr-defined]
 
 HEADER = (
     "session_id,session_position,session_length,track_id_clean,skip_1,skip_2,skip_3,not_skipped,context_switch,"
@@ -53,7 +50,7 @@ def name(request):
 
 def both(name):
     """All rows that have every column."""
-    return training(name) + test_set(name, "prehistory")
+    return training(name) + halves(name, "prehistory")
 
 
 def tracks(name):
@@ -87,7 +84,7 @@ def test_headers_are_the_data_sets_with_another_order_in_second_halves(name):
 
 
 def test_every_cell_is_spelled_as_in_the_data_set(name):
-    for plays in (both(name), test_set(name, "input")):
+    for plays in (both(name), halves(name, "input")):
         for column in plays[0]:
             said = {play[column] for play in plays}
             odd = [value for value in said if not re.fullmatch(SPELLING[column], value)]
@@ -156,12 +153,12 @@ def test_a_session_opens_on_its_files_day_and_its_clock_runs_forward(name):
 
 
 def test_no_track_comes_twice_in_a_session(name):
-    for plays in (training(name), test_set(name, "prehistory") + test_set(name, "input")):
+    for plays in (training(name), halves(name, "prehistory") + halves(name, "input")):
         assert all(len({p["track_id_clean"] for p in s}) == len(s) for s in simulated.sessions(plays).values())
 
 
 def test_every_track_that_is_played_has_its_features_once_and_no_other(name):
-    plays = both(name) + test_set(name, "input")
+    plays = both(name) + halves(name, "input")
     features = tracks(name)
     assert [row["track_id"] for row in features] == sorted({p["track_id_clean"] for p in plays})
     one, other = (len(simulated.rows(p)) for p in sorted((made(name).path / "track_features").iterdir()))
@@ -175,7 +172,7 @@ def test_every_track_that_is_played_has_its_features_once_and_no_other(name):
 
 
 def test_the_test_set_is_split_at_half_of_each_session_rounded_down(name):
-    first, second = (simulated.sessions(test_set(name, half)) for half in ("prehistory", "input"))
+    first, second = (simulated.sessions(halves(name, half)) for half in ("prehistory", "input"))
     assert list(first) == list(second) == sorted(first)
     assert len(first) == 30
     assert not set(first) & {p["session_id"] for p in training(name)}
@@ -200,7 +197,7 @@ def test_world_json_says_what_is_there(name):
     }  # fmt: skip
     assert found["first_day"] == min(p["date"] for p in plays)
     assert found["plays"] == len(plays)
-    assert found["test_plays"] == len(test_set(name, "prehistory")) + len(test_set(name, "input"))
+    assert found["test_plays"] == len(halves(name, "prehistory")) + len(halves(name, "input"))
     assert found["tracks"] == len(tracks(name))
     assert found["skipped_share"] == sum(p["skip_2"] == "true" for p in plays) / len(plays)
 

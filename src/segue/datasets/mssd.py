@@ -29,12 +29,9 @@ LOG = {
     "context_type": "VARCHAR", "hist_user_behavior_reason_start": "VARCHAR", "hist_user_behavior_reason_end": "VARCHAR",
 }  # fmt: skip
 ASKED = ("session_id", "session_position", "session_length", "track_id_clean")  # all that a second half says
-_DAY = re.compile(r"(?:^|_)(\d{4})(\d{2})(\d{2})_")
-
-
-_HEAD = 65536  # bytes of a file that are looked into
-
 Wrong = list[tuple[str, Any, str]]  # a column, where it is wrong, and what was expected
+_DAY = re.compile(r"(?:^|_)(\d{4})(\d{2})(\d{2})_")
+_HEAD = 65536  # bytes of a file that are looked into
 
 
 def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ import numpy.typing as npt
 from segue import schema
 from segue.datasets import mssd
 from segue.datasets.source import LogFile
+from segue.engines import Embedded
 from segue.errors import AskedWrongly, BadInput
 
 Ints = npt.NDArray[np.int64]
@@ -95,6 +99,17 @@ def _name(file: LogFile, kind: str) -> str:
     return bare.replace(_KINDS[kind], "", 1).strip("_")
 
 
+@contextmanager
+def own_engine() -> Iterator[Embedded]:
+    """An engine for one file or pair: what it leaves in memory and on disk goes with it."""
+    with tempfile.TemporaryDirectory(prefix="segue-") as spill:
+        engine = Embedded(spill=Path(spill))
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
 def read_pair(pair: Pair, engine: Any, columns: Iterable[str] = tuple(schema.PLAYS)) -> Halves:
     """Both halves as one table of plays, every row checked as in a log.
 
@@ -124,15 +139,6 @@ def read_pair(pair: Pair, engine: Any, columns: Iterable[str] = tuple(schema.PLA
     return Halves(
         engine.to_arrow(plays), found["session_id"].to_pylist(), found["longest"].to_numpy(), np.argsort(line)
     )
-
-
-def asked_order(pair: Pair, engine: Any) -> tuple[list[str], Ints]:
-    """The sessions in the order in which a submission answers them, and their lengths, by the second halves alone."""
-    rows = _rows(pair.asked, engine)
-    found = engine.to_arrow(
-        rows.group_by("session_id").agg(line=rows.source_row.min(), n=rows.session_length.max()).order_by("line")
-    )
-    return found["session_id"].to_pylist(), found["n"].to_numpy()
 
 
 def _rows(file: LogFile, engine: Any) -> Any:

@@ -44,7 +44,7 @@ def world(design: Design = Design()) -> World:
     played = np.exp(0.5 * bell(key(ROOT, 3, groups), 0)) * np.exp(-d.chooses * d.strength * dislikes)
     echo = whole(d.echo * LAGS)
     return World(
-        name="echoes-1", version=1,
+        name="echoes-1" if design == Design() else "echoes-1 (altered)", version=1,
         sentence="Every play echoes how the last four ended; listeners, groups of tracks and tracks have effects of their own",
         catalogue=Catalogue("echoes-1", n_groups=GROUPS, quality_sd=d.quality),
         taste_share=np.ones(1), level_share=LEVELS, loyal_taste=1.0, loyal_level=0.6,

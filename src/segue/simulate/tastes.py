@@ -46,7 +46,7 @@ def world(design: Design = Design()) -> World:
     played = np.exp(0.5 * bell(key(ROOT, 3, groups), 0)) * np.exp(-d.chooses * dislikes)
     turn = np.array([[d.lasts, 1 - d.lasts], [1 - d.lasts, d.lasts]])
     return World(
-        name="tastes-1", version=1,
+        name="tastes-1" if design == Design() else "tastes-1 (altered)", version=1,
         sentence="Hidden tastes meet groups of tracks that come in runs; levels last, moods turn",
         catalogue=Catalogue("tastes-1", n_groups=GROUPS, quality_sd=d.quality),
         taste_share=np.full(TASTES, 1 / TASTES), level_share=LEVELS, loyal_taste=0.8, loyal_level=0.6,
