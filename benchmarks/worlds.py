@@ -164,7 +164,7 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
 
 def calibrated(played: Played, there: np.ndarray, truth: dict[str, object]) -> None:
     """Truth must be calibrated: rates in ten equal parts of p, and z of all differences summed by session."""
-    print("   is the truth true?  z of what happened less what was expected, by session (should look like N(0, 1));")
+    print("   is the truth true?  z of what happened less what was expected, by listener (should look like N(0, 1));")
     print(
         "                       over tenths of p: chi² of 10 (should be about 10). Where tracks are unknown both run larger:"
     )
@@ -174,13 +174,13 @@ def calibrated(played: Played, there: np.ndarray, truth: dict[str, object]) -> N
             p = getattr(found, setting)
             asked = there & ~np.isnan(p)
             y, q = played.skipped[asked], p[asked]
-            session = np.nonzero(asked)[0]
-            total = np.bincount(session, y - q)
+            who_listens = played.listener[np.nonzero(asked)[0]]  # whose sessions share a taste and a level
+            total = np.bincount(who_listens, y - q)
             z = total.sum() / np.sqrt((total**2).sum())
             tenth = np.searchsorted(np.quantile(q, np.arange(1, 10) / 10), q)
             chi = 0.0
             for k in range(10):
-                by = np.bincount(session[tenth == k], (y - q)[tenth == k], len(played))
+                by = np.bincount(who_listens[tenth == k], (y - q)[tenth == k])
                 chi += by.sum() ** 2 / (by**2).sum()
             loss = -np.log(np.where(y == 1, q, 1 - q)).mean()
             own = -(q * np.log(q) + (1 - q) * np.log(1 - q)).mean()

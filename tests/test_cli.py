@@ -454,7 +454,10 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
     monkeypatch.setattr(module, "_write_unit", interrupted)
     status, out, err = run(*line)
     assert (status, out) == (130, "")
-    assert err == "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
+    assert (
+        err
+        == "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
+    )
     assert not (tmp_path / "new").exists()
     again = []
     monkeypatch.setattr(
@@ -506,7 +509,10 @@ def test_a_real_interruption_leaves_no_traceback(tmp_path):
     started.send_signal(signal.SIGINT)
     _, err = started.communicate(timeout=30)
     assert started.returncode == 130
-    assert err == "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
+    assert (
+        err
+        == "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
+    )
 
 
 def test_a_reader_that_stops_reading_is_no_error():

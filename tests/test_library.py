@@ -435,4 +435,6 @@ def test_logs_beside_a_simulators_note_are_nobodys_data(tmp_path, world, licence
     (tmp_path / "raw" / "truth" / "world.json").write_text(json.dumps(world), encoding="utf-8")
     manifest = ingest("mssd", [tmp_path / "raw"], tmp_path / "out").manifest
     assert manifest["licence"].startswith(licence)
-    assert ("made up by segue simulate: w-1, version 1, seed 7" == manifest["citation"]) == (licence == "made-up listening")
+    assert (manifest["citation"] == "made up by segue simulate: w-1, version 1, seed 7") == (
+        licence == "made-up listening"
+    )

@@ -12,8 +12,8 @@ from typing import Any
 
 from segue import bundle, experiment, registry, submission, training
 from segue.errors import AskedWrongly
+from segue.intervals import Interval
 from segue.library import ingest
-from segue.metrics import Interval
 from segue.simulate.mssd import simulate
 
 WORLD, SESSIONS, DAYS = "tastes-1", 6000, 12
