@@ -209,7 +209,7 @@ def _words(model: Bundle, files: list[LogFile], found: list[Pair], given: str | 
         where = str(tables[0].folder) if tables else ""
         beside = {pair.asked.folder.parent / "track_features" for pair in found}
         if not tables and (folders := sorted(place for place in beside if place.is_dir())):
-            tables, where = find(folders), ", ".join(map(str, folders))
+            tables, where = find(folders), ", ".join(f"{place.parent.name}/{place.name}" for place in folders)
     with own_engine() as engine:
         table = mssd.tracks(tables, engine)
     if table is None and given is not None:
