@@ -32,7 +32,7 @@ def told(tmp_path_factory):
 
 def test_model_baseline_and_ceiling_stand_side_by_side_in_words(told):
     _, _, tables = told
-    (_, online), (_, permuted), (_, halves) = tables
+    (_, online), (_, permuted), (_, halves), (_, sealed) = tables
     who = ["repeat-last", "logistic", "ceiling, tracks unknown", "ceiling"]
     assert [r["who"] for r in online] == [r["who"] for r in halves] == who
     assert [r["who"] for r in permuted] == who[:2]
@@ -42,6 +42,8 @@ def test_model_baseline_and_ceiling_stand_side_by_side_in_words(told):
     assert "of what can be gained" not in permuted[0]
     assert "MAA" in halves[0]
     assert "MAA" not in online[0]
+    assert [r["answers"] for r in sealed] == ["submission", "repeat-last", "ceiling"]
+    assert [r["share of MAA gain"] for r in sealed[1:]] == ["0", "1"]
 
 
 def test_what_it_says_is_left_behind_is_there(told):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from segue.features.feature import feature
     from segue.library import ingest
     from segue.library import open_library as load
+    from segue.submission import submit
     from segue.training import evaluate, train
 
 _FACE = {
@@ -29,10 +30,11 @@ _FACE = {
     "train": "segue.training:train",
     "evaluate": "segue.training:evaluate",
     "open": "segue.bundle:open_bundle",
+    "submit": "segue.submission:submit",
     "feature": "segue.features.feature:feature",
     "SegueError": "segue.errors:SegueError",
 }
-__all__ = ["SegueError", "compare", "evaluate", "feature", "ingest", "load", "open", "train"]
+__all__ = ["SegueError", "compare", "evaluate", "feature", "ingest", "load", "open", "submit", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,13 +19,14 @@ from segue.simulate.mssd import simulate
 WORLD, SESSIONS, DAYS = "tastes-1", 6000, 12
 MODELS = ("repeat-last", "ewma", "logistic", "boosting")
 HOW = {
+    "prior": "always says how often plays were skipped before",
     "repeat-last": "says of each play what the last one did",
     "position-table": "how often such a place in a session is skipped",
     "ewma": "how often this session was skipped, the last plays most",
     "logistic": "a weighted sum of facts",
     "boosting": "trees over the same facts",
-    "ceiling, tracks unknown": "knows the law of the world, but not the single tracks",
-    "ceiling": "knows everything but the dice: nobody can do better",
+    "ceiling, tracks unknown": "knows the law of the world, but not its single tracks",
+    "ceiling": "knows the law and every track: nobody can do better",
 }
 
 
@@ -50,11 +51,11 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
     )
     say("   answer gives for nothing, 100 % is all that could possibly be known.\n")
     say(
-        "   The same with the outcomes permuted before any fact is made of them: whoever still gains something looks ahead.\n"
+        "   The same with the outcomes permuted before any fact is made of them: whoever still gained something would look ahead.\n"
     )
-    noise = experiment.compare("skip", library, setting="online", models=["repeat-last", "logistic", "boosting"],
+    noise = experiment.compare("skip", library, setting="online", models=["prior", "repeat-last", "logistic", "boosting"],
                                permute=True, budget=1).to_json()  # fmt: skip
-    table(in_words(noise["scores"], "log_loss"), "outcomes permuted: surprise stays at a coin's .693")
+    table(in_words(noise["scores"], "log_loss"), "outcomes permuted: nobody should beat the first row")
     say("3. The challenge's question: half of a session was heard, the rest is asked about all at once.\n")
     halves = experiment.compare("skip", library, setting="challenge", models=MODELS, budget=2, truth=truth).to_json()
     table(in_words(halves["scores"], "maa"), "second halves: mean average accuracy (MAA), the first answer right")
@@ -65,6 +66,10 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
     tested = submission.submit(str(out / "challenge.bundle"), [str(out / "raw" / "mssd" / "test_set")],
                                str(out / "submission.txt"), truth=truth)  # fmt: skip
     say(f"   {out}/submission.txt: {tested.sessions:,} lines, one a session, each checked.\n")
+    if tested.score is not None:
+        kept = ("", "MAA", "FPA", "share of MAA gain")
+        rows = [{"answers" if k == "" else k: row[k] for k in kept} for row in tested.score.table()]
+        table(rows, "the sealed test set, as expected under the truth (FPA: the first answer right)")
     model = training.train("skip", library, str(out / "skip.bundle"), setting="online", budget=1)
     session = _session(library)
     (out / "session.json").write_text(json.dumps(session, indent=1), encoding="utf-8")

@@ -93,7 +93,9 @@ def show_library(library: Any, as_json: bool) -> None:
         typer.echo("  options    " + ", ".join(f"{k}={v}" for k, v in m["options"].items()))
     if m["passed_over"]:
         shown = ", ".join(m["passed_over"][:3]) + (", …" if len(m["passed_over"]) > 3 else "")
-        typer.echo(f"  passed over {len(m['passed_over'])} files that are no {m['source']} logs: {shown}")
+        typer.echo(
+            f"  passed over {len(m['passed_over'])} files that hold no {m['source']} logs to learn from: {shown}"
+        )
     if rejected:
         typer.echo(
             f"  every rejected row with file, line, column, value and reason: {library.path / 'rejects.parquet'}"

@@ -187,7 +187,8 @@ class _Tally:
     def notes(self, model: Bundle) -> Iterator[str]:
         older = sum(n for day, n in self._days.items() if day < model.card["history_as_of_day"])
         if older and model.asking.keys:
-            yield (f"{older:,} sessions are older than the bundle's history (as of {model.card['history_as_of']}), which "
+            are = "session is" if older == 1 else "sessions are"
+            yield (f"{older:,} {are} older than the bundle's history (as of {model.card['history_as_of']}), which "
                    "counts plays of later days: as in the challenge, whose training days are those of its test")  # fmt: skip
         if model.card["source"] != mssd.SOURCE.name:
             yield f"the bundle was trained on {model.card['source']}, not on {mssd.SOURCE.name}: another kind of log"

@@ -305,3 +305,12 @@ def test_an_unknown_world_names_the_nearest(out):
         simulate("tastes", out, **FEW)
     with pytest.raises(UnknownName, match=r"no world is called 'x'; known: echoes-1, tastes-1"):
         simulate("x", out, **FEW)
+
+
+def test_overwriting_spares_what_was_not_simulated(tmp_path):
+    out = tmp_path / "raw"
+    simulate("tastes-1", out, sessions=20, days=2)
+    (out / "library").mkdir()
+    with pytest.raises(AskedWrongly, match="holds 'library', which was not simulated: move it away"):
+        simulate("tastes-1", out, sessions=20, days=2, overwrite=True)
+    assert (out / "library").is_dir()

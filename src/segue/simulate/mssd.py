@@ -44,6 +44,7 @@ _OPENS = (
 )
 _AFTER_BREAK = (("clickrow", 0.893), ("appload", 0.085), ("playbtn", 0.006), ("remote", 0.005), ("trackerror", 0.006),
                 ("endplay", 0.005))  # fmt: skip
+_OWN = ("training_set", "test_set", "track_features", "truth")
 _START = 50_000  # counters of the draws that only this format needs
 
 
@@ -139,6 +140,11 @@ def _free(target: Path, overwrite: bool) -> None:
             raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
         if not (target / "truth" / "world.json").is_file():
             raise AskedWrongly(f"{target} was not simulated, --overwrite would delete what it holds: choose another -o")
+        more = sorted(p.name for p in target.iterdir() if p.name not in _OWN)
+        if more:
+            raise AskedWrongly(
+                f"{target} holds {more[0]!r}, which was not simulated: move it away, or choose another -o"
+            )
 
 
 def _put(partial: Path, target: Path) -> None:
