@@ -180,7 +180,7 @@ def test_the_gap_cuts_the_sessions_and_is_written_down(tmp_path):
 
 
 def test_a_source_or_a_path_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UnknownName, match=r"no source is called 'spotify'; did you mean spotify_history\?"):
+    with pytest.raises(UnknownName, match=r"no source is called 'spotify'; did you mean spotify_history or "):
         ingest("spotify", [tmp_path], tmp_path / "out")
     with pytest.raises(AskedWrongly, match=r"nowhere: no such file or folder"):
         ingest("spotify_history", [tmp_path / "nowhere"], tmp_path / "out")

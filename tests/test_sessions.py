@@ -30,12 +30,20 @@ def play(start, end, track="a", artist="A", **said):
 
 def cut(engine, *stream, gap_min=30, numbered=True):
     rows = [{"source_row": i, **row} if numbered else row for i, row in enumerate(stream)]
-    kinds = {c: pa.string() if c in TEXT else pa.date32() if c in DAYS else pa.int64() for c in (*schema.PLAYS, *MORE)}
+    more = (*MORE, "end_guess_ms") if any("end_guess_ms" in row for row in rows) else MORE
+    kinds = {c: pa.string() if c in TEXT else pa.date32() if c in DAYS else pa.int64() for c in (*schema.PLAYS, *more)}
     kinds |= {"session_id": pa.string(), "context": pa.string(), "day": pa.date32(), "end_day": pa.date32()}
     table = pa.table({c: pa.array([r.get(c) for r in rows], kind) for c, kind in kinds.items()})
     plays = engine.to_arrow(sessions.cut(engine.table(table), gap_min).order_by("listener", "listener_position"))
     schema.check(plays.column_names, {f.name: str(f.type) for f in plays.schema})
     return plays.to_pylist()
+
+
+def started(start, guess, track="a", **said):
+    """A play of which only the start is known; it may have ended at …"""
+    day = datetime.fromtimestamp(clock(start) / 1000, UTC).date()
+    return {"listener": "anna", "track": track, "artist": "A", "start_ms": clock(start), "end_guess_ms": clock(guess),
+            **dict.fromkeys(DAYS, day), **said}  # fmt: skip
 
 
 def column(plays, *names):
@@ -185,3 +193,39 @@ def test_the_order_of_rows_does_not_matter(embedded):
 def test_plays_that_are_alike_in_everything_stand_in_the_order_of_their_source(embedded):
     twins = [play("12:00", "12:03", source_row=n) for n in (7, 3, 5)]
     assert column(cut(embedded, *twins, numbered=False), "source_row") == [3, 5, 7]
+
+
+@pytest.mark.parametrize(("start", "lengths"), [("12:33", [2, 2]), ("12:33:00.001", [1, 1])])
+def test_where_no_end_is_known_the_gap_is_measured_from_the_guess(embedded, start, lengths):
+    plays = cut(embedded, started("12:00", "12:03"), started(start, "13:00"))
+    assert column(plays, "session_length", "end_ms", "asked") == [(n, None, 1) for n in lengths]
+
+
+def test_plays_without_an_end_stand_in_the_order_in_which_they_started_then_of_their_source(embedded):
+    plays = cut(
+        embedded, started("12:04", "12:05", "c"), started("12:00", "12:00", "z"), started("12:00", "12:04", "b")
+    )
+    assert column(plays, "track", "position") == [("z", 1), ("b", 2), ("c", 3)]
+
+
+def test_of_plays_without_an_end_that_start_together_the_first_is_asked(embedded):
+    plays = cut(embedded, started("12:00", "12:00"), started("12:00", "12:00"), started("12:00", "12:00:00.001"),
+                started("12:00:00.001", "12:04"), started("12:00", "12:04", listener="ben"))  # fmt: skip
+    assert column(plays, "listener", "asked") == [("anna", 1), ("anna", 0), ("anna", 0), ("anna", 1), ("ben", 1)]
+
+
+def test_an_end_that_is_known_goes_before_a_guess(embedded):
+    plays = cut(embedded, {**play("12:00", "12:03"), "end_guess_ms": clock("12:30")}, started("12:33:00.001", "12:40"))
+    assert column(plays, "position", "end_ms") == [(1, clock("12:03")), (1, None)]
+
+
+def test_plays_with_an_end_are_cut_alike_beside_plays_without(embedded):
+    stream = [
+        play("12:00", "12:03"),
+        play("12:01", "12:10"),
+        play(None, "12:39"),
+        play(None, "13:30"),
+        play("13:30", "13:33"),
+    ]
+    beside = cut(embedded, *stream, started("12:00", "12:04", listener="ben"))
+    assert [p for p in beside if p["listener"] == "anna"] == cut(embedded, *stream)

@@ -40,11 +40,14 @@ Seed = Annotated[int, typer.Option(min=0, help="Makes a run repeatable; 0 is a s
 
 @app.command()
 def ingest(
-    source: Annotated[str, typer.Argument(help="spotify_history or mssd; see segue list datasets.")],
+    source: Annotated[str, typer.Argument(help="Such as spotify_history or mssd; see segue list datasets.")],
     paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; .gz and .zip too.")],
     out: Out,
-    skip_rule: Annotated[str, typer.Option(help="What counts as a skip (spotify_history).")] = "",
+    skip_rule: Annotated[str, typer.Option(help="What counts as a skip (spotify_history, spotify_account).")] = "",
     start_clock: Annotated[str, typer.Option(help="recorded, or estimated where not recorded (spotify_history).")] = "",
+    columns: Annotated[
+        str, typer.Option(help="Which column is what, where it cannot be told: artist=2,track=4,time=1 (scrobbles).")
+    ] = "",
     gap_min: Annotated[str, typer.Option(help="Minutes without music that end a session.")] = "",
     tz: Annotated[str, typer.Option(help="Time zone of the listener's clock, such as Europe/Berlin.")] = "",
     overwrite: Overwrite = False,
@@ -56,7 +59,7 @@ def ingest(
     """
     from segue.library import ingest as run
 
-    given = {"skip_rule": skip_rule, "start_clock": start_clock, "gap_min": gap_min, "tz": tz}
+    given = {"skip_rule": skip_rule, "start_clock": start_clock, "columns": columns, "gap_min": gap_min, "tz": tz}
     with progress_bar("reading") as progress:
         library = run(
             source, paths, out, options={k: v for k, v in given.items() if v}, progress=progress, overwrite=overwrite

@@ -120,10 +120,11 @@ def ingest(
     units, passed_over = found.units(files)
     if not files:
         raise AskedWrongly(f"{', '.join(map(str, paths))}: no files there; give the folder that holds the logs")
-    if not units and any(b'"msPlayed"' in f.head(4096) for f in files):
+    account = next((f for f in files if b'"msPlayed"' in f.head(4096)), None) if not units else None
+    if account and source != "spotify_account":
         raise BadInput(
-            f"{files[0].shown} is Spotify's account-data export (endTime, msPlayed), which has no tracks' ids and no reasons: "
-            "ask Spotify for the extended streaming history, which takes some days longer"
+            f"{account.shown} is Spotify's account data (endTime, msPlayed): read it with segue ingest spotify_account; the "
+            "extended streaming history, which Spotify sends on request some days later, also knows starts and reasons"
         )
     if not units:
         raise BadInput(
@@ -150,7 +151,7 @@ def ingest(
     n_tracks = _write_tracks(partial, titles, found.tracks(files, engine), units, done)
     engine.close()
     manifest = _manifest(found, chosen, [done[u.name] for u in units], [f.shown for f in passed_over], n_tracks)
-    manifest |= _made_up(passed_over)
+    manifest |= _made_up(passed_over) | {"files": len({(f.path, f.member) for unit in units for f in unit.files})}
     _write_rejects(partial, len(units))
     # begun.json first: without it the folder is never taken up again, with it nothing else may be missing
     for leftover in (partial / "begun.json", partial / "done.jsonl", *partial.glob("tracks-*.parquet"),

@@ -11,6 +11,10 @@ from segue.errors import UnknownName
 DATASETS = {
     "mssd": "segue.datasets.mssd:SOURCE",
     "spotify_history": "segue.datasets.spotify_history:SOURCE",
+    "spotify_account": "segue.datasets.spotify_account:SOURCE",
+    "lastfm1k": "segue.datasets.lastfm1k:SOURCE",
+    "scrobbles": "segue.datasets.scrobbles:SOURCE",
+    "listenbrainz": "segue.datasets.listenbrainz:SOURCE",
 }
 FEATURES = {
     "prefix": "segue.features.prefix",

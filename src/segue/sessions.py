@@ -23,10 +23,15 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
         end      10:03   10:07      10:37:00   |   11:07:01
         start    10:00   10:03      10:34          11:07:00.5     gap 30 min 0.5 s: a new session
 
+    Logs that know only when a play started bring `end_guess_ms`, no later than the next start, for plays whose `end_ms`
+    is null. These stand in the order of their starts (ties by source row), and the gap is measured from the guess, which
+    is never written.
+
     Parameters
     ----------
     stream : Ibis table with `listener`, `start_ms` (null where not recorded), `start_guess_ms` (end less time heard),
-        `end_ms`, `start_day`, `stop_day` and the other columns of `schema.PLAYS`
+        `end_ms`, `start_day`, `stop_day` and the other columns of `schema.PLAYS`; and `end_guess_ms`, where some have
+        no end
 
     Returns
     -------
@@ -34,10 +39,17 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     first_of_artist and first_of_track.
     """
     in_order = [stream[c] for c in ("end_ms", "start_guess_ms", "start_ms", "track", *_TIES, "source_row")]
+    ended, ties = stream.end_ms, ibis.literal(False)
+    if "end_guess_ms" in stream.columns:
+        in_order = [ibis.coalesce(stream.end_ms, stream.start_ms), stream.source_row]
+        ended = ibis.coalesce(stream.end_ms, stream.end_guess_ms)
+        last = stream.start_ms.lag().over(ibis.window(group_by=stream.listener, order_by=in_order))
+        ties = stream.end_ms.isnull() & (stream.start_ms == last)
     before = ibis.window(group_by=stream.listener, order_by=in_order, preceding=(None, 1))
     t = stream.mutate(
         began=ibis.coalesce(stream.start_ms, stream.start_guess_ms),
-        quiet_since=stream.end_ms.max().over(before),
+        quiet_since=ended.max().over(before),
+        ties=ties,
         row=ibis.row_number().over(ibis.window(group_by=stream.listener, order_by=in_order)),
     )
     t = t.mutate(began=ibis.least(t.began, t.end_ms))  # a start that the clock puts after the end is no silence
@@ -58,8 +70,10 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
         end_day=t.stop_day.max().over(whole),
         session_start=ibis.ifelse(opening, t.began, ibis.null("int64")).max().over(whole),
         # a play is not asked about that started well before the last one ended, or whose place in its session is only
-        # known from its own end: no start is recorded, and a pause within it may have opened the session
+        # known from its own end: no start is recorded, and a pause within it may have opened the session; or of which
+        # nobody knows whether it came before or after another of the same second
         asked=ibis.cases(
+            (t.ties, 0),
             (t.start_ms - t.quiet_since < -OVERLAP_MS, 0),
             (t.start_ms.isnull() & (t.end_ms - t.quiet_since > gap_min * 60_000), 0),
             else_=1,

@@ -20,7 +20,7 @@ def test_a_sources_sample_loads_and_its_key_is_unique(tmp_path, name):
     counts = library.describe()
     assert counts["rows_in"] == counts["kept"] + sum(counts["set_aside"].values()) + sum(counts["rejected"].values())
     assert (counts["rejected"], counts["passed_over"]) == ({}, [])
-    assert 0 < counts["skips"] < counts["kept"]
+    assert 0 < counts["skips"] < counts["kept"] or counts["unknown_labels"] == counts["kept"]
     keys = [
         key
         for plays in library.plays(["session_id", "position"])

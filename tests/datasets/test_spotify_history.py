@@ -419,6 +419,13 @@ def test_a_listener_is_called_like_the_folder(tmp_path, monkeypatch):
     assert len(find(["1.json", one, "."])) == 2
 
 
+def test_files_are_taken_in_the_order_of_their_numbers(tmp_path):
+    for n in (10, 2, 0):
+        written(tmp_path, [at(n)], f"endsong_{n}.json")
+    (unit,), _ = spotify_history.units(find([tmp_path]))
+    assert [f.name for f in unit.files] == ["endsong_0.json", "endsong_2.json", "endsong_10.json"]
+
+
 def test_folders_of_the_same_name_are_told_apart_by_their_parents(tmp_path):
     written(tmp_path / "anna" / "MyData", [record()])
     written(tmp_path / "ben" / "MyData", [record()])

@@ -8,7 +8,9 @@ within a track is a sign that it was not skipped.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -30,40 +32,48 @@ _LATEST_MS = 4_102_444_800_000  # 2100: a clock beyond is no clock
 
 def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
     """One unit a listener: the files of one folder (or zip) are one person's."""
+    return by_listener(files, ("ts", "ms_played"))
+
+
+def by_listener(files: list[LogFile], fields: Iterable[str]) -> tuple[list[Unit], list[LogFile]]:
+    """Units of one folder each, of the files that are JSON lists whose first records name these fields; and the others."""
     own: dict[Path, list[LogFile]] = {}
     other = []
     for file in files:
         head = file.head(4096).decode("utf-8-sig", errors="replace")
-        if head.lstrip().startswith("[") and '"ms_played"' in head and '"ts"' in head:
+        if head.lstrip().startswith("[") and all(f'"{field}"' in head for field in fields):
             own.setdefault(file.folder, []).append(file)
         else:
             other.append(file)
-    listeners = [(name, tuple(sorted(own[folder], key=lambda f: f.shown))) for folder, name in names(own).items()]
+    listeners = [(name, tuple(sorted(own[folder], key=_numbered))) for folder, name in names(own).items()]
     return [Unit(*listener) for listener in sorted(listeners, key=lambda listener: listener[0])], other
+
+
+def _numbered(file: LogFile) -> list[str | int]:
+    """File 2 comes before file 10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.shown)]
 
 
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """One listener's plays, cut into sessions."""
-    import pyarrow as pa
-
     rule, clock, zone = options["skip_rule"], options["start_clock"], clock_zone(options["tz"])
-    rows: dict[str, list[Any]] = {name: [] for name in _TYPES}
+    rows: defaultdict[str, list[Any]] = defaultdict(list)
     seen: dict[tuple[Any, ...], str] = {}
     rejects: list[Reject] = []
     aside: dict[str, int] = {}
-    titles: dict[str, tuple[str | None, str | None, str | None]] = {}
+    titles: dict[str, Names] = {}
     n = no_start = 0
     for file in unit.files:
         for number, (line, record) in enumerate(records(file), 1):
             n += 1
             where = (file.shown, line)
-            if isinstance(record, _Broken):
-                rejects.append((*where, "", _said(record.text), record.reason))
+            if isinstance(record, Broken):
+                rejects.append((*where, "", said(record.text), record.reason))
                 continue
             wrong = _wrong(record)
             if wrong:
                 column, value, reason = wrong
-                rejects.append((*where, column, _said(value), reason))
+                rejects.append((*where, column, said(value), reason))
                 continue
             uri = record.get("spotify_track_uri")
             if not uri:
@@ -75,33 +85,50 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
                 record.get(k) for k in ("ts", "spotify_track_uri", "ms_played", "reason_start", "reason_end")
             )
             if identity in seen:
-                rejects.append((*where, "ts", _said(record["ts"]), f"same play as {seen[identity]}"))
+                rejects.append((*where, "ts", said(record["ts"]), f"same play as {seen[identity]}"))
                 continue
             seen[identity] = f"record {number} of {file.shown}"
             no_start += _add(rows, record, unit.name, len(seen), rule, clock, zone)
             artist = record.get("master_metadata_album_artist_name")
             album = _album(artist, record.get("master_metadata_album_album_name"))
             titles[uri] = (artist, album, record.get("master_metadata_track_name"))
-    stream = pa.table({k: pa.array(v, _TYPES[k](pa)) for k, v in rows.items()})
-    missing = {c.name: c for c in schema.PLAYS.values() if c.name not in rows}
-    for name, absent in missing.items():
-        kind = {"text": pa.string(), "day": pa.date32()}.get(absent.kind, pa.int64())
-        stream = stream.append_column(name, pa.nulls(len(stream), kind))
-    tracks = pa.table({"track": list(titles), "artist": [t[0] for t in titles.values()],
-                       "album": [t[1] for t in titles.values()], "title": [t[2] for t in titles.values()]},
-                      schema=pa.schema([(c, pa.string()) for c in ("track", "artist", "album", "title")]))  # fmt: skip
-    plays = sessions.cut(engine.table(stream), int(options["gap_min"]))
+    plays = sessions.cut(engine.table(stream(rows)), int(options["gap_min"]))
     notes = {"plays without a recorded start": no_start} if no_start else {}
-    return Piece(plays, n, rejects, aside, tracks, notes=notes)
+    return Piece(plays, n, rejects, aside, table_of(titles), notes=notes)
+
+
+def stream(rows: Mapping[str, list[Any]]) -> Any:
+    """Plays as `sessions.cut` wants them, an arrow table with every column; what the source does not say is null."""
+    import pyarrow as pa
+
+    kinds = {c.name: c.kind for c in schema.PLAYS.values()}
+    kinds |= {"start_guess_ms": "int", "start_day": "day", "stop_day": "day"}
+    types = {"text": pa.string(), "day": pa.date32()}
+    unknown = [None] * len(rows.get("listener", ()))
+    return pa.table({n: pa.array(rows.get(n, unknown), types.get(kind, pa.int64())) for n, kind in kinds.items()})
+
+
+Names = tuple[str | None, str | None, str | None]  # artist, album and title of a track
+
+
+def table_of(titles: Mapping[str, Names]) -> Any:
+    """The tracks that were played and their names, an arrow table."""
+    import pyarrow as pa
+
+    rows = [(track, *said) for track, said in titles.items()]
+    return pa.table({column: pa.array([row[i] for row in rows], pa.string())
+                     for i, column in enumerate(("track", "artist", "album", "title"))})  # fmt: skip
 
 
 @dataclass(frozen=True)
-class _Broken:
+class Broken:
+    """What is no record, and why."""
+
     reason: str
     text: str
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
     """A value as a reject shows it: short, and without the half characters that no table can hold."""
     return str(value)[:200].encode("utf-8", "replace").decode()
 
@@ -111,7 +138,7 @@ def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) < 40 else float(digits)
 
 
-def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
+def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | Broken]]:
     """The records of a JSON list with the line each starts on; a broken end is one broken record, never a lost file."""
     with open_binary(file.path, file.member) as source:
         raw = source.read()
@@ -120,11 +147,11 @@ def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
     except UnicodeDecodeError as cause:
         line = raw[: cause.start].count(b"\n") + 1
         text = raw.decode("utf-8-sig", errors="replace")
-        yield line, _Broken(f"byte {cause.start} is not UTF-8: the file was read with a mark in its place", "")
+        yield line, Broken(f"byte {cause.start} is not UTF-8: the file was read with a mark in its place", "")
     decoder, at, line, counted = json.JSONDecoder(parse_int=_whole), 0, 1, 0
     at = _blank(text, at)
     if at >= len(text) or text[at] != "[":
-        raise BadInput(f"{file.shown} does not start with a JSON list: expected Spotify's extended streaming history")
+        raise BadInput(f"{file.shown} does not start with a JSON list: expected the records of an export by Spotify")
     at = _blank(text, at + 1)
     while at < len(text) and text[at] != "]":
         line += text.count("\n", counted, at)
@@ -132,20 +159,20 @@ def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
         try:
             record, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            yield line, _Broken("the file ends or breaks inside this record: download it again", text[at : at + 200])
+            yield line, Broken("the file ends or breaks inside this record: download it again", text[at : at + 200])
             return
-        yield line, record if isinstance(record, dict) else _Broken("expected a record { … }", text[at:end][:200])
+        yield line, record if isinstance(record, dict) else Broken("expected a record { … }", text[at:end][:200])
         at = _blank(text, end)
         if at < len(text) and text[at] == ",":
             at = _blank(text, at + 1)
     if at >= len(text):
         line += text.count("\n", counted, at)
-        yield line, _Broken("the list is not closed: the file may be cut short; download it again", "")
+        yield line, Broken("the list is not closed: the file may be cut short; download it again", "")
     elif (more := _blank(text, at + 1)) < len(text):
         line += text.count("\n", counted, more)
         yield (
             line,
-            _Broken("text below the end of the list: put each list into a file of its own", text[more : more + 200]),
+            Broken("text below the end of the list: put each list into a file of its own", text[more : more + 200]),
         )
 
 
@@ -168,7 +195,7 @@ def _wrong(record: dict[str, Any]) -> tuple[str, Any, str] | None:
         value = record.get(name)
         if not isinstance(value, str | None):
             return name, value, "expected a text or null"
-        if value and _said(value) != value[:200]:
+        if value and said(value) != value[:200]:
             return name, value, "expected whole characters; this text has half of one"
     for name in ("shuffle", "skipped", "offline"):
         if record.get(name) not in (True, False, None):
@@ -188,7 +215,13 @@ def _kind(record: dict[str, Any]) -> str:
 
 
 def _add(
-    rows: dict[str, list[Any]], record: dict[str, Any], listener: str, row: int, rule: str, clock: str, zone: tzinfo
+    rows: defaultdict[str, list[Any]],
+    record: dict[str, Any],
+    listener: str,
+    row: int,
+    rule: str,
+    clock: str,
+    zone: tzinfo,
 ) -> bool:
     """Append one play; True where its start is not recorded."""
     end, played = _clock(record["ts"]), record["ms_played"]
@@ -285,15 +318,6 @@ def _platform(value: str | None) -> str | None:
              "cast": "cast", "partner": "partner"}  # fmt: skip
     first = {text.find(mark): kind for mark, kind in named.items() if mark in text}
     return first[min(first)] if first else "other"
-
-
-_INTS = ("source_row", "start_ms", "start_guess_ms", "end_ms", "played_ms", "hour", "weekday", "shuffle", "offline",
-         "skipped")  # fmt: skip
-_TYPES: dict[str, Any] = {
-    "listener": lambda pa: pa.string(), **{name: lambda pa: pa.int64() for name in _INTS},
-    **{name: lambda pa: pa.string() for name in ("track", "artist", "album", "platform", "reason_start", "reason_end")},
-    "start_day": lambda pa: pa.date32(), "stop_day": lambda pa: pa.date32(),
-}  # fmt: skip
 
 
 def sample(folder: Path, sessions: int = 60, seed: int = 0) -> None:

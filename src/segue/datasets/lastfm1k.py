@@ -1,0 +1,235 @@
+"""Last.fm-1K: what 992 people listened to from 2005 to 2009, one line a play, the latest first.
+
+A line is `userid \\t start, UTC \\t artist's mbid \\t artist \\t track's mbid \\t track`, without header and without quotes. Only
+the start of a play is known (`datasets.starts`). A track goes by its MusicBrainz id where the line has one, else by artist
+and title; an artist by the name, so that one artist is one key whether or not a line has the id.
+
+The table of profiles (`#id \\t gender \\t age \\t country \\t registered`) is read and checked; a play has no columns for it.
+Its good rows are counted in a note, its bad ones rejected like any other.
+
+The log stands grouped by listener, so it is read in pieces: whole listeners, 150,000 lines or more at a time.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from segue.datasets import made_up, starts
+from segue.datasets.source import LogFile, Piece, Source, Unit, names
+from segue.datasets.starts import MBID, Starts
+from segue.errors import BadInput
+
+LOG = ("userid", "timestamp", "artid", "artname", "traid", "traname")
+PROFILE = ("#id", "gender", "age", "country", "registered")
+_LINE = re.compile(r"[^\t]+\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?(\t[^\t]*){4}")
+_UNIT_LINES = 150_000  # at least, of a unit; its last listener may have many more
+
+
+@dataclass(frozen=True)
+class Stretch(LogFile):
+    """Some lines of a file, from one byte to another."""
+
+    begin: int = 0
+    end: int = 0
+    first_line: int = 1
+
+    def mark(self) -> dict[str, Any]:
+        return super().mark() | {"begin": self.begin, "end": self.end}
+
+
+def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
+    """Some listeners a unit; the first has the profiles, too.
+
+    Raises
+    ------
+    BadInput : a listener is in two files
+    """
+    logs, profiles, other = [], [], []
+    for file in files:
+        head = file.head(8192).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()
+        if head and tuple(head[0].split("\t")) == PROFILE:
+            profiles.append(file)
+        elif is_log(head):
+            logs.append(file)
+        else:
+            other.append(file)
+    if not logs:
+        return [], files
+    called = names(_place(file) for file in logs)
+    in_file: dict[bytes, str] = {}
+    found = []
+    for file in sorted(logs, key=lambda log: called[_place(log)]):
+        name = called[_place(file)]
+        for n, stretch in enumerate(_stretches(file, in_file, name)):
+            found.append(Unit(f"{name} from line {stretch.first_line}" if n else name, (stretch,)))
+    first = found[0]
+    return [Unit(first.name, (*first.files, *profiles)), *found[1:]], other
+
+
+def is_log(head: list[str]) -> bool:
+    """Whether there is a line of ours among the first of a file."""
+    return any(_LINE.fullmatch(line) for line in head)
+
+
+def _place(file: LogFile) -> Path:
+    return file.path.parent / file.shown
+
+
+def _stretches(file: LogFile, in_file: dict[bytes, str], name: str) -> Iterator[Stretch]:
+    """The file in pieces that hold whole listeners.
+
+    A block begins where a listener comes for the first time; should one come again below, all blocks since are one.
+
+        lines     a a b b a c c        blocks     a a b b a | c c
+    """
+    ordinals: dict[bytes, int] = {}
+    blocks: list[tuple[int, int, int]] = []  # of each: its first listener's ordinal, where it begins, its first line
+    at, now = 0, None
+    for end, number, line in starts.lines(file):
+        listener, _, rest = (line or b"").partition(b"\t")
+        if listener != now and rest.count(b"\t") == 4:  # a damaged line stays with those above it
+            now = listener
+            if in_file.setdefault(listener, name) != name:
+                raise BadInput(
+                    f"listener {starts.said(listener.decode('utf-8', 'replace'))} is in {in_file[listener]} and in "
+                    f"{name}: expected each listener in one file; give each log once, or put its parts together"
+                )
+            if listener in ordinals:
+                while blocks[-1][0] > ordinals[listener]:
+                    blocks.pop()
+            else:
+                blocks.append((len(ordinals), at, number))
+                ordinals[listener] = len(ordinals)
+        at = end
+    begin, first_line = 0, 1
+    for _, there, line_there in blocks[1:]:
+        if line_there - first_line >= _UNIT_LINES:
+            yield _stretch(file, begin, there, first_line)
+            begin, first_line = there, line_there
+    yield _stretch(file, begin, at, first_line)
+
+
+def _stretch(file: LogFile, begin: int, end: int, first_line: int) -> Stretch:
+    own = {field.name: getattr(file, field.name) for field in fields(file)}
+    return Stretch(**own, begin=begin, end=end, first_line=first_line)
+
+
+def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
+    """The plays of some listeners, cut into sessions."""
+    rows = Starts("timestamp")
+    n_profiles = 0
+    for file in unit.files:
+        if isinstance(file, Stretch):
+            _add_plays(rows, file)
+        else:
+            n_profiles += _check_profiles(rows, file)
+    return rows.piece(engine, options, {"profiles of listeners": n_profiles} if n_profiles else None)
+
+
+def _add_plays(rows: Starts, file: Stretch) -> None:
+    shown = file.shown
+    for end, number, line in starts.lines(file, file.begin, file.first_line):
+        if line != b"":  # a blank line is no row
+            place = (shown, number)
+            cells = _cells(rows, place, line, len(LOG))
+            if cells:
+                _add_play(rows, place, cells)
+        if end >= file.end:
+            return
+
+
+def _cells(rows: Starts, place: tuple[str, int], line: bytes | None, n: int) -> list[str] | None:
+    """The values of a line, where it has as many as it should; else the line is rejected."""
+    text = rows.text(place, line)
+    if text is None:
+        return None
+    cells = text.split("\t")
+    if len(cells) != n:
+        rows.reject(place, "", text, f"too {'few' if len(cells) < n else 'many'} columns")
+        return None
+    return cells
+
+
+def _add_play(rows: Starts, place: tuple[str, int], cells: list[str]) -> None:
+    listener, when, by_id, artist, track_id, title = cells
+    start = starts.clock(when)
+    if not listener.strip():
+        return rows.reject(place, "userid", listener, "expected a listener's id")
+    if start is None:
+        return rows.reject(place, "timestamp", when, "expected a UTC time from 1990 on, such as 2009-05-04T23:08:57Z")
+    for column, mbid in (("artid", by_id), ("traid", track_id)):
+        if mbid and not MBID.fullmatch(mbid):
+            return rows.reject(place, column, mbid, "expected a MusicBrainz id or nothing")
+    return rows.add(place, start, artist, title, row=place[1], listener=listener, identity=track_id.lower())
+
+
+def _check_profiles(rows: Starts, file: LogFile) -> int:
+    """How many profiles are sound; the others are rejected."""
+    seen: dict[str, int] = {}
+    for _, number, line in starts.lines(file):
+        if number == 1 or line == b"":
+            continue
+        place = (file.shown, number)
+        cells = _cells(rows, place, line, len(PROFILE))
+        if not cells:
+            continue
+        who, _, age, _, registered = cells
+        if not who.strip():
+            rows.reject(place, "#id", who, "expected a listener's id")
+        elif who in seen:
+            rows.reject(place, "#id", who, f"the profile is there twice: the first, in line {seen[who]}, is counted")
+        elif age and not (age.isdecimal() and len(age) < 4 and 1 <= int(age) <= 120):
+            rows.reject(place, "age", age, "expected whole years from 1 to 120, or nothing")
+        elif registered and not _is_day(registered):
+            rows.reject(place, "registered", registered, "expected a day such as Aug 13, 2006, or nothing")
+        else:
+            seen[who] = number
+    return len(seen)
+
+
+def _is_day(text: str) -> bool:
+    month, _, rest = text.partition(" ")
+    day, _, year = rest.partition(", ")
+    return starts.clock(f"{day} {month} {year} 00:00") is not None
+
+
+def sample(folder: Path, sessions: int = 60, seed: int = 0) -> None:
+    """Made-up listening of three people, and the profiles of four; what was skipped early on was never sent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines: list[str] = []
+    for play in made_up.plays(sessions, 3, max(30, sessions // 3 // 3), seed):
+        if 2 * play.played_ms < 1000 * made_up.duration_s(play.track):
+            continue
+        artist = made_up.artist_of(play.track)
+        when = datetime.fromtimestamp(play.start_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        ids = [str(uuid.UUID(int=n)) for n in (10_000 + artist, 20_000 + play.track)]
+        known = play.track % 3 > 0
+        lines.append("\t".join([f"user_{play.listener + 1:06d}", when, ids[0] if known else "", made_up.artist_name(artist),
+                                ids[1] if known else "", f"Song {play.track}"]))  # fmt: skip
+    lines.sort(key=lambda line: line.split("\t")[1], reverse=True)
+    lines.sort(key=lambda line: line.split("\t")[0])
+    (folder / "userid-timestamp-artid-artname-traid-traname.tsv").write_text("".join(f"{x}\n" for x in lines), "utf-8")
+    people = ["user_000001\tf\t31\t\tAug 1, 2006", "user_000002\t\t\tNowhere\t", "user_000003\tm\t\t\tFeb 29, 2008",
+              "user_000004\t\t\t\t"]  # fmt: skip
+    (folder / "userid-profile.tsv").write_text("".join(f"{x}\n" for x in ["\t".join(PROFILE), *people]), "utf-8")
+
+
+SOURCE = Source(
+    name="lastfm1k",
+    title="Last.fm Dataset - 1K users (listening from 2005 to 2009)",
+    licence="Last.fm's terms, with permission of Last.fm: for non-commercial use only; bring your own copy",
+    citation="O. Celma: Music Recommendation and Discovery in the Long Tail. Springer 2010; data from Last.fm",
+    home="https://ocelma.net/MusicRecommendationDataset/lastfm-1K.html",
+    units=units,
+    read=read,
+    tracks=lambda files, engine: None,
+    sample=sample,
+    options=starts.OPTIONS,
+    has_listeners=True,
+)
