@@ -394,3 +394,18 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> Any:
         return pq.read_table(path, columns=columns, pre_buffer=False)
     except (OSError, ValueError) as cause:
         raise BadInput(f"{path} cannot be read as Parquet ({_first_line(cause)}): ingest again") from cause
+
+
+def put_in_place(partial: Path, target: Path) -> None:
+    """Rename the new one in; an old one steps aside first and is deleted last, so that one of them is always whole."""
+    if not target.exists():
+        os.replace(partial, target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    os.replace(target, aside / "old")
+    try:
+        os.replace(partial, target)
+    except OSError:
+        os.replace(aside / "old", target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import segue
 from segue import registry, schema
 from segue.datasets.source import REJECT_COLUMNS, LogFile, Piece, Unit, clock_zone, find
-from segue.engines import Embedded, read_parquet, write_parquet
+from segue.engines import Embedded, put_in_place, read_parquet, write_parquet
 from segue.errors import AskedWrongly, BadInput, UnknownName
 
 FORMAT = 1
@@ -159,7 +158,7 @@ def ingest(
         leftover.unlink(missing_ok=True)
     shutil.rmtree(partial / "spill", ignore_errors=True)
     (partial / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-    _put(partial, target)
+    put_in_place(partial, target)
     return open_library(target)
 
 
@@ -170,21 +169,6 @@ def _check_target(target: Path, overwrite: bool) -> None:
         raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
     if not (target / "manifest.json").is_file():
         raise AskedWrongly(f"{target} is not a library, --overwrite would delete what it holds: choose another -o")
-
-
-def _put(partial: Path, target: Path) -> None:
-    """Rename the new one in; an old one steps aside first and is deleted last, so that one of them is always whole."""
-    if not target.exists():
-        os.replace(partial, target)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    os.replace(target, aside / "old")
-    try:
-        os.replace(partial, target)
-    except OSError:
-        os.replace(aside / "old", target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _check_sessions(engine: Embedded, partial: Path, done: dict[str, dict[str, Any]]) -> None:

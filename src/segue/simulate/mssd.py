@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import numpy as np
 import segue
 from segue import registry, schema
 from segue.datasets.mssd import LOG
-from segue.engines import write_parquet
+from segue.engines import put_in_place, write_parquet
 from segue.errors import AskedWrongly, BadInput
 from segue.simulate import truth_table
 from segue.simulate.catalogue import name_order, uuids
@@ -126,7 +125,7 @@ def simulate(
     for leftover in (partial / "begun.json", *partial.rglob(".*.parquet.*")):
         leftover.unlink()
     shutil.rmtree(partial / "done")
-    _put(partial, target)
+    put_in_place(partial, target)
     spent["writing"] += time.perf_counter() - begun
     progress(len(work) + 1, len(work) + 1, "done")
     return Made(target, about, spent)
@@ -145,21 +144,6 @@ def _free(target: Path, overwrite: bool) -> None:
             raise AskedWrongly(
                 f"{target} holds {more[0]!r}, which was not simulated: move it away, or choose another -o"
             )
-
-
-def _put(partial: Path, target: Path) -> None:
-    """Rename the new one in; an old one steps aside first and is deleted last, so that one of them is always whole."""
-    if not target.exists():
-        os.replace(partial, target)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    os.replace(target, aside / "old")
-    try:
-        os.replace(partial, target)
-    except OSError:
-        os.replace(aside / "old", target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _begin(partial: Path, about: dict[str, Any]) -> None:
