@@ -95,6 +95,12 @@ def test_a_line_beyond_all_measure_costs_its_row(tmp_path, embedded):
     assert (rows, line, len(value), reason) == ([("b", 2, True, 3)], 2, 200, "the line is too long")
 
 
+def test_a_line_beyond_all_measure_is_never_held_whole(tmp_path, embedded):
+    rows, rejects = read(embedded, tmp_path, f'name,n,flag\n"{"x" * 5_000_000}\nb,2,true\nc,3,true')
+    assert [row[-1] for row in rows] == [3, 4]
+    assert [(line, len(value), reason) for line, _, value, reason in rejects] == [(2, 200, "the line is too long")]
+
+
 def test_lines_are_right_when_many_threads_read_a_large_file(tmp_path, embedded):
     wrong = set(random.Random(0).sample(range(300_000), 300))
     lines = [f"{i},{'x' if i in wrong else i},true" for i in range(300_000)]
@@ -109,6 +115,9 @@ def test_lines_are_right_when_many_threads_read_a_large_file(tmp_path, embedded)
 def test_names_of_columns_and_files_may_hold_quotes(tmp_path, embedded):
     folder = tmp_path / 'it\'s [1] "x"'
     folder.mkdir()
+    (folder / "a\nb\udcff.csv").write_text("x,y\nx,1\n")
+    table, _, n = embedded.read_csv(folder / "a\nb\udcff.csv", {"x": "VARCHAR", "y": "BIGINT"})
+    assert (n, embedded.to_arrow(table)["y"].to_pylist()) == (1, [1])
     assert read(embedded, folder, "a'b,c\"d\nx,1\n", {"a'b": "VARCHAR", 'c"d': "BIGINT"}) == ([("x", 1, 2)], [])
 
 
@@ -138,6 +147,51 @@ def test_a_packed_file_is_unpacked_aside_and_cleared_away(tmp_path, kind):
     with engines.plain(*packed(tmp_path, raw, kind)) as path:
         assert path.read_bytes() == raw
     assert path.exists() == (kind == "plain")
+
+
+def test_what_is_gzipped_is_unpacked_whatever_its_name_says(tmp_path):
+    (tmp_path / "log.csv").write_bytes(gzip.compress(b"x"))
+    with engines.plain(tmp_path / "log.csv") as path, engines.open_binary(tmp_path / "log.csv") as source:
+        assert (path.read_bytes(), source.read()) == (b"x", b"x")
+
+
+def test_a_file_that_only_says_it_is_gzipped_is_told_in_one_line(tmp_path):
+    (tmp_path / "log.csv.gz").write_bytes(b"a,b\n")
+    with pytest.raises(BadInput, match=r"^log.csv.gz is broken \(it is not gzip'd\): download it again, or name it without"), \
+            engines.plain(tmp_path / "log.csv.gz"):  # fmt: skip
+        raise AssertionError("given out")
+
+
+def test_a_file_is_unpacked_where_there_is_room(tmp_path):
+    with engines.plain(*packed(tmp_path, b"x", "gz"), folder=tmp_path / "a" / "spill") as path:
+        assert path.parent.parent == tmp_path / "a" / "spill"
+    assert not list((tmp_path / "a" / "spill").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "n_packed", "says"),
+    [
+        (engines.MOST_FREE, 1, ""),
+        (
+            engines.MOST_FREE + 1,
+            1,
+            r"log.gz unpacks to more than 200 times its size \(1 bytes gave 268,435,457\), which no log",
+        ),
+        (200 << 30, 1 << 30, "log.gz unpacks to more than 64 GiB: split it"),
+        (200 << 30, 200 << 30, ""),  # not packed at all
+    ],
+)
+def test_what_unpacks_beyond_all_measure_is_refused(n_bytes, n_packed, says):
+    if not says:
+        engines.check_size("log.gz", n_bytes, n_packed)
+        return
+    with pytest.raises(BadInput, match=says):
+        engines.check_size("log.gz", n_bytes, n_packed)
+
+
+def test_names_are_printed_in_one_line():
+    assert engines.in_one_line("lög ☃ (1).csv") == "lög ☃ (1).csv"
+    assert engines.in_one_line("a\n\x1b[31m\udcff") == r"a\n\x1b[31m\udcff"
 
 
 def test_a_plain_file_is_not_copied(tmp_path):

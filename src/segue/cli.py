@@ -41,7 +41,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Makes a run repeatable; 0 is a s
 @app.command()
 def ingest(
     source: Annotated[str, typer.Argument(help="Such as spotify_history or mssd; see segue list datasets.")],
-    paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; .gz and .zip too.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; .gz, .zip, .tar and .tar.gz too.")],
     out: Out,
     skip_rule: Annotated[str, typer.Option(help="What counts as a skip (spotify_history, spotify_account).")] = "",
     start_clock: Annotated[str, typer.Option(help="recorded, or estimated where not recorded (spotify_history).")] = "",

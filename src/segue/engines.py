@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
+import io
 import os
 import shutil
 import sys
@@ -18,7 +20,15 @@ from typing import Any, Protocol
 from segue.errors import BadInput, MissingExtra
 
 MEMORY = "2GB"  # the one place that sets memory, threads and spill folder
+INGEST_MEMORY = "400MB"  # of reading logs, which spills beside the library; a process takes twice that
+ROWS_AT_A_TIME = 1 << 17  # of a table that may be larger than memory
 THREADS = 0  # 0: as many as there are cores
+MOST_UNPACKED = 64 << 30  # bytes of one packed file, unpacked
+MOST_TIMES = 200  # its packed size; logs pack to a fifth or a tenth
+MOST_FREE = 256 << 20  # bytes up to which it may be packed as well as it likes
+LONGEST_LINE = 2_097_152  # bytes of a row, as DuckDB has it
+_GZIP = b"\x1f\x8b"
+_COLUMN, _VALUE = "(wrong column)", "(wrong value)"  # beside the columns of a file, while it is read
 
 
 class Engine(Protocol):
@@ -46,6 +56,7 @@ class Embedded:
         import ibis
 
         self._n = 0
+        self.spill = spill
         self.ibis = ibis.duckdb.connect()
         self.raw = self.ibis.con
         self.raw.execute(f"SET memory_limit = '{memory}'")
@@ -58,7 +69,8 @@ class Embedded:
 
     def table(self, rows: Any) -> Any:
         self._n += 1
-        return self.ibis.create_table(f"t{self._n}", rows, temp=True)
+        with _lacks_told(self.spill):
+            return self.ibis.create_table(f"t{self._n}", rows, temp=True)
 
     def drop(self, table: Any) -> None:
         self.raw.execute(f"DROP TABLE {_name(table.op().name)}")
@@ -67,7 +79,22 @@ class Embedded:
         return self.ibis.read_parquet([str(p) for p in paths])
 
     def to_arrow(self, table: Any) -> Any:
-        return self.ibis.to_pyarrow(table)
+        with _lacks_told(self.spill):
+            return self.ibis.to_pyarrow(table)
+
+    def batches(self, table: Any) -> Iterator[Any]:
+        """A table that may be larger than memory, as arrow tables one after another; an empty one as one."""
+        import pyarrow as pa
+
+        with _lacks_told(self.spill):
+            kinds, is_empty = table.schema().to_pyarrow(), True
+            found = self.raw.sql(self.ibis.compile(table))
+            read = getattr(found, "to_arrow_reader", None) or found.fetch_arrow_reader  # as DuckDB before 2.0 calls it
+            for batch in read(ROWS_AT_A_TIME):
+                is_empty = False
+                yield pa.Table.from_batches([batch]).cast(kinds)
+            if is_empty:
+                yield kinds.empty_table()
 
     def close(self) -> None:
         self.ibis.disconnect()
@@ -102,18 +129,15 @@ class Embedded:
         rejects : (line, column, value, reason), one a row
         n_rows : rows in the file, the header not counted
         """
-        with _row_a_line(path) as (tidy, dropped):
-            kept, found = self._scan(path.name, tidy, columns)
+        with _row_a_line(path, self.spill) as (tidy, dropped):
+            shown = in_one_line(path.name)
+            kept, unread = self._scan(shown, tidy, columns)  # by row, 1 is the first below the header
             n_tidy = max(0, _n_lines(tidy) - 1)
         n_kept = self.raw.execute(f"SELECT count(*) FROM {kept}").fetchone()[0]
-        unread: dict[int, tuple[str, str, str]] = {}  # by row, 1 is the first below the header
-        for line, name, text, kind, message in found:
-            value = _value(text, name, list(columns))
-            unread.setdefault(line - 1, (name, value, _reason(kind, message, columns.get(name))))
         if n_kept + len(unread) != n_tidy:
             raise BadInput(
-                f"{path.name} has {n_tidy} rows, but {n_kept + len(unread)} were read: "
-                "a quote opens in one line and closes in another; write the file without quotes"
+                f"{shown} has {n_tidy} rows, but {n_kept + len(unread)} were read: expected rows of {len(columns)} columns, each "
+                "in one line; are these the columns of its header, and does a quote open in one line and close in another?"
             )
         rejects = [(line, "", text, reason) for line, text, reason in dropped if reason]
         if unread or dropped:  # rows were numbered without the lines left out: put each back on its own line
@@ -123,58 +147,98 @@ class Embedded:
             n_lines = 1 + n_tidy + len(dropped)
             lines = np.delete(np.arange(1, n_lines + 1), [line - 1 for line, _, _ in dropped])
             rejects += [(int(lines[row]), *what) for row, what in unread.items()]
-            own = pa.table({"row": np.arange(1, n_kept + 1), "line": np.delete(lines, [0, *unread])[:n_kept]})
+            own = pa.table({"row": np.arange(2, n_kept + 2), "line": np.delete(lines, [0, *unread])[:n_kept]})
             numbers_of = self.table(own)
             self.raw.execute(
                 f"UPDATE {kept} SET source_row = m.line FROM {numbers_of.get_name()} m WHERE m.row = {kept}.source_row"
             )
             self.drop(numbers_of)
-        else:
-            self.raw.execute(f"UPDATE {kept} SET source_row = source_row + 1")
-        numbers = [name for name, kind in columns.items() if kind == "BIGINT"]
         n_rows = n_kept + len(rejects)  # what was left out so far, and what comes out now was kept till here
-        rejects += self._fractions(kept, numbers)
-        rows = self.ibis.table(kept)
-        return rows.mutate(**{c: rows[c].cast("int64") for c in numbers}), sorted(rejects), n_rows
+        rejects += self._taken_out(kept, columns)
+        return self.ibis.table(kept).drop(_COLUMN, _VALUE), sorted(rejects), n_rows
 
-    def _scan(
-        self, shown: str, path: Path, columns: dict[str, str]
-    ) -> tuple[str, list[tuple[int, str, str, str, str]]]:
-        """Whole numbers are read as doubles, for DuckDB would round 1.5 to 2 without a word."""
+    def _scan(self, shown: str, path: Path, columns: dict[str, str]) -> tuple[str, dict[int, tuple[str, str, str]]]:
+        """Everything is read as text, and what it means is tried here: the reader drops rows without a word where all rows
+        for a while cannot be cast, and rounds 1.5 to 2.
+        """
         self._n += 1
         kept, rejected, scans = f"csv{self._n}", f"rejects{self._n}", f"scans{self._n}"
-        kinds = {name: "DOUBLE" if kind == "BIGINT" else kind for name, kind in columns.items()}
-        spec = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in kinds.items())
+        spec = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in columns)
+        meant = ", ".join(f"{_meant(name, kind)} AS {_name(name)}" for name, kind in columns.items())
+        wrong = {
+            c: f"{_name(c)} <> '' AND {_meant(c, kind)} IS NULL" for c, kind in columns.items() if kind != "VARCHAR"
+        }
+        column = " ".join(f"WHEN {condition} THEN {_text(c)}" for c, condition in wrong.items())
+        value = " ".join(f"WHEN {condition} THEN left({_name(c)}, 200)" for c, condition in wrong.items())
+        found_wrong = f"CASE {column} END, CASE {value} END" if wrong else "NULL::VARCHAR, NULL::VARCHAR"
+        names = ", ".join(_name(c) for c in (*columns, "source_row", _COLUMN, _VALUE))
         try:
             self.raw.execute(
-                f"CREATE TEMP TABLE {kept} AS SELECT *, row_number() OVER () AS source_row "
+                f"CREATE TEMP TABLE {kept} AS SELECT * FROM (SELECT {meant}, 1 + row_number() OVER (), {found_wrong} "
                 f"FROM read_csv({_text(path)}, header = true, delim = ',', quote = '\"', escape = '\"', "
                 f"auto_detect = false, columns = {{{spec}}}, "
-                f"store_rejects = true, rejects_table = '{rejected}', rejects_scan = '{scans}', rejects_limit = 0)"
+                f"store_rejects = true, rejects_table = '{rejected}', rejects_scan = '{scans}', rejects_limit = 0)) t({names})"
             )
         except Exception as cause:
-            raise BadInput(f"{shown} cannot be read as CSV: {_first_line(cause)}") from cause
+            raise (
+                _lack(cause, self.spill) or BadInput(f"{shown} cannot be read as CSV: {_first_line(cause)}")
+            ) from cause
+        unread: dict[int, tuple[str, str, str]] = {}
         found = self.raw.execute(
             "SELECT line, coalesce(column_name, ''), coalesce(csv_line, ''), error_type, error_message "
             f"FROM {rejected} ORDER BY line, column_idx"
-        ).fetchall()
+        )
+        while some := found.fetchmany(10_000):  # with their whole lines, they may be as large as the file
+            for line, name, text, kind, message in some:
+                if line - 1 not in unread:
+                    unread[line - 1] = (name, _value(text, name, list(columns)), _reason(kind, message))
         self.raw.execute(f"DROP TABLE {rejected}; DROP TABLE {scans}")
-        return kept, found
+        return kept, unread
 
-    def _fractions(self, kept: str, numbers: list[str]) -> list[tuple[int, str, str, str]]:
-        """Take out the rows with a number that is not whole, or too large to be exact as a double."""
-        if not numbers:
-            return []
-        wrong = {c: f"({_name(c)} <> trunc({_name(c)}) OR abs({_name(c)}) > 9007199254740992)" for c in numbers}
-        column = " ".join(f"WHEN {condition} THEN {_text(c)}" for c, condition in wrong.items())
-        value = " ".join(f"WHEN {condition} THEN {_name(c)}" for c, condition in wrong.items())
-        bad = " OR ".join(wrong.values())
+    def _taken_out(self, kept: str, columns: dict[str, str]) -> list[tuple[int, str, str, str]]:
+        """Take out the rows with a value that is not what its column holds."""
         found = self.raw.execute(
-            f"SELECT source_row, CASE {column} END, CASE {value} END FROM {kept} WHERE {bad} ORDER BY source_row"
-        ).fetchall()
-        if found:
-            self.raw.execute(f"DELETE FROM {kept} WHERE {bad}")
-        return [(int(line), name, f"{number:g}", _reason("CAST", "", "BIGINT")) for line, name, number in found]
+            f"SELECT source_row, {_name(_COLUMN)}, {_name(_VALUE)} FROM {kept} WHERE {_name(_COLUMN)} IS NOT NULL"
+        )
+        rejects = []
+        while some := found.fetchmany(10_000):
+            rejects += [
+                (line, sys.intern(name), sys.intern(value), _expected(columns[name])) for line, name, value in some
+            ]
+        if rejects:
+            self.raw.execute(f"DELETE FROM {kept} WHERE {_name(_COLUMN)} IS NOT NULL")
+        return rejects
+
+
+def _meant(column: str, kind: str) -> str:
+    """A cell as its column's type; null where it is none. A whole number is never rounded to, and exact as a double."""
+    if kind == "VARCHAR":
+        return _name(column)
+    if kind != "BIGINT":
+        return f"TRY_CAST({_name(column)} AS {kind})"
+    number = f"TRY_CAST({_name(column)} AS DOUBLE)"
+    return f"CASE WHEN {number} = trunc({number}) AND abs({number}) <= 9007199254740992 THEN TRY_CAST({number} AS BIGINT) END"
+
+
+@contextmanager
+def _lacks_told(spill: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception as cause:
+        lack = _lack(cause, spill)
+        if lack is None:
+            raise
+        raise lack from cause
+
+
+def _lack(cause: Exception, spill: Path | None) -> Exception | None:
+    """What an error of DuckDB's is, where it lacked disk or memory and nothing was wrong with what it read."""
+    said = str(cause)
+    if "max_temp_directory_size" in said or "No space left" in said:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(spill) if spill else None)
+    if "Out of Memory Error" in said:
+        return BadInput("this takes more memory than there is for it: split the file into several")
+    return None
 
 
 class Spark:
@@ -255,40 +319,69 @@ def _first_line(cause: BaseException) -> str:
 
 
 @contextmanager
-def _row_a_line(path: Path) -> Iterator[tuple[Path, list[tuple[int, str, str]]]]:
+def _row_a_line(path: Path, folder: Path | None) -> Iterator[tuple[Path, list[tuple[int, str, str]]]]:
     """The file with one row a line, and the lines left out: (line, text, reason), the reason empty for a blank line.
 
     Most files are so already and are handed on as they are. What DuckDB's reader stumbles over, or miscounts, is tidied
-    into a copy: blank lines, line ends of two kinds, a quote that does not close and would swallow the rows below it.
+    into a copy: blank lines, line ends of two kinds, a quote that does not close and would swallow the rows below it;
+    and so is a file of a name that it cannot be told.
     """
-    if not _is_odd(path):
+    if _is_utf8(path) and not _is_odd(path):
         yield path, []
         return
     dropped: list[tuple[int, str, str]] = []
-    with tempfile.TemporaryDirectory(prefix="segue-") as folder:
-        tidy = Path(folder) / path.name
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="segue-", dir=folder) as aside:
+        tidy = Path(aside) / "rows.csv"
         # latin-1 gives each byte back as it was; newline=None reads every kind of line end
         with (
             path.open(encoding="latin-1", newline=None) as source,
             tidy.open("w", encoding="latin-1", newline="") as out,
         ):
-            for n, line in enumerate(source, 1):
+            for n, line in enumerate(_lines(source), 1):
                 text = line.rstrip("\n")
                 if not text:
                     dropped.append((n, "", ""))
+                elif len(text) >= LONGEST_LINE:
+                    dropped.append((n, _start(text), "the line is too long"))
                 elif '"' in text and not _closes(text):
-                    shown = text[:200].encode("latin-1").decode("utf-8", errors="replace")
-                    dropped.append((n, shown, "a quote is not closed"))
+                    dropped.append((n, _start(text), "a quote is not closed"))
                 else:
                     out.write(text + "\n")
         yield tidy, dropped
 
 
+def _lines(source: Any) -> Iterator[str]:
+    """Line by line, none longer than the longest: memory is bounded whatever the file holds."""
+    while line := source.readline(LONGEST_LINE):
+        rest = line
+        while len(rest) == LONGEST_LINE and not rest.endswith("\n"):
+            rest = source.readline(LONGEST_LINE)
+        yield line
+
+
+def _start(line: str) -> str:
+    return line[:200].encode("latin-1").decode("utf-8", errors="replace")
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_odd(path: Path) -> bool:
-    last = b"\n"
+    last, n_open = b"\n", 0  # bytes since the last line end
     with path.open("rb") as source:
         while block := source.read(1 << 20):
             if b"\r" in block or b'"' in block or b"\n\n" in last + block:
+                return True
+            end = block.rfind(b"\n")
+            n_open = n_open + len(block) if end < 0 else len(block) - end
+            if n_open > LONGEST_LINE // 2:  # any line above the longest leaves as much open at the end of some block
                 return True
             last = block[-1:]
     return False
@@ -319,15 +412,12 @@ def _value(line: str, name: str, order: list[str]) -> str:
     return (cells[at] if at < len(cells) else line)[:200]
 
 
-def _reason(kind: str, message: str, expected: str | None) -> str:
-    if kind == "CAST" and expected:
-        named = {
-            "BIGINT": "a whole number",
-            "BOOLEAN": "true or false",
-            "DOUBLE": "a number",
-            "VARCHAR": "text in UTF-8",
-        }
-        return f"expected {named.get(expected, expected)}"
+def _expected(kind: str) -> str:
+    named = {"BIGINT": "a whole number", "BOOLEAN": "true or false", "DOUBLE": "a number"}
+    return f"expected {named.get(kind, kind)}"
+
+
+def _reason(kind: str, message: str) -> str:
     return {
         "MISSING COLUMNS": "too few columns",
         "TOO MANY COLUMNS": "too many columns",
@@ -338,39 +428,133 @@ def _reason(kind: str, message: str, expected: str | None) -> str:
 
 
 @contextmanager
-def plain(path: Path, member: str | None = None) -> Iterator[Path]:
-    """A plain file with what `path` (or a member of that zip) holds, unpacked aside with its checksum verified."""
-    if member is None and path.suffix != ".gz":
+def plain(
+    path: Path, member: str | None = None, *, archive: Archive | None = None, folder: Path | None = None
+) -> Iterator[Path]:
+    """A plain file with what `path` (or a member of an archive) holds, unpacked aside with its checksum verified.
+
+    Parameters
+    ----------
+    archive : where the member lies; the zip that `path` is, if left out
+    folder : where to unpack; the system's temporary folder, if left out
+    """
+    if member is None and not path.name.endswith(".gz") and not is_gzip(path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="segue-") as folder:
-        out = Path(folder) / "plain"
-        with open_binary(path, member) as source, out.open("wb") as target:
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="segue-", dir=folder) as aside:
+        out = Path(aside) / "plain"
+        with open_binary(path, member, archive) as source, out.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
         yield out
 
 
+class Archive(Protocol):
+    """What holds members that can be read on their own."""
+
+    def open(self, member: str) -> Any: ...
+
+
 @contextmanager
-def open_binary(path: Path, member: str | None = None) -> Iterator[Any]:
-    """The bytes of a file, of a .gz file, or of one member of a .zip (gunzipped too where it is a .gz).
+def open_binary(path: Path, member: str | None = None, archive: Archive | None = None) -> Iterator[Any]:
+    """The bytes of a file, or of one member of an archive; gunzipped where they are gzip'd, whatever the name says.
+
+    Parameters
+    ----------
+    archive : where the member lies; the zip that `path` is, if left out
 
     Raises
     ------
-    BadInput : it cannot be opened, or what is read of it is broken, cut short or fails its checksum
+    BadInput : it cannot be opened; or what is read of it is broken, cut short, fails its checksum, or unpacks beyond all
+        measure (see `check_size`)
     """
-    shown = f"{path.name}!{member}" if member else path.name
+    shown = in_one_line(f"{path.name}!{member}" if member else path.name)
     with ExitStack() as opened:
+        n_packed = None
         try:
             if member is None:
                 source: Any = opened.enter_context(path.open("rb"))
+            elif archive is not None:
+                source = opened.enter_context(archive.open(member))
             else:
-                source = opened.enter_context(opened.enter_context(zipfile.ZipFile(path)).open(member))
-        except (OSError, RuntimeError, zipfile.BadZipFile) as cause:  # RuntimeError: it has a password
-            raise BadInput(f"{shown} cannot be opened ({cause}): expected a file that can be read") from cause
-        try:
-            yield opened.enter_context(gzip.open(source)) if (member or path.name).endswith(".gz") else source
-        except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as cause:
+                held = opened.enter_context(zipfile.ZipFile(path))
+                source = opened.enter_context(held.open(member))
+                n_packed = held.getinfo(member).compress_size
+            head = source.peek(2)[:2]
+        except BadInput:
+            raise
+        except (zlib.error, EOFError) as cause:
             raise BadInput(f"{shown} is broken ({cause}): expected a whole file; download it again") from cause
+        except Exception as cause:  # whatever the unpackers make of damage; RuntimeError: it has a password
+            said = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
+            raise BadInput(f"{shown} cannot be opened ({said}): expected a file that can be read") from cause
+        if head == _GZIP:
+            inflated = opened.enter_context(gzip.open(source))
+            yield opened.enter_context(io.BufferedReader(_Unpacked(inflated, shown, source.tell), 1 << 16))
+        elif (member or path.name).endswith(".gz") and head:
+            raise BadInput(f"{shown} is broken (it is not gzip'd): download it again, or name it without .gz")
+        else:
+            packed = source.tell if n_packed is None else lambda: n_packed
+            yield opened.enter_context(io.BufferedReader(_Unpacked(source, shown, packed), 1 << 16))
+
+
+class _Unpacked(io.RawIOBase):
+    """Bytes as they come out of an unpacker: counted, and whatever goes wrong in there said in one line."""
+
+    def __init__(self, source: Any, shown: str, packed: Callable[[], int]) -> None:
+        self._source, self._shown, self._packed, self._n = source, shown, packed, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        try:
+            got = self._source.read(len(into))
+            packed = self._packed()
+        except BadInput:
+            raise
+        except Exception as cause:
+            if isinstance(cause, OSError) and cause.strerror:
+                raise BadInput(
+                    f"{self._shown} cannot be read ({cause.strerror}): expected a file that can be read"
+                ) from cause
+            raise BadInput(f"{self._shown} is broken ({cause}): expected a whole file; download it again") from cause
+        self._n += len(got)
+        check_size(self._shown, self._n, packed)
+        into[: len(got)] = got
+        return len(got)
+
+    def readall(self) -> bytes:
+        parts = []
+        while part := self.read(1 << 20):
+            parts.append(part)
+        return b"".join(parts)
+
+
+def check_size(shown: str, n_bytes: int, n_packed: int, most: int = MOST_UNPACKED) -> None:
+    """Refuse what unpacks beyond all measure: no log packs so well, and a few kB must not fill a disk."""
+    if n_bytes > MOST_FREE and n_bytes > MOST_TIMES * n_packed:
+        raise BadInput(
+            f"{shown} unpacks to more than {MOST_TIMES} times its size ({n_packed:,} bytes gave {n_bytes:,}), which no log does: "
+            "if it is one, unpack it yourself"
+        )
+    if n_bytes > most and n_packed != n_bytes:
+        raise BadInput(f"{shown} unpacks to more than {most >> 30} GiB: split it")
+
+
+def is_gzip(path: Path) -> bool:
+    """By its first bytes. A file that cannot be read is left to `open_binary` to tell of."""
+    try:
+        with path.open("rb") as source:
+            return source.read(2) == _GZIP
+    except OSError:
+        return False
+
+
+def in_one_line(name: str) -> str:
+    """A name as it can be printed and kept: what is no visible character is written as \\n, \\x1b, \\udcff."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def write_parquet(rows: Any, path: Path) -> None:
@@ -384,6 +568,23 @@ def write_parquet(rows: Any, path: Path) -> None:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_batches(tables: Iterable[Any], path: Path) -> int:
+    """Write arrow tables of one kind below one another; how many rows there were. Whoever calls renames the file."""
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    n_rows, writer = 0, None
+    try:
+        for rows in tables:
+            writer = writer or pq.ParquetWriter(path, rows.schema, compression="zstd", use_dictionary=True)
+            writer.write_table(rows)
+            n_rows += len(rows)
+    finally:
+        if writer:
+            writer.close()
+    return n_rows
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> Any:

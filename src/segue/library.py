@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import segue
 from segue import registry, schema
-from segue.datasets.source import REJECT_COLUMNS, LogFile, Piece, Unit, clock_zone, find
-from segue.engines import Embedded, put_in_place, read_parquet, write_parquet
+from segue.datasets.source import REJECT_COLUMNS, LogFile, Piece, Reject, Unit, clock_zone, find
+from segue.engines import (
+    INGEST_MEMORY,
+    Embedded,
+    in_one_line,
+    put_in_place,
+    read_parquet,
+    write_batches,
+    write_parquet,
+)
 from segue.errors import AskedWrongly, BadInput, UnknownName
 
 FORMAT = 1
@@ -97,6 +107,21 @@ def open_library(path: str | Path) -> Library:
     return Library(folder, manifest)
 
 
+@contextmanager
+def _told_when_full() -> Iterator[None]:
+    """A disk that fills up is said in one line; what was finished is whole, and is not done again."""
+    try:
+        yield
+    except OSError as cause:
+        if cause.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        place = f" at {cause.filename}" if cause.filename else ""
+        raise BadInput(
+            f"the disk is full{place} ({cause.strerror}): make room, and run the same again; it goes on where it stopped"
+        ) from cause
+
+
+@_told_when_full()
 def ingest(
     source: str,
     paths: str | Path | Iterable[str | Path],
@@ -115,10 +140,14 @@ def ingest(
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     target = Path(out).expanduser()
     _check_target(target, overwrite)
-    files = find(paths)
+    there = find(paths, progress)
+    files = [file for file in there if file.is_read]
+    lost = [(file.shown, 0, "", "", file.lost) for file in there if file.lost]
     units, passed_over = found.units(files)
+    passed_over += [file for file in there if file.unread]
     if not files:
-        raise AskedWrongly(f"{', '.join(map(str, paths))}: no files there; give the folder that holds the logs")
+        why = next((f" that can be read ({f.shown}: {f.lost or f.unread})" for f in there), "")
+        raise AskedWrongly(f"{', '.join(map(str, paths))}: no files there{why}; give the folder that holds the logs")
     account = next((f for f in files if b'"msPlayed"' in f.head(4096)), None) if not units else None
     if account and source != "spotify_account":
         raise BadInput(
@@ -137,7 +166,8 @@ def ingest(
     for n, unit in enumerate(units):
         progress(n, len(units), unit.name)
         if unit.name not in done:
-            engine = Embedded(spill=partial / "spill")  # one a unit: what a unit leaves in memory goes with it
+            # one engine a unit: what a unit leaves in memory goes with it
+            engine = Embedded(INGEST_MEMORY, spill=partial / "spill")
             done[unit.name] = _write_unit(found.read(unit, engine, chosen), unit, n, partial, engine)
             engine.close()
             with (partial / "done.jsonl").open("a", encoding="utf-8") as log:
@@ -145,13 +175,17 @@ def ingest(
         if (partial / f"tracks-{n}.parquet").exists():
             titles.append(partial / f"tracks-{n}.parquet")
     progress(len(units), len(units), "tracks")
-    engine = Embedded(spill=partial / "spill")
+    engine = Embedded(INGEST_MEMORY, spill=partial / "spill")
     _check_sessions(engine, partial, done)
     n_tracks = _write_tracks(partial, titles, found.tracks(files, engine), units, done)
     engine.close()
-    manifest = _manifest(found, chosen, [done[u.name] for u in units], [f.shown for f in passed_over], n_tracks)
+    shown = [f"{f.shown} ({f.unread})" if f.unread else f.shown for f in passed_over]
+    manifest = _manifest(found, chosen, [done[u.name] for u in units], shown, n_tracks)
+    manifest["rows_in"] += len(lost)
+    for *_, reason in lost:
+        manifest["rejected"][reason] = manifest["rejected"].get(reason, 0) + 1
     manifest |= _made_up(passed_over) | {"files": len({(f.path, f.member) for unit in units for f in unit.files})}
-    _write_rejects(partial, len(units))
+    _write_rejects(partial, len(units), lost)
     # begun.json first: without it the folder is never taken up again, with it nothing else may be missing
     for leftover in (partial / "begun.json", partial / "done.jsonl", *partial.glob("tracks-*.parquet"),
                      *partial.glob("rejects-*.parquet"), *partial.rglob(".*.parquet.*")):  # fmt: skip
@@ -163,6 +197,10 @@ def ingest(
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
+    try:
+        os.fspath(target.absolute()).encode()
+    except UnicodeEncodeError:
+        raise AskedWrongly(f"{in_one_line(str(target))} is no name in UTF-8: choose another -o") from None
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not overwrite:
@@ -207,6 +245,7 @@ def _read(note: Path) -> Any:
 def _resume(partial: Path, begun: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What an interrupted run of the same job had finished; anything else is started afresh."""
     note = partial / "begun.json"
+    shutil.rmtree(partial / "spill", ignore_errors=True)  # what a killed run had unpacked
     if _read(note) == begun:
         log = partial / "done.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
@@ -225,40 +264,50 @@ def _resume(partial: Path, begun: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _write_unit(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any) -> dict[str, Any]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    plays = engine.to_arrow(piece.plays.order_by("listener", "listener_position", "session_id", "position"))
-    rows = plays.select(list(schema.PLAYS))
-    schema.check(rows.column_names, {f.name: str(f.type) for f in rows.schema})
+    """A unit's part, tracks and rejects; what the manifest says of them. No more than some rows are held at a time."""
+    ordered = piece.plays.order_by("listener", "listener_position", "session_id", "position")
+    plays = ordered.select(list(schema.PLAYS))
+    aside = partial / "spill" / f"{n:05d}.parquet"
+    kept = write_batches(map(_checked, engine.batches(plays)), aside)
     reasons: dict[str, int] = {}
     for *_, reason in piece.rejects:
         reasons[_kind(reason)] = reasons.get(_kind(reason), 0) + 1
-    rejected, aside = len(piece.rejects), sum(piece.set_aside.values())
-    if piece.rows_in != len(rows) + rejected + aside:
+    rejected, set_aside = len(piece.rejects), sum(piece.set_aside.values())
+    if piece.rows_in != kept + rejected + set_aside:
         raise BadInput(
-            f"{unit.name}: {piece.rows_in} rows read, but {len(rows)} kept + {aside} set aside + {rejected} rejected; "
+            f"{unit.name}: {piece.rows_in} rows read, but {kept} kept + {set_aside} set aside + {rejected} rejected; "
             "nothing was written; please report this file's shape"
         )
-    first, last = (str(pc.min(rows["day"])), str(pc.max(rows["day"]))) if len(rows) else ("none", "none")
-    place = Path("plays") / (piece.day or first) / f"{n:05d}.parquet"
-    write_parquet(rows, partial / place)
+    counts = _counts(engine, aside)
+    place = Path("plays") / (piece.day or counts["first_day"]) / f"{n:05d}.parquet"
+    (partial / place).parent.mkdir(parents=True, exist_ok=True)
+    os.replace(aside, partial / place)
     if piece.tracks is not None:
         write_parquet(piece.tracks, partial / f"tracks-{n}.parquet")
     if piece.rejects:
-        columns = list(zip(*piece.rejects, strict=True))
-        kinds = [pa.string(), pa.int64(), pa.string(), pa.string(), pa.string()]
-        found = {c: pa.array(v, k) for c, v, k in zip(REJECT_COLUMNS, columns, kinds, strict=True)}
-        write_parquet(pa.table(found), partial / f"rejects-{n}.parquet")
+        write_parquet(_table_of(piece.rejects), partial / f"rejects-{n}.parquet")
     return {
-        "name": unit.name, "files": [f.shown for f in unit.files], "rows_in": piece.rows_in, "kept": len(rows),
-        "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes,
-        "sessions": pc.count_distinct(rows["session_id"]).as_py() if len(rows) else 0,
-        "listeners": pc.count_distinct(rows["listener"], mode="only_valid").as_py() if len(rows) else 0,
-        "unknown_labels": rows["skipped"].null_count, "skips": pc.sum(rows["skipped"]).as_py() or 0,
-        "not_asked": len(rows) - (pc.sum(rows["asked"]).as_py() or 0),
-        "first_day": first, "last_day": last, "path": str(place), "sha256": sha256(partial / place),
+        "name": unit.name, "files": [f.shown for f in unit.files], "rows_in": piece.rows_in, "kept": kept,
+        "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes, **counts,
+        "path": str(place), "sha256": sha256(partial / place),
     }  # fmt: skip
+
+
+def _checked(rows: Any) -> Any:
+    schema.check(rows.column_names, {f.name: str(f.type) for f in rows.schema})
+    return rows
+
+
+def _counts(engine: Any, part: Path) -> dict[str, Any]:
+    """What the manifest counts in a part."""
+    plays = engine.read_parquet([part])
+    (found,) = engine.to_arrow(plays.agg(
+        sessions=plays.session_id.nunique(), listeners=plays.listener.nunique(),
+        unknown_labels=plays.skipped.isnull().sum(), skips=plays.skipped.sum(), not_asked=plays.count() - plays.asked.sum(),
+        first_day=plays.day.min(), last_day=plays.day.max(),
+    )).to_pylist()  # fmt: skip
+    days = {name: str(found[name] or "none") for name in ("first_day", "last_day")}
+    return {name: n or 0 for name, n in found.items()} | days
 
 
 def _made_up(passed_over: Iterable[LogFile]) -> dict[str, str]:
@@ -312,15 +361,20 @@ def _write_tracks(partial: Path, titles: list[Path], attributes: Any, units: lis
     return len(table)
 
 
-def _write_rejects(partial: Path, n_units: int) -> None:
+def _write_rejects(partial: Path, n_units: int, lost: list[Reject]) -> None:
+    import pyarrow as pa
+
+    parts = [partial / f"rejects-{n}.parquet" for n in range(n_units)]
+    rejects = pa.concat_tables([_table_of(lost), *(read_parquet(p) for p in parts if p.exists())])
+    write_parquet(rejects, partial / "rejects.parquet")
+
+
+def _table_of(rejects: list[Reject]) -> Any:
     import pyarrow as pa
 
     kinds = [pa.string(), pa.int64(), pa.string(), pa.string(), pa.string()]
-    empty = pa.table({c: pa.array([], k) for c, k in zip(REJECT_COLUMNS, kinds, strict=True)})
-    parts = [partial / f"rejects-{n}.parquet" for n in range(n_units)]
-    write_parquet(
-        pa.concat_tables([empty, *(read_parquet(p) for p in parts if p.exists())]), partial / "rejects.parquet"
-    )
+    columns = list(zip(*rejects, strict=True)) or [()] * len(kinds)
+    return pa.table({c: pa.array(v, k) for c, v, k in zip(REJECT_COLUMNS, columns, kinds, strict=True)})
 
 
 def _manifest(

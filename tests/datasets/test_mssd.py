@@ -161,7 +161,7 @@ OUTSIDE = [
     ({"session_position": "1.5"}, "session_position", "1.5"),
     ({"session_position": "-1"}, "session_position", "-1"),
     ({"session_position": "first"}, "session_position", "first"),
-    ({"session_position": "1" + "0" * 30}, "session_position", "1e+30"),
+    ({"session_position": "1" + "0" * 30}, "session_position", "1" + "0" * 30),
     ({"session_length": ""}, "session_length", ""),
     ({"session_length": "nan"}, "session_length", "nan"),
     ({"track_id_clean": ""}, "track_id_clean", ""),
@@ -210,6 +210,35 @@ def test_of_a_repeated_position_the_first_is_kept(tmp_path, embedded):
         ("s2", 2, "t_b"),
     ]
     assert rejects == [(4, "session_position", "1")]
+
+
+def test_of_a_session_with_two_lengths_the_rows_of_the_rarer_are_rejected(tmp_path, embedded):
+    lines = [said(position=str(n), length=length) for n, length in ((1, "9"), (2, "4"), (3, "4"), (4, "5"))]
+    tie = [said(session_id="s2", position=str(n), length=length) for n, length in ((1, "3"), (2, "2"))]
+    path = written(tmp_path, *lines, *tie, said(session_id="s3"))
+    plays, rejects = read(path, embedded)
+    assert [(p["session_id"], p["position"], p["session_length"]) for p in plays] == [
+        ("s1", 2, 4),
+        ("s1", 3, 4),
+        ("s2", 1, 3),
+        ("s3", 1, 2),
+    ]
+    assert rejects == [(2, "session_length", "9"), (5, "session_length", "5"), (7, "session_length", "2")]
+    counts = ingest("mssd", [path], tmp_path / "out").describe()
+    assert counts["rejected"] == {"session_length differs": 3}
+
+
+def test_sessions_may_lie_torn_apart_in_a_file(tmp_path, embedded):
+    plays, rejects = read(written(tmp_path, NEXT, said(NEXT, session_id="s2"), LINE, said(session_id="s2")), embedded)
+    assert ([(p["session_id"], p["position"]) for p in plays], rejects) == (
+        [("s1", 2), ("s2", 2), ("s1", 1), ("s2", 1)],
+        [],
+    )
+
+
+def test_a_header_that_names_a_column_twice_is_refused(tmp_path, embedded):
+    with pytest.raises(BadInput, match=rf"^{NAME} line 1: the header names 'date' twice; expected each column once"):
+        read(written(tmp_path, LINE + ",x", header=HEADER + ",date"), embedded)
 
 
 def test_a_rejected_row_takes_nobodys_position(tmp_path, embedded):
@@ -368,7 +397,7 @@ def test_a_whole_raw_folder_gives_its_training_logs_and_its_tracks(tmp_path):
     assert whole.tracks().equals(alone.tracks())
     assert whole.describe()["rejected"] == {}
     assert sorted(whole.describe()["passed_over"]) == sorted(
-        ["empty", FIRST_HALVES, SECOND_HALVES, "log_20180715.parquet", "none.parquet", "world.json"]
+        ["empty (empty)", FIRST_HALVES, SECOND_HALVES, "log_20180715.parquet", "none.parquet", "world.json"]
     )
 
 
@@ -383,8 +412,14 @@ def test_logs_of_the_same_name_in_two_folders_are_two_logs(tmp_path):
 
 def test_a_log_given_twice_is_refused_not_counted_twice(tmp_path):
     packed(written(tmp_path, LINE, NEXT), "gz")
-    with pytest.raises(BadInput, match=rf"session s1 is in {NAME} and in {NAME}.gz.*give each log once"):
+    with pytest.raises(BadInput, match=rf"^{NAME} and {NAME}.gz begin with the same rows: .*give each log once"):
         ingest("mssd", [tmp_path], tmp_path / "out")
+
+
+def test_logs_without_a_row_are_not_one_log_given_twice(tmp_path):
+    written(tmp_path, name="log_1.csv")
+    written(tmp_path, name="log_2.csv")
+    assert ingest("mssd", [tmp_path], tmp_path / "out").describe()["files"] == 2
 
 
 def test_a_folder_with_brackets_in_its_name_is_read(tmp_path):

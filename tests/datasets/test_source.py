@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import lzma
+import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -65,6 +69,58 @@ def test_paths_are_files_folders_globs_and_zips_each_file_once(tmp_path):
     assert [(f.name, f.folder) for f in find([tmp_path / "b.ZIP"])] == [("4.csv", tmp_path / "b.ZIP" / "in")]
 
 
+@pytest.mark.parametrize(("name", "mode"), [("b.TAR", "w"), ("b.tar.gz", "w:gz"), ("b.tgz", "w:gz")])
+def test_the_members_of_a_tar_are_files_like_any(tmp_path, name, mode):
+    (tmp_path / "1.csv").write_text("x")
+    with tarfile.open(tmp_path / name, mode) as tar:
+        tar.add(tmp_path / "1.csv", "./in/1.csv")
+        absolute = tarfile.TarInfo("/2.csv")
+        absolute.size = 1
+        tar.addfile(absolute, io.BytesIO(b"x"))
+    there = find([tmp_path])
+    assert [file.shown for file in there] == ["1.csv", f"{name}!in/1.csv", f"{name}!/2.csv"]
+    assert [(f.name, f.folder, f.head()) for f in there[1:]] == [
+        ("1.csv", tmp_path / name / "in", b"x"),
+        ("2.csv", tmp_path / name, b"x"),
+    ]
+    with there[1].open() as source, there[2].plain(tmp_path / "spill") as path:
+        assert (source.read(), path.read_bytes(), path.parent.parent) == (b"x", b"x", tmp_path / "spill")
+    assert not list((tmp_path / "spill").iterdir())
+
+
+def test_what_cannot_be_read_is_found_with_the_reason(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.csv").write_bytes(b"")
+    (tmp_path / "b.csv").symlink_to("nowhere")
+    (tmp_path / "c").symlink_to("folder")
+    (tmp_path / "d.csv.xz").write_bytes(lzma.compress(b"x"))
+    os.mkfifo(tmp_path / "e.csv")
+    (tmp_path / "f.csv").write_text("x")
+    there = find([tmp_path])
+    assert {file.name: file.unread for file in there} == {
+        "a.csv": "empty",
+        "b.csv": "a link that leads to no file: give what it should lead to",
+        "c": "a link that leads to no file: give what it should lead to",
+        "d.csv.xz": "packed with xz: unpack it",
+        "e.csv": "a device, and no file",
+        "f.csv": "",
+    }
+    assert [file.name for file in there if file.is_read] == ["f.csv"]
+    assert {file.head() for file in there} == {b"", b"x"}
+    with pytest.raises(BadInput, match=r"^a.csv is not read: empty"), there[0].open():
+        raise AssertionError("opened")
+
+
+def test_a_file_that_is_lost_is_never_taken_for_an_empty_one(tmp_path):
+    with tarfile.open(tmp_path / "b.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("1.csv"))
+    path = tmp_path / "b.tar"
+    path.write_bytes(path.read_bytes()[:512])
+    *_, lost = find([path])
+    with pytest.raises(BadInput, match=r"^b.tar: the archive is cut short here: .*download it again"):
+        lost.head()
+
+
 def test_a_path_that_leads_nowhere_is_refused(tmp_path):
     with pytest.raises(
         AskedWrongly, match=r"none\*.csv: no such file or folder; give a file, a folder, a glob or a .zip"
@@ -83,6 +139,8 @@ def test_a_zip_that_is_none_is_refused(tmp_path):
     [
         (["/x/anna"], ["anna"]),
         (["/x/anna.zip"], ["anna"]),
+        (["/x/anna.tar.gz", "/x/ben.tar"], ["anna", "ben"]),
+        (["/x/an\nna\udcff"], [r"an\nna\udcff"]),
         (["/x/anna", "/x/ben.zip"], ["anna", "ben"]),
         (["/x/a/MyData", "/x/b/MyData", "/x/c"], ["a/MyData", "b/MyData", "x/c"]),
         (["/x/anna", "/x/anna.zip"], ["anna", "anna.zip"]),

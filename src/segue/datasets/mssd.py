@@ -6,10 +6,11 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ import numpy as np
 from segue import schema
 from segue.datasets import made_up
 from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, names
-from segue.engines import plain
 from segue.errors import AskedWrongly, BadInput
 
 LOG = {
@@ -40,6 +40,7 @@ def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
     Raises
     ------
     AskedWrongly : there is nothing but the test set
+    BadInput : a log is there twice, such as packed and unpacked
     """
     logs, other, halves = [], [], []
     for file in files:
@@ -55,6 +56,13 @@ def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
             "and the test set to segue submit"
         )
     called = names(_place(file) for file in logs)
+    begun: dict[str, str] = {}  # first rows → the log that begins so
+    for file in logs:
+        name, rows = called[_place(file)], _first_rows(file)
+        if rows and begun.setdefault(rows, name) != name:
+            raise BadInput(
+                f"{begun[rows]} and {name} begin with the same rows: expected whole sessions; give each log once"
+            )
     return sorted((Unit(called[_place(file)], (file,)) for file in logs), key=lambda unit: unit.name), other
 
 
@@ -64,6 +72,11 @@ def _place(file: LogFile) -> Path:
 
 def _lines(head: bytes) -> list[str]:
     return re.split(r"[\r\n]+", head.decode("utf-8-sig", errors="replace").lstrip("\r\n"))
+
+
+def _first_rows(file: LogFile) -> str:
+    head = file.head(8192)
+    return "\n".join(_lines(head)[1 : -1 if len(head) == 8192 else None]).strip()
 
 
 def header_of(file: LogFile) -> list[str]:
@@ -98,6 +111,8 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """One log file: rows checked, each kept or rejected with its line."""
     (file,) = unit.files
     kept, rejects, n = checked(file, engine, unit.name)
+    kept, uneven = _even(kept, engine, unit.name)
+    rejects += uneven
     day = day_of(file, kept, engine)
     return Piece(plays(kept, day), n, rejects, day=day)
 
@@ -115,9 +130,13 @@ def checked(
     import ibis
 
     header = header_of(file)
-    with plain(file.path, file.member) as path:
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"{file.shown} line 1: the header names {twice!r} twice; expected each column once: rename one")
+    with file.plain(engine.spill) as path:
         rows, unread, n = engine.read_csv(path, {name: LOG.get(name, "VARCHAR") for name in header})
     rejects: list[Reject] = [(called, line, column, value, reason) for line, column, value, reason in unread]
+    del unread  # it may be as long as the file
     if "date" in header:
         rows = rows.mutate(iso=_iso(rows["date"]))
     wrong = [*_wrong(rows, header), *more(rows)]
@@ -127,13 +146,42 @@ def checked(
     again = ibis.row_number().over(ibis.window(group_by=place, order_by=rows.source_row)) > 0
     rows = rows.mutate(wrong=rows.wrong.coalesce(again.ifelse(ibis.literal(len(wrong)), ibis.null("int64"))))
     bad = rows.filter(rows.wrong.notnull())
-    for row in engine.to_arrow(bad.order_by("source_row")).to_pylist():
+    for row in _each(engine.batches(bad.order_by("source_row"))):
         if row["wrong"] < len(wrong):
             column, _, reason = wrong[row["wrong"]]
         else:
             column, reason = "session_position", f"position repeats in session {row['session_id']}: the first is kept"
-        rejects.append((called, row["source_row"], column, _said(row[column]), reason))
+        rejects.append((called, row["source_row"], column, intern(_said(row[column])), intern(reason)))
     return rows.filter(rows.wrong.isnull()), rejects, n
+
+
+def _each(tables: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Row by row; few are held at a time, for a file may be wrong from end to end."""
+    for table in tables:
+        for few in table.to_batches(max_chunksize=4096):
+            yield from few.to_pylist()
+
+
+def _even(rows: Any, engine: Any, called: str) -> tuple[Any, list[Reject]]:
+    """Sessions of one length each: a row that says another than most of its session do is rejected."""
+    import ibis
+    import pyarrow as pa
+
+    told = rows.group_by("session_id").agg(least=rows.session_length.min(), most=rows.session_length.max())
+    doubtful = engine.to_arrow(told.filter(told.least < told.most).select("session_id"))
+    if not len(doubtful):
+        return rows, []
+    own = rows.semi_join(engine.table(doubtful), "session_id")
+    own = own.mutate(n=ibis._.count().over(ibis.window(group_by=["session_id", "session_length"])))
+    best = ibis.window(group_by="session_id", order_by=[ibis.desc("n"), "source_row"])
+    own = own.mutate(length=own.session_length.first().over(best))
+    wrong = own.filter(own.session_length != own.length).order_by("source_row")
+    rejects: list[Reject] = []
+    for row in engine.to_arrow(wrong.select("source_row", "session_id", "session_length", "length")).to_pylist():
+        reason = f"session_length differs in session {row['session_id']}: most rows say {row['length']}"
+        rejects.append((called, row["source_row"], "session_length", str(row["session_length"]), reason))
+    lines = engine.table(pa.table({"source_row": pa.array([line for _, line, *_ in rejects], pa.int64())}))
+    return rows.anti_join(lines, "source_row"), rejects
 
 
 def _wrong(rows: Any, header: list[str]) -> Wrong:
@@ -245,7 +293,7 @@ def tracks(files: list[LogFile], engine: Any) -> Any:
         if not is_tracks(header):
             continue
         kinds = {c: "DOUBLE" if c in schema.TRACKS and c != "mode" else "VARCHAR" for c in header}
-        with plain(file.path, file.member) as path:
+        with file.plain(engine.spill) as path:
             table, unread, _ = engine.read_csv(path, kinds)
         if unread:
             line, column, value, reason = unread[0]

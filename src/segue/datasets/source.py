@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from segue.engines import open_binary
+from segue.datasets.archive import ARCHIVES, EMPTY, LINK, MOST_FILES, REPLACED, TAR, WITHIN, Progress, Tar
+from segue.engines import Archive, in_one_line, open_binary, plain
 from segue.errors import AskedWrongly, BadInput
 
 REJECT_COLUMNS = ("file", "line", "column", "value", "reason")
@@ -21,10 +24,13 @@ Reject = tuple[str, int, str, str, str]
 
 @dataclass(frozen=True)
 class LogFile:
-    """One readable file: a path, or a member of a zip."""
+    """One readable file: a path, or a member of an archive; or what was found there and cannot be read, and why."""
 
     path: Path
     member: str | None = None
+    unread: str = ""  # why it is passed over
+    lost: str = ""  # what is wrong, where something that may be a log cannot be read: it is counted as rejected
+    archive: Archive | None = field(default=None, compare=False, repr=False)  # where the member lies, unless in a zip
 
     @property
     def name(self) -> str:
@@ -32,21 +38,48 @@ class LogFile:
 
     @property
     def shown(self) -> str:
-        return f"{self.path.name}!{self.member}" if self.member else self.path.name
+        return in_one_line(f"{self.path.name}!{self.member}" if self.member else self.path.name)
 
     @property
     def folder(self) -> Path:
-        """The folder it lies in; a zip counts as a folder."""
-        return self.path / Path(self.member).parent if self.member else self.path.parent
+        """The folder it lies in; an archive counts as a folder."""
+        return self.path / Path(self.member.lstrip("/")).parent if self.member else self.path.parent
+
+    @property
+    def is_read(self) -> bool:
+        return not (self.unread or self.lost)
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """Its bytes, unpacked.
+
+        Raises
+        ------
+        BadInput : it is broken
+        """
+        if self.lost:
+            raise BadInput(f"{self.shown}: {self.lost}")
+        if self.unread:
+            raise BadInput(f"{self.shown} is not read: {self.unread}")
+        with open_binary(self.path, self.member, self.archive) as source:
+            yield source
+
+    @contextmanager
+    def plain(self, folder: Path | None = None) -> Iterator[Path]:
+        """A plain file with what it holds, unpacked into a folder where need be."""
+        with plain(self.path, self.member, archive=self.archive, folder=folder) as path:
+            yield path
 
     def head(self, n_bytes: int = 65536) -> bytes:
-        """The first bytes, unpacked.
+        """The first bytes, unpacked; none of what is passed over.
 
         Raises
         ------
         BadInput : it is broken; better said than passed over, for it may be a log
         """
-        with open_binary(self.path, self.member) as source:
+        if self.unread:
+            return b""
+        with self.open() as source:
             first: bytes = source.read(n_bytes)
             return first
 
@@ -94,46 +127,115 @@ class Source:
     has_listeners: bool = False
 
 
-def find(paths: Iterable[str | Path]) -> list[LogFile]:
-    """Files behind paths: a file, a folder (searched throughout), a glob, a .zip (its members).
+def find(paths: Iterable[str | Path], progress: Progress = lambda done, n, name: None) -> list[LogFile]:
+    """Files behind paths: a file, a folder (searched throughout), a glob, a .zip, .tar, .tar.gz or .tgz (its members).
+
+    What is there and cannot be read is among them, with the reason: `is_read` tells.
 
     Raises
     ------
     AskedWrongly : nothing is there
+    BadInput : a folder or an archive cannot be read
     """
-    found: list[LogFile] = []
+    places: dict[Path, None] = {}
     for given in paths:
         text = os.path.abspath(
             Path(given).expanduser()
         )  # so that a file of this folder knows what the folder is called
         matches = [Path(text)] if Path(text).exists() else [Path(p) for p in sorted(glob.glob(text, recursive=True))]
         if not matches:
-            raise AskedWrongly(f"{text}: no such file or folder; give a file, a folder, a glob or a .zip")
+            raise AskedWrongly(f"{text}: no such file or folder; give a file, a folder, a glob or a .zip or .tar.gz")
         for match in matches:
-            inside = sorted(p for p in match.rglob("*") if p.is_file()) if match.is_dir() else [match]
-            for path in inside:
-                found.extend(_members(path) if path.suffix.lower() == ".zip" else [LogFile(path)])
-    return list(dict.fromkeys(found))
+            places.update(dict.fromkeys(_inside(match) if match.is_dir() else [match]))
+    return list(dict.fromkeys(file for place in places for file in _files(place, progress)))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Everything in a folder but folders."""
+
+    def fail(cause: OSError) -> None:
+        raise BadInput(
+            f"{cause.filename} cannot be read ({cause.strerror}): expected a folder that can be read"
+        ) from cause
+
+    found = []
+    for place, folders, files in os.walk(folder, onerror=fail):
+        found += [Path(place, name) for name in (*files, *(f for f in folders if os.path.islink(Path(place, f))))]
+    return sorted(found)
+
+
+def _files(path: Path, progress: Progress) -> list[LogFile]:
+    suffix = path.name.lower()
+    if path.is_symlink() and not path.is_file():
+        return [LogFile(path, unread="a link that leads to no file: give what it should lead to")]
+    if not path.is_file():
+        return [LogFile(path, unread="a device, and no file")]
+    if suffix.endswith(".zip"):
+        return _members(path)
+    if not path.stat().st_size:
+        return [LogFile(path, unread=EMPTY)]
+    if suffix.endswith(TAR):
+        tar = Tar(path, progress)
+        return [LogFile(path, entry.name or None, entry.unread, entry.lost, tar) for entry in tar.entries]
+    return [LogFile(path, unread=_packed_otherwise(path))]
 
 
 def _members(path: Path) -> list[LogFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return [LogFile(path, m.filename) for m in archive.infolist() if not m.is_dir()]
-    except (OSError, zipfile.BadZipFile) as cause:
-        raise BadInput(f"{path.name} is not a whole zip file ({cause}): download it again") from cause
+            inside = [info for info in archive.infolist() if not info.is_dir()]
+    except Exception as cause:  # whatever zipfile makes of damage
+        said = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
+        raise BadInput(f"{path.name} is not a whole zip file ({said}): download it again") from cause
+    if len(inside) > MOST_FILES:
+        raise BadInput(f"{path.name} holds more than {MOST_FILES:,} files: pack them into several archives")
+    last = {info.filename: info for info in inside}
+    return [LogFile(path, info.filename, _unread(info, last[info.filename])) for info in inside]
+
+
+def _unread(info: zipfile.ZipInfo, last: zipfile.ZipInfo) -> str:
+    if info is not last:
+        return REPLACED
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return LINK
+    if info.filename.lower().endswith(ARCHIVES):
+        return WITHIN
+    return "" if info.file_size else EMPTY
+
+
+_PACKINGS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstandard", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR",
+             b"PK\x03\x04": "zip, though not called so"}  # fmt: skip
+
+
+def _packed_otherwise(path: Path) -> str:
+    """Why it is not read, where it is packed in a way that is not read."""
+    try:
+        with path.open("rb") as source:
+            head = source.read(512)
+    except OSError:  # left to whoever opens it: it may be a log
+        return ""
+    for start, packing in _PACKINGS.items():
+        if head.startswith(start):
+            return f"packed with {packing}: unpack it"
+    return "a tar, though not called so: name it .tar" if head[257:262] == b"ustar" else ""
 
 
 def names(places: Iterable[Path]) -> dict[Path, str]:
     """A place is called by its last part, with as many parents as it takes to tell all of them apart."""
     ours = list(dict.fromkeys(places))
     for depth in range(1, 100):
-        called = {place: "/".join(place.parts[-depth:]) for place in ours}
-        short = {place: name.removesuffix(".zip") for place, name in called.items()}
+        called = {place: in_one_line("/".join(place.parts[-depth:])) for place in ours}
+        short = {place: _bare(name) for place, name in called.items()}
         for chosen in (short, called):
             if len(set(chosen.values())) == len(ours):
                 return chosen
-    return {place: str(place) for place in ours}
+    return {place: in_one_line(str(place)) for place in ours}
+
+
+def _bare(name: str) -> str:
+    for suffix in sorted(ARCHIVES, key=len, reverse=True):
+        name = name.removesuffix(suffix)
+    return name
 
 
 def clock_zone(name: str) -> tzinfo:

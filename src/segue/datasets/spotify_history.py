@@ -19,7 +19,6 @@ from typing import Any
 from segue import schema, sessions
 from segue.datasets import made_up
 from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, clock_zone, names
-from segue.engines import open_binary
 from segue.errors import BadInput
 
 SKIP_RULES = ("fwdbtn-or-flagged-30s", "fwdbtn", "flagged", "under-30s")
@@ -140,7 +139,7 @@ def _whole(digits: str) -> int | float:
 
 def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | Broken]]:
     """The records of a JSON list with the line each starts on; a broken end is one broken record, never a lost file."""
-    with open_binary(file.path, file.member) as source:
+    with file.open() as source:
         raw = source.read()
     try:
         text = raw.decode("utf-8-sig")

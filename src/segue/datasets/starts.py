@@ -23,7 +23,7 @@ from typing import Any
 
 from segue import schema, sessions
 from segue.datasets.source import LogFile, Piece, Reject, clock_zone
-from segue.engines import open_binary
+from segue.engines import is_gzip
 
 GUESS_MS = 240_000  # about what a track takes
 LONGEST_LINE = 1 << 20
@@ -109,12 +109,12 @@ def lines(file: LogFile, begin: int = 0, first: int = 1) -> Iterator[tuple[int, 
 @contextmanager
 def _opened(file: LogFile, begin: int) -> Iterator[Any]:
     """The file from a byte on: a plain one goes there, a packed one is unpacked up to there."""
-    if begin and file.member is None and not file.path.name.endswith(".gz"):
+    if begin and file.member is None and not is_gzip(file.path):
         with file.path.open("rb") as source:
             source.seek(begin)
             yield source
         return
-    with open_binary(file.path, file.member) as unpacked:
+    with file.open() as unpacked:
         packed = io.BufferedReader(unpacked, 1 << 20)
         while begin:
             begin -= len(packed.read(min(begin, 1 << 20))) or begin

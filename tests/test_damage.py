@@ -1,0 +1,230 @@
+"""Damaged logs: each kept, counted or refused as benchmarks/damage.py says; and disks and rights that fail."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import shutil
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+import segue.engines
+import segue.library
+from segue.datasets import mssd
+from segue.datasets.source import find
+from segue.errors import BadInput
+from segue.library import ingest
+
+PLACE = Path(__file__).parents[1] / "benchmarks" / "damage.py"
+spec = importlib.util.spec_from_file_location("damage", PLACE)
+damage = sys.modules["damage"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(damage)
+FIRST_PACKED = next(n for n, d in enumerate(damage.CORPUS) if d.name.startswith("a .gz"))
+CASES = [  # what a row may suffer is told in test_mssd.py, too
+    pytest.param(d, id=f"{d.source}: {d.name}",
+                 marks=[pytest.mark.slow] if n < FIRST_PACKED and d.outcome != damage.REFUSED else [])
+    for n, d in enumerate((*damage.CORPUS, *damage.HISTORIES))
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_damaged_is_kept_counted_or_refused_in_one_line(tmp_path, case):
+    found = damage.outcome_of(case, tmp_path)
+    assert (found.outcome, found.rejected) == (case.outcome, case.n)
+    assert case.says in found.says
+    assert found.says.isprintable()
+    wrote = {p.name for p in tmp_path.iterdir()} - {"in", "out", "out.partial"}
+    assert wrote == set()
+    assert not Path("/tmp/out.csv").exists()
+
+
+def test_a_bomb_is_refused_in_little_memory_and_little_room(tmp_path, monkeypatch):
+    log = damage.sound("mssd", tmp_path / "in")
+    path = log.with_name(log.name + ".gz")
+    path.write_bytes(damage.bomb(log))
+    written = []
+    copy = shutil.copyfileobj
+
+    def watched(source, target, n_bytes):
+        try:
+            copy(source, target, n_bytes)
+        finally:
+            written.append(target.tell())
+
+    monkeypatch.setattr(segue.engines.shutil, "copyfileobj", watched)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match=r"csv.gz unpacks to more than 200 times its size"), \
+                segue.engines.plain(path, folder=tmp_path / "spill"):  # fmt: skip
+            raise AssertionError("unpacked")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert written[0] <= segue.engines.MOST_FREE + (1 << 21)
+    assert list((tmp_path / "spill").iterdir()) == []
+
+
+def content(library):
+    manifest = {k: v for k, v in library.manifest.items() if k != "made"}
+    return manifest, library.fingerprint(), library.tracks().to_pylist(), library.rejects().to_pylist()
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/disk/some.parquet")
+
+
+def at_call(n, call):
+    """The disk is full from the n-th call on."""
+    left = [n]
+
+    def counted(*given, **named):
+        left[0] -= 1
+        return full() if left[0] < 0 else call(*given, **named)
+
+    return counted
+
+
+class Halfway:
+    """A log of what is done that takes half a line, and then no more."""
+
+    def __init__(self, opened):
+        self.opened = opened
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.opened.close()
+
+    def write(self, text):
+        self.opened.write(text[:20])
+        full()
+
+
+def fill(monkeypatch, where):
+    place, _, n = where.partition(" ")
+    if place == "part":
+        monkeypatch.setattr(segue.library, "write_batches", at_call(int(n), segue.library.write_batches))
+    elif place == "table":
+        monkeypatch.setattr(segue.library, "write_parquet", at_call(int(n), segue.library.write_parquet))
+    elif place == "unpacked":
+        monkeypatch.setattr(segue.engines.shutil, "copyfileobj", at_call(int(n), shutil.copyfileobj))
+    elif place == "renamed":
+        monkeypatch.setattr(os, "replace", at_call(int(n), os.replace))
+    elif place == "note":
+        monkeypatch.setattr(Path, "write_text", at_call(int(n), Path.write_text))
+    else:
+        opened = Path.open
+
+        def half(path, *given, **named):
+            found = opened(path, *given, **named)
+            return Halfway(found) if path.name == "done.jsonl" else found
+
+        monkeypatch.setattr(Path, "open", half)
+
+
+@pytest.mark.parametrize("where", ["part 0", "part 1", "table 0", "table 1", "unpacked 0", "unpacked 1", "renamed 0", "renamed 2",
+                                   "note 0", "note 1", "done"])  # fmt: skip
+def test_a_disk_that_fills_up_is_told_in_one_line_and_ingest_goes_on_later(tmp_path, monkeypatch, where):
+    mssd.sample(tmp_path / "in", sessions=12)
+    whole = content(ingest("mssd", tmp_path / "in", tmp_path / "whole"))
+    with monkeypatch.context() as patched:
+        fill(patched, where)
+        with pytest.raises(BadInput, match=r"^the disk is full at /disk/some.parquet \(No space left on device\): make room, "
+                           "and run the same again"):  # fmt: skip
+            ingest("mssd", tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert content(ingest("mssd", tmp_path / "in", tmp_path / "out")) == whole
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "manifest.json",
+        "plays",
+        "rejects.parquet",
+        "tracks.parquet",
+    ]
+
+
+def test_a_tar_is_taken_up_where_it_was_left(tmp_path):
+    log = damage.sound("mssd", tmp_path / "in")
+    path = damage.tarred(log.parent)
+    whole = content(ingest("mssd", path, tmp_path / "whole"))
+
+    def stop(done, n, name):
+        if done == 1 and name.startswith("log_"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest("mssd", path, tmp_path / "out", progress=stop)
+    (first,) = (tmp_path / "out.partial").rglob("00000.parquet")
+    inode = first.stat().st_ino
+    library = ingest("mssd", path, tmp_path / "out")
+    assert content(library) == whole
+    assert (library.path / library.parts[0]["path"]).stat().st_ino == inode
+
+
+def test_spilling_to_a_full_disk_is_not_blamed_on_the_log(tmp_path):
+    cause = RuntimeError("Out of Memory Error: failed to offload data block (1 GiB/1 GiB used).\nThis limit was set by "
+                         "the 'max_temp_directory_size' setting.")  # fmt: skip
+    told = segue.engines._lack(cause, tmp_path)
+    assert (told.errno, told.filename) == (errno.ENOSPC, str(tmp_path))
+    told = segue.engines._lack(RuntimeError("Out of Memory Error: could not allocate block"), None)
+    assert str(told) == "this takes more memory than there is for it: split the file into several"
+    assert segue.engines._lack(RuntimeError("IO Error: other"), None) is None
+
+
+# rights, which root has always: so they are played
+
+
+def denied(path):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def test_a_file_that_may_not_be_read_is_told_in_one_line(tmp_path, monkeypatch):
+    log, opened = damage.sound("mssd", tmp_path / "in"), Path.open
+    monkeypatch.setattr(Path, "open", lambda p, *a, **k: denied(p) if p == log else opened(p, *a, **k))
+    with pytest.raises(
+        BadInput, match=rf"^{log.name} cannot be opened \(Permission denied\): expected a file that can"
+    ):
+        ingest("mssd", tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["all.tar", "all.tar.gz", "all.zip"])
+def test_an_archive_that_may_not_be_read_is_told_in_one_line(tmp_path, monkeypatch, name):
+    path, opened = tmp_path / name, Path.open
+    path.write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", lambda p, *a, **k: denied(p) if p == path else opened(p, *a, **k))
+    monkeypatch.setattr(segue.datasets.source.zipfile, "ZipFile", denied)
+    with pytest.raises(BadInput, match=rf"^{name} .*\(Permission denied\): "):
+        find([path])
+
+
+def test_a_folder_that_may_not_be_read_is_told_not_left_out(tmp_path, monkeypatch):
+    damage.sound("mssd", tmp_path / "in")
+    (tmp_path / "in" / "closed").mkdir()
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda p: denied(p) if str(p).endswith("closed") else scan(p))
+    with pytest.raises(
+        BadInput, match=r"in/closed cannot be read \(Permission denied\): expected a folder that can be read"
+    ):
+        ingest("mssd", tmp_path / "in", tmp_path / "out")
+
+
+def test_a_disk_that_cannot_be_read_on_is_told_in_one_line(tmp_path, monkeypatch):
+    path = damage.packed(damage.sound("mssd", tmp_path / "in").parent)
+
+    def failing(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(segue.engines.gzip.GzipFile, "read", failing)
+    with pytest.raises(BadInput, match=rf"^{path.name} cannot be read \(Input/output error\): expected a file"):
+        ingest("mssd", tmp_path / "in", tmp_path / "out")
+
+
+def test_an_out_folder_of_a_name_that_no_table_can_hold_is_refused(tmp_path):
+    damage.sound("mssd", tmp_path / "in")
+    with pytest.raises(segue.errors.AskedWrongly, match=r"out\\udcff is no name in UTF-8: choose another -o"):
+        ingest("mssd", tmp_path / "in", tmp_path / "out\udcff")
