@@ -221,7 +221,17 @@ def test_of_the_last_rows_the_plays_before_them_are_remembered():
 
 def test_the_schema_says_what_may_be_said_and_when():
     found = schema_json()
-    assert set(found["properties"]) == {"plays", "next", "queue", "length", "listener", "recent", "day"}
+    assert set(found["properties"]) == {
+        "plays",
+        "next",
+        "queue",
+        "length",
+        "listener",
+        "listener_age",
+        "country",
+        "recent",
+        "day",
+    }
     coming, ended = (set(found["$defs"][n]["properties"]) for n in ("Coming", "Play"))
     assert ended - coming == set(FUTURE)
     assert coming < ended

@@ -138,6 +138,8 @@ def _changed(
                 change[target] = False
             if name in asking.setting.queue:
                 change[in_session] = False
+            if name in granted["session"] and schema.PLAYS[name].known == "session":  # the same in every row
+                change[in_session] = False
             if name == "session_length":  # every row of the session tells it
                 change[in_session] = "length" not in granted["session"]
         made[name] = (np.where(change, random, value), np.where(change, rng.random(len(rows)) < 0.8, is_known))
@@ -270,6 +272,8 @@ def _as_json(asking: Ask, rows: list[dict[str, Any]], examples: Any, moment: int
         said["day"] = str(opening["day"])  # else it is worked out, too
     if targets[0]["listener"] is not None:
         said["listener"] = targets[0]["listener"]
+    of_session = asking.setting.session & {"listener_age", "country"}
+    said |= {name: opening[name] for name in of_session if opening[name] is not None}
     if asking.setting.moments == "each":
         return said | {"next": coming[0]}
     return said | {"queue": coming, "length": targets[0]["session_length"]}

@@ -28,7 +28,7 @@ from segue.engines import (
 )
 from segue.errors import AskedWrongly, BadInput, UnknownName
 
-FORMAT = 1
+FORMAT = 2  # 1 lacked the listener's age and country, and the session's title
 PART_COLUMNS = ("path", "name", "kept", "sessions", "first_day", "last_day", "sha256")
 Progress = Callable[[int, int, str], None]  # units done, units in all, the one at work
 

@@ -150,6 +150,9 @@ class Bundle:
             "start_ms": (np.array([start or 0]), np.array([start is not None])),
             "day": (np.array([day]), np.ones(m, bool)),
             "length": (np.array([length]), np.ones(m, bool)),
+            **from_records(
+                [{n: getattr(session, n) for n in ("listener_age", "country")}], ("listener_age", "country")
+            ),
         }
         one = np.array([0])
         return Examples(

@@ -53,6 +53,9 @@ PLAYS: dict[str, Column] = _table(
         Column("session_id", "text", "key", "The session this play belongs to"),
         Column("position", "int", "key", "Place of the play in its session, from 1"),
         Column("listener", "text", "session", "Who listened; null where the source does not say"),
+        Column("listener_age", "int", "session", "Age of the listener when the session started", "year"),
+        Column("country", "text", "session", "Country of the listener"),
+        Column("session_title", "text", "session", "Title of the playlist; null where it is no playlist"),
         Column("day", "day", "key", "Day the session started (for MSSD: the file's day)", "day"),
         Column("end_day", "day", "key", "Day the session ended: from the next day on, history may know it", "day"),
         Column("listener_position", "int", "key", "Place of the play in all plays of its listener, from 1"),
@@ -109,6 +112,8 @@ on request only.
 SESSION: dict[str, Column] = _table(
     [
         Column("listener", "text", "session", "Who listens"),
+        Column("listener_age", "int", "session", "Age of the listener when the session starts", "year"),
+        Column("country", "text", "session", "Country of the listener"),
         Column("start_ms", "int", "session", "Clock at the start of the session, UTC", "ms"),
         Column("length", "int", "length", "Plays of the session"),
     ]

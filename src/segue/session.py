@@ -114,6 +114,8 @@ class Session(BaseModel):
     )
     length: int | None = Field(None, ge=1, le=LONGEST, description="Plays of the whole session (setting challenge)")
     listener: _Text | None = Field(None, description="Who listens; only to look up their history in a library")
+    listener_age: int | None = Field(None, ge=0, le=150, description="Age of the listener when the session starts")
+    country: _Text | None = Field(None, description="Country of the listener")
     recent: list[Play] = Field(
         default_factory=list, max_length=LONGEST, description="This listener's last plays of sessions before, in order"
     )

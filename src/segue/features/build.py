@@ -121,8 +121,9 @@ def build(asking: Ask, examples: Examples, history: History, *, labelled: bool =
     if keys:
         wanted = {name for by in keys for name in by}
         # a key is the target's where granted, else the moment's
-        now = {c: take({c: plays[c]}, examples.target)[c] for c in wanted if c != "listener"}
-        now |= take({"listener": examples.session["listener"]}, examples.moment)
+        of_session = {c for c in wanted if c in schema.PLAYS and schema.PLAYS[c].known == "session"}
+        now = take({c: plays[c] for c in wanted - of_session}, examples.target)
+        now |= take({c: examples.session[c] for c in of_session}, examples.moment)
         day = examples.session["day"][0][examples.moment]
         examples = replace(examples, asof=join(history, keys, now, day))
     features = list(asking.features.values())

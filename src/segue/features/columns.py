@@ -101,6 +101,6 @@ def thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def play_columns(nodes: Iterable[tuple[str, str]]) -> set[str]:
     """The columns of plays that some needs speak of."""
-    own = {n for view, n in nodes if view in ("now", "past", "recent", "queue") and schema.column(n)}
+    own = {n for view, n in nodes if view in ("now", "past", "recent", "queue", "session") and schema.column(n)}
     keys = {k for view, n in nodes if view == "history" for k in n.split(",") if k}
     return own | keys

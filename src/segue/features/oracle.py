@@ -29,7 +29,8 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
         s_length=plays.session_length.max(),
         s_position=plays.position.min(),
     )
-    opening = plays.select("session_id", s_position="position", s_start_ms="start_ms")
+    said = {f"s_{c}": plays[c] for c in ("start_ms", "listener_age", "country") if c in plays.columns}
+    opening = plays.select("session_id", s_position="position", **said)
     target = plays.rename({f"n_{c}": c for c in plays.columns if c != "session_id"})
     now = examples.join(target, ["session_id", examples.target == target.n_position])
     now = now.join(first, "session_id").left_join(opening, ["session_id", "s_position"])

@@ -8,12 +8,14 @@ from segue.features.columns import Columns
 from segue.features.examples import RECENT, Examples
 from segue.tasks.task import CONTENT, START, Setting, Task
 
+OPENING = ("listener", "listener_age", "country", "start_ms", "day")  # what a session's first play says of it
+
 ONLINE = Setting(
     name="online",
     sentence="As each play starts: all plays before it, and of it what is known at its start",
     moments="each",
     now=CONTENT | START,
-    session=frozenset({"listener", "start_ms"}),
+    session=frozenset({"listener", "listener_age", "country", "start_ms"}),
     options=("reason_start", "us_popularity_estimate"),
 )
 CHALLENGE = Setting(
@@ -67,7 +69,7 @@ def examples(plays: Columns, setting: Setting) -> Examples:
     recent_end = np.where(known[opening], opening, 0)
     recent_begin = np.where(known[opening], np.maximum(of_listener[opening], opening - RECENT), 0)
     every = np.ones(len(opening), bool)
-    at_start = {c: (plays[c][0][opening], plays[c][1][opening]) for c in ("listener", "start_ms", "day")}
+    at_start = {c: (plays[c][0][opening], plays[c][1][opening]) for c in OPENING if c in plays}
     made = Examples(
         plays, plays, {**at_start, "length": (length[opening], every)}, asked_after.astype(np.int64), (begin, end),
         (recent_begin, recent_end), queue, moment, target,
