@@ -8,7 +8,6 @@ import pytest
 
 from segue import schema, sessions
 
-TEXT = ("listener", "track", "artist", "album", "platform", "reason_start", "reason_end")
 DAYS = ("start_day", "stop_day")
 MORE = ("start_guess_ms", *DAYS)
 
@@ -31,8 +30,9 @@ def play(start, end, track="a", artist="A", **said):
 def cut(engine, *stream, gap_min=30, numbered=True):
     rows = [{"source_row": i, **row} if numbered else row for i, row in enumerate(stream)]
     more = (*MORE, "end_guess_ms") if any("end_guess_ms" in row for row in rows) else MORE
-    kinds = {c: pa.string() if c in TEXT else pa.date32() if c in DAYS else pa.int64() for c in (*schema.PLAYS, *more)}
-    kinds |= {"session_id": pa.string(), "context": pa.string(), "day": pa.date32(), "end_day": pa.date32()}
+    texts = {c.name for c in schema.PLAYS.values() if c.kind == "text"}
+    kinds = {c: pa.string() if c in texts else pa.date32() if c in DAYS else pa.int64() for c in (*schema.PLAYS, *more)}
+    kinds |= {"day": pa.date32(), "end_day": pa.date32()}
     table = pa.table({c: pa.array([r.get(c) for r in rows], kind) for c, kind in kinds.items()})
     plays = engine.to_arrow(sessions.cut(engine.table(table), gap_min).order_by("listener", "listener_position"))
     schema.check(plays.column_names, {f.name: str(f.type) for f in plays.schema})
