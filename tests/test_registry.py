@@ -7,7 +7,7 @@ import pytest
 
 from segue import registry
 from segue.errors import UnknownName
-from segue.features.feature import Feature
+from segue.features.feature import collect
 from segue.tasks.skip import TASK
 
 
@@ -34,7 +34,7 @@ def test_each_group_of_features_holds_some():
     for name, address in registry.FEATURES.items():
         module = registry.load(address)
         assert module.__name__.endswith(f".{name}")
-        assert any(isinstance(f, Feature) for f in vars(module).values())
+        assert collect([module])
 
 
 def test_features_are_traced_once():
@@ -50,7 +50,7 @@ def test_an_address_names_a_module_or_something_in_it():
 @pytest.mark.parametrize(
     ("look", "message"),
     [
-        (lambda: registry.dataset("msd"), "no source is called 'msd'; did you mean mssd?"),
+        (lambda: registry.dataset("msd"), "no source is called 'msd'; did you mean mssd or mpd?"),
         (lambda: registry.task("skips"), "no task is called 'skips'; did you mean skip?"),
         (
             lambda: registry.model("skip", "logistics"),

@@ -15,14 +15,22 @@ DATASETS = {
     "lastfm1k": "segue.datasets.lastfm1k:SOURCE",
     "scrobbles": "segue.datasets.scrobbles:SOURCE",
     "listenbrainz": "segue.datasets.listenbrainz:SOURCE",
+    "mpd": "segue.datasets.mpd:SOURCE",
+    "tables": "segue.datasets.tables:SOURCE",
 }
 FEATURES = {
     "prefix": "segue.features.prefix",
+    "ending": "segue.features.ending",
+    "place": "segue.features.place",
     "clock": "segue.features.clock",
     "context": "segue.features.context",
     "listener": "segue.features.listener",
+    "taste": "segue.features.taste",
     "track": "segue.features.track",
+    "sound": "segue.features.sound",
     "relation": "segue.features.relation",
+    "likeness": "segue.features.likeness",
+    "queue": "segue.features.queue",
 }
 WORLDS = {
     "tastes-1": "segue.simulate.tastes:world",

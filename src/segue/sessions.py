@@ -30,26 +30,27 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     Parameters
     ----------
     stream : Ibis table with `listener`, `start_ms` (null where not recorded), `start_guess_ms` (end less time heard),
-        `end_ms`, `start_day`, `stop_day` and the other columns of `schema.PLAYS`; and `end_guess_ms`, where some have
-        no end
+        `end_ms`, `start_day`, `stop_day`, `track`, `source_row` and any other columns of `schema.PLAYS`: those that it lacks
+        are null; and `end_guess_ms`, where some have no end
 
     Returns
     -------
     Ibis table of plays with session_id, position, day, end_day, listener_position, session_length, asked,
     first_of_artist and first_of_track.
     """
-    in_order = [stream[c] for c in ("end_ms", "start_guess_ms", "start_ms", "track", *_TIES, "source_row")]
-    ended, ties = stream.end_ms, ibis.literal(False)
+    ties = [c for c in _TIES if c in stream.columns]
+    in_order = [stream[c] for c in ("end_ms", "start_guess_ms", "start_ms", "track", *ties, "source_row")]
+    ended, tied = stream.end_ms, ibis.literal(False)
     if "end_guess_ms" in stream.columns:
         in_order = [ibis.coalesce(stream.end_ms, stream.start_ms), stream.source_row]
         ended = ibis.coalesce(stream.end_ms, stream.end_guess_ms)
         last = stream.start_ms.lag().over(ibis.window(group_by=stream.listener, order_by=in_order))
-        ties = stream.end_ms.isnull() & (stream.start_ms == last)
+        tied = stream.end_ms.isnull() & (stream.start_ms == last)
     before = ibis.window(group_by=stream.listener, order_by=in_order, preceding=(None, 1))
     t = stream.mutate(
         began=ibis.coalesce(stream.start_ms, stream.start_guess_ms),
         quiet_since=ended.max().over(before),
-        ties=ties,
+        tied=tied,
         row=ibis.row_number().over(ibis.window(group_by=stream.listener, order_by=in_order)),
     )
     t = t.mutate(began=ibis.least(t.began, t.end_ms))  # a start that the clock puts after the end is no silence
@@ -59,8 +60,8 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     t = t.mutate(n_session=t.opens.sum().over(ibis.window(group_by=t.listener, order_by=t.listener_position,
                                                         preceding=None, following=0)))  # fmt: skip
     whole = ibis.window(group_by=[t.listener, t.n_session])
-    by_artist = ibis.window(group_by=[t.listener, t.n_session, t.artist], order_by=t.listener_position)
-    by_track = ibis.window(group_by=[t.listener, t.n_session, t.track], order_by=t.listener_position)
+    by = {c: ibis.window(group_by=[t.listener, t.n_session, t[c]], order_by=t.listener_position)
+          for c in ("artist", "track") if c in t.columns}  # fmt: skip
     t = t.mutate(first_position=t.listener_position.min().over(whole))
     opening = t.listener_position == t.first_position
     t = t.mutate(
@@ -73,16 +74,17 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
         # known from its own end: no start is recorded, and a pause within it may have opened the session; or of which
         # nobody knows whether it came before or after another of the same second
         asked=ibis.cases(
-            (t.ties, 0),
+            (t.tied, 0),
             (t.start_ms - t.quiet_since < -OVERLAP_MS, 0),
             (t.start_ms.isnull() & (t.end_ms - t.quiet_since > gap_min * 60_000), 0),
             else_=1,
         ).cast("int64"),
-        first_of_artist=_first(t.artist, by_artist),
-        first_of_track=_first(t.track, by_track),
+        **{f"first_of_{c}": _first(t[c], window) for c, window in by.items()},
     )
     t = t.mutate(session_id=t.listener + "-" + t.session_start.cast("string"))
-    return t.select(*PLAYS)
+    kinds = {"text": "string", "day": "date"}
+    absent = {c.name: ibis.null(kinds.get(c.kind, "int64")) for c in PLAYS.values() if c.name not in t.columns}
+    return t.select(**{name: absent[name] if name in absent else t[name] for name in PLAYS})
 
 
 def _first(column: Any, window: Any) -> Any:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from collections import Counter
 from datetime import date
 
 import pytest
@@ -15,6 +16,8 @@ TEN = 1_241_431_200_000  # 2009-05-04T10:00:00Z, in ms
 ARTIST, TRACK = "F1B1CF71-BD35-4E99-8624-24A6E15F133A", "0d7b2c1a-9a4e-4a2c-bb3d-0e5f1a2b3c4d"
 OPTIONS = {"gap_min": "30", "tz": "UTC"}
 NAME = "log.tsv"
+NO_PROFILE = "listeners without a profile: of unknown age and country"
+NOT_MEANT = "plays without an age: by the one stated, the listener was under 5 or over 110"
 
 
 def line(when="2009-05-04T10:00:00Z", title="Song", *, who="user_000001", artist="Artist", artid="", traid=""):
@@ -29,15 +32,17 @@ def written(folder, *lines, name=NAME, end="\n", start=b""):
 
 
 def read(paths, engine, **options):
-    """The plays by line, the rejects as (line, column, value), and the notes."""
+    """The plays by line, the rejects as (line, column, value), and the notes but of how many lack a profile."""
     units, _ = lastfm1k.units(find(paths))
-    plays, rejects, notes = [], [], {}
+    plays, rejects, notes = [], [], Counter()
     for unit in units:
         piece = lastfm1k.read(unit, engine, OPTIONS | options)
         kept = engine.to_arrow(piece.plays).to_pylist()
         assert piece.rows_in == len(kept) + len(piece.rejects)
-        plays, rejects, notes = plays + kept, rejects + piece.rejects, notes | piece.notes
-    return sorted(plays, key=lambda p: p["source_row"]), [reject[1:4] for reject in rejects], notes
+        plays, rejects = plays + kept, rejects + piece.rejects
+        notes.update(piece.notes)
+    notes.pop(NO_PROFILE, None)
+    return sorted(plays, key=lambda p: p["source_row"]), [reject[1:4] for reject in rejects], dict(notes)
 
 
 def column(plays, *names):
@@ -158,7 +163,7 @@ def packed(path, how):
 def by_listener(n_listeners, n_plays):
     """Lines of listeners, each with so many plays, the latest first."""
     return [
-        line(f"2009-05-{28 - n:02d}T10:00:00Z", who=f"user_{who:06d}")
+        line(f"2009-05-{28 - n:02d}T10:{who % 60:02d}:00Z", who=f"user_{who:06d}")
         for who in range(n_listeners)
         for n in range(n_plays)
     ]
@@ -208,13 +213,77 @@ PROFILES = [
 ]
 
 
+COUNTED = {"profiles of listeners": 2, "profiles that state no age": 1, "profiles that state no country": 1}
+
+
 def test_profiles_are_counted_and_no_log(tmp_path, embedded):
     written(tmp_path, *PROFILES, name="userid-profile.tsv")
-    written(tmp_path, line())
+    written(tmp_path, line(), line(who="ben"), line(who="zoe"))
     library = ingest("lastfm1k", [tmp_path], tmp_path / "out")
     counts = library.describe()
-    assert (counts["rows_in"], counts["kept"], counts["notes"]) == (1, 1, {"profiles of listeners": 2})
-    assert (counts["passed_over"], counts["rejected"]) == ([], {})
+    assert (counts["rows_in"], counts["kept"], counts["notes"]) == (3, 3, COUNTED | {NO_PROFILE: 2})
+    assert (counts["passed_over"], counts["rejected"], counts["files"]) == ([], {}, 2)
+
+
+def profile(who, age="", country=""):
+    return f"{who}\tf\t{age}\t{country}\t"
+
+
+def test_a_listener_was_as_old_as_the_profile_says_less_the_years_since(tmp_path, embedded):
+    days = ["2009-05-04", "2009-01-01", "2008-12-31", "2006-02-01", "2005-07-01"]
+    paths = [
+        written(tmp_path, *(line(f"{day}T10:00:00Z", who=who) for who in ("anna", "ben", "carl") for day in days)),
+        written(
+            tmp_path, PROFILES[0], profile("anna", 25, "Peru"), profile("ben", "", " United States "), name="p.tsv"
+        ),
+    ]
+    plays, rejects, notes = read(paths, embedded)
+    assert column(plays, "listener_age", "country") == [
+        (25, "Peru"), (25, "Peru"), (24, "Peru"), (22, "Peru"), (21, "Peru"),
+        *[(None, "United States")] * 5, *[(None, None)] * 5,
+    ]  # fmt: skip
+    assert (rejects, notes) == ([], {"profiles of listeners": 2, "profiles that state no age": 1})
+
+
+@pytest.mark.parametrize(("tz", "ages"), [("UTC", [24, 24, 24, 25]), ("Asia/Tokyo", [25, 25, 25, 25])])
+def test_nobody_turns_older_within_a_session(tmp_path, embedded, tz, ages):
+    times = ["2008-12-31T23:50:00Z", "2008-12-31T23:59:59Z", "2009-01-01T00:04:00Z", "2009-01-01T10:00:00Z"]
+    paths = [written(tmp_path, *map(line, times)), written(tmp_path, PROFILES[0], profile("user_000001", 25), name="p")]
+    plays, _, _ = read(paths, embedded, tz=tz)
+    assert column(plays, "position", "listener_age") == list(zip([1, 2, 3, 1], ages, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("stated", "ages"),
+    [(9, [9, 5]), (8, [8, None]), (5, [5, None]), (4, [None, None]),
+     (110, [110, 106]), (111, [None, 107]), (114, [None, 110]), (115, [None, None])],
+)  # fmt: skip
+def test_an_age_that_cannot_be_meant_is_left_out_and_the_plays_are_counted(tmp_path, embedded, stated, ages):
+    paths = [
+        written(tmp_path, line("2009-05-04T10:00:00Z"), line("2005-05-04T10:00:00Z")),
+        written(tmp_path, PROFILES[0], profile("user_000001", stated, "Peru"), name="p"),
+    ]
+    plays, rejects, notes = read(paths, embedded)
+    assert (column(plays, "listener_age"), column(plays, "country"), rejects) == (ages, ["Peru"] * 2, [])
+    assert notes.get(NOT_MEANT, 0) == ages.count(None)
+
+
+def test_the_profiles_are_for_every_piece_of_the_log_and_counted_once(tmp_path, embedded, monkeypatch):
+    monkeypatch.setattr(lastfm1k, "_UNIT_LINES", 2)
+    paths = [
+        written(tmp_path, *by_listener(4, 3)),
+        written(tmp_path, PROFILES[0], profile("user_000000", 20), profile("user_000003", 30), name="a"),
+        written(tmp_path, PROFILES[0], profile("user_000003", 40), profile("user_000001", 50), "x", name="b"),
+    ]
+    assert len(lastfm1k.units(find(paths))[0]) == 4
+    plays, rejects, notes = read(paths, embedded)
+    assert column(plays, "listener_age") == [age for age in (20, 50, None, 30) for _ in range(3)]
+    assert (rejects, notes["profiles of listeners"]) == ([(2, "#id", "user_000003"), (4, "", "x")], 3)
+    library = ingest("lastfm1k", paths, tmp_path / "out")
+    counts = library.describe()
+    assert (counts["rows_in"], counts["kept"], sum(counts["rejected"].values())) == (14, 12, 2)
+    assert (counts["files"], counts["notes"][NO_PROFILE]) == (3, 1)
+    assert counts["rejected"]["the profile is there twice: the first, in line 3 of a, is counted"] == 1
 
 
 @pytest.mark.parametrize(
@@ -233,7 +302,7 @@ def test_profiles_are_counted_and_no_log(tmp_path, embedded):
 def test_a_damaged_profile_is_rejected_and_a_row_like_any_other(tmp_path, embedded, profile, where, value):
     paths = [written(tmp_path, line()), written(tmp_path, *PROFILES, profile, name="userid-profile.tsv", end="\r\n")]
     plays, rejects, notes = read(paths, embedded)
-    assert (len(plays), rejects, notes) == (1, [(4, where, value)], {"profiles of listeners": 2})
+    assert (len(plays), rejects, notes) == (1, [(4, where, value)], COUNTED)
 
 
 def test_files_are_known_by_what_is_in_them(tmp_path):
@@ -257,7 +326,12 @@ def test_the_counts_of_a_real_log_add_up_to_its_lines(data, tmp_path):
     people = (folder / "userid-profile.tsv").read_bytes().splitlines()
     counts = library.describe()
     assert counts["rows_in"] == len(lines) == counts["kept"] + sum(counts["rejected"].values())
-    assert counts["notes"] == {"profiles of listeners": len(people) - 1}
+    told = [text.decode().split("\t") for text in people[1:]]
+    assert counts["notes"] == {
+        "profiles of listeners": len(told), "profiles that state no age": sum(not row[2] for row in told),
+        "profiles that state no country": sum(not row[3] for row in told),
+    }  # fmt: skip
+    lives_in = {row[0]: row[3] for row in told}
     (plays,) = library.plays()
     told = [text.decode().split("\t") for text in lines]
     starts = {(who, when) for who, when, *_ in told}
@@ -265,3 +339,4 @@ def test_the_counts_of_a_real_log_add_up_to_its_lines(data, tmp_path):
     by_row = {p["source_row"]: p for p in plays.to_pylist()}
     assert all(by_row[n]["listener"] == cells[0] for n, cells in enumerate(told, 1))
     assert all(by_row[n]["track"] == cells[4] for n, cells in enumerate(told, 1) if cells[4])
+    assert all(play["country"] == lives_in[play["listener"]] for play in by_row.values())

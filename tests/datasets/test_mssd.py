@@ -435,7 +435,7 @@ TRACKS = "track_id,duration,release_year,acousticness,mode,acoustic_vector_0\n"
 def tracks(folder, engine, **files):
     for name, text in files.items():
         (folder / f"{name}.csv").write_text(text)
-    return mssd.tracks(find([folder]), engine).sort_by("track").to_pylist()
+    return engine.to_arrow(mssd.tracks(find([folder]), engine).order_by("track")).to_pylist()
 
 
 def test_attributes_of_tracks_keep_their_units(tmp_path, embedded):

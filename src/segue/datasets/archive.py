@@ -29,7 +29,7 @@ LINK = "a link or a device, which is not followed out of an archive"
 REPLACED = "a later file of the same name takes its place"
 WITHIN = "an archive within an archive, which is not opened: unpack it"
 MOST_FILES = 100_000
-_MOST_MARKS = 1024  # of some 75 kB each
+_MOST_MARKS = 512  # of some 75 kB each
 _BLOCK = 512
 _STEP = 1 << 20  # bytes unpacked at a time
 _PACKED_STEP = 1 << 15  # bytes read at a time; a mark keeps up to as many
@@ -194,11 +194,16 @@ class Tar:
         ]
         self._files = {entry.name: entry for entry in self.entries if entry.is_read}
 
+    def n_bytes(self, member: str) -> int:
+        return self._files[member].size
+
     def open(self, member: str) -> io.BufferedReader:
         """One file's bytes, from a reader of its own."""
         entry, stream = self._files[member], self._stream()
         try:
             stream.seek(entry.offset)
+            if isinstance(stream, Inflated):
+                stream.mark()  # another process has none at first: it gets them file by file, and unpacks all just once
         except BaseException:
             stream.close()
             raise

@@ -4,8 +4,17 @@ A line is `userid \\t start, UTC \\t artist's mbid \\t artist \\t track's mbid \
 the start of a play is known (`datasets.starts`). A track goes by its MusicBrainz id where the line has one, else by artist
 and title; an artist by the name, so that one artist is one key whether or not a line has the id.
 
-The table of profiles (`#id \\t gender \\t age \\t country \\t registered`) is read and checked; a play has no columns for it.
-Its good rows are counted in a note, its bad ones rejected like any other.
+The table of profiles (`#id \\t gender \\t age \\t country \\t registered`) says who listened. The country is as given there;
+gender and the day of registration are checked and not kept. A damaged profile is rejected like any other row, and a
+listener without one is of unknown age and country.
+
+An age is as stated when the profiles were collected, and a play is of up to four years before. At a session it is
+
+    stated age - (2009 - year in which the session started)
+
+which is right to a year: the birthday is unknown. Plays were collected up to 5 May 2009 (so says the data set's README on
+`SOURCE.home`), and the profiles name registrations of up to November of that year, so they are of its end. Ages stated in
+jest remain where they might be true; below 5 and above 110 an age is left out, and the plays are counted in a note.
 
 The log stands grouped by listener, so it is read in pieces: whole listeners, 150,000 lines or more at a time.
 """
@@ -15,12 +24,14 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from segue import schema
 from segue.datasets import made_up, starts
+from segue.datasets.json_list import said
 from segue.datasets.source import LogFile, Piece, Source, Unit, names
 from segue.datasets.starts import MBID, Starts
 from segue.errors import BadInput
@@ -28,6 +39,8 @@ from segue.errors import BadInput
 LOG = ("userid", "timestamp", "artid", "artname", "traid", "traname")
 PROFILE = ("#id", "gender", "age", "country", "registered")
 _LINE = re.compile(r"[^\t]+\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?(\t[^\t]*){4}")
+PROFILED = 2009  # the year of which a stated age is
+YOUNGEST, OLDEST = 5, 110  # at a play; beyond, the stated age was not meant
 _UNIT_LINES = 150_000  # at least, of a unit; its last listener may have many more
 
 
@@ -43,8 +56,30 @@ class Stretch(LogFile):
         return super().mark() | {"begin": self.begin, "end": self.end}
 
 
+@dataclass(frozen=True)
+class Profiles(LogFile):
+    """A table of profiles; every unit has it, and one of them counts its rows."""
+
+    is_counted: bool = False
+
+
+@dataclass
+class People:
+    """What the tables of profiles say, and what of them is sound."""
+
+    seen: dict[str, tuple[str, int]] = field(default_factory=dict)  # listener → file and line
+    age: dict[str, int] = field(default_factory=dict)
+    country: dict[str, str] = field(default_factory=dict)
+
+    def notes(self) -> dict[str, int]:
+        n = len(self.seen)
+        found = {"profiles of listeners": n, "profiles that state no age": n - len(self.age),
+                 "profiles that state no country": n - len(self.country)}  # fmt: skip
+        return {what: count for what, count in found.items() if count}
+
+
 def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
-    """Some listeners a unit; the first has the profiles, too.
+    """Some listeners a unit, and with each the profiles of all.
 
     Raises
     ------
@@ -60,7 +95,7 @@ def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
         else:
             other.append(file)
     if not logs:
-        return [], files
+        return [], other
     called = names(_place(file) for file in logs)
     in_file: dict[bytes, str] = {}
     found = []
@@ -68,8 +103,10 @@ def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
         name = called[_place(file)]
         for n, stretch in enumerate(_stretches(file, in_file, name)):
             found.append(Unit(f"{name} from line {stretch.first_line}" if n else name, (stretch,)))
-    first = found[0]
-    return [Unit(first.name, (*first.files, *profiles)), *found[1:]], other
+    for n, unit in enumerate(found):
+        of_all = (_of(file, Profiles, is_counted=n == 0) for file in profiles)
+        found[n] = Unit(unit.name, (*unit.files, *of_all))
+    return found, other
 
 
 def is_log(head: list[str]) -> bool:
@@ -97,7 +134,7 @@ def _stretches(file: LogFile, in_file: dict[bytes, str], name: str) -> Iterator[
             now = listener
             if in_file.setdefault(listener, name) != name:
                 raise BadInput(
-                    f"listener {starts.said(listener.decode('utf-8', 'replace'))} is in {in_file[listener]} and in "
+                    f"listener {said(listener.decode('utf-8', 'replace'))} is in {in_file[listener]} and in "
                     f"{name}: expected each listener in one file; give each log once, or put its parts together"
                 )
             if listener in ordinals:
@@ -110,26 +147,58 @@ def _stretches(file: LogFile, in_file: dict[bytes, str], name: str) -> Iterator[
     begin, first_line = 0, 1
     for _, there, line_there in blocks[1:]:
         if line_there - first_line >= _UNIT_LINES:
-            yield _stretch(file, begin, there, first_line)
+            yield _of(file, Stretch, begin=begin, end=there, first_line=first_line)
             begin, first_line = there, line_there
-    yield _stretch(file, begin, at, first_line)
+    yield _of(file, Stretch, begin=begin, end=at, first_line=first_line)
 
 
-def _stretch(file: LogFile, begin: int, end: int, first_line: int) -> Stretch:
-    own = {field.name: getattr(file, field.name) for field in fields(file)}
-    return Stretch(**own, begin=begin, end=end, first_line=first_line)
+def _of(file: LogFile, kind: Any, **more: Any) -> Any:
+    """The file as another kind of file."""
+    return kind(**{f.name: getattr(file, f.name) for f in fields(LogFile)}, **more)
 
 
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
-    """The plays of some listeners, cut into sessions."""
-    rows = Starts("timestamp")
-    n_profiles = 0
+    """The plays of some listeners, cut into sessions, and how old they were and where they lived."""
+    rows, people = Starts("timestamp"), People()
+    notes: dict[str, int] = {}
     for file in unit.files:
         if isinstance(file, Stretch):
             _add_plays(rows, file)
-        else:
-            n_profiles += _check_profiles(rows, file)
-    return rows.piece(engine, options, {"profiles of listeners": n_profiles} if n_profiles else None)
+        elif isinstance(file, Profiles):
+            _add_people(people, rows if file.is_counted else Starts("timestamp"), file)
+            notes |= people.notes() if file.is_counted else {}
+    piece = rows.piece(engine, options)
+    piece.plays, of_plays = _with_people(piece.plays, people, engine)
+    piece.notes = notes | of_plays
+    return piece
+
+
+def _with_people(plays: Any, people: People, engine: Any) -> tuple[Any, dict[str, int]]:
+    """The plays with age and country, the same throughout a session; and what is to be noted."""
+    import ibis
+    import pyarrow as pa
+
+    who = list(people.seen)
+    told = {
+        "listener": pa.array(who, pa.string()),
+        "stated_age": pa.array([people.age.get(w) for w in who], pa.int64()),
+        "lives_in": pa.array([people.country.get(w) for w in who], pa.string()),
+        "has_profile": pa.array([1] * len(who), pa.int64()),
+    }
+    t = plays.left_join(engine.table(pa.table(told)), "listener")
+    age = t.stated_age - (PROFILED - t.day.year().cast("int64"))
+    is_meant = (age >= YOUNGEST) & (age <= OLDEST)
+    t = t.mutate(listener_age=ibis.ifelse(is_meant, age, ibis.null("int64")), country=t.lives_in)
+    t = engine.table(t.select(*schema.PLAYS, "stated_age", "has_profile"))  # once, to be counted and to be written
+    (found,) = engine.to_arrow(t.agg(
+        beyond=(t.stated_age.notnull() & t.listener_age.isnull()).sum(),
+        unknown=t.listener.nunique(where=t.has_profile.isnull()),
+    )).to_pylist()  # fmt: skip
+    notes = {
+        f"plays without an age: by the one stated, the listener was under {YOUNGEST} or over {OLDEST}": found["beyond"],
+        "listeners without a profile: of unknown age and country": found["unknown"],
+    }
+    return t.select(*schema.PLAYS), {what: n for what, n in notes.items() if n}
 
 
 def _add_plays(rows: Starts, file: Stretch) -> None:
@@ -169,9 +238,8 @@ def _add_play(rows: Starts, place: tuple[str, int], cells: list[str]) -> None:
     return rows.add(place, start, artist, title, row=place[1], listener=listener, identity=track_id.lower())
 
 
-def _check_profiles(rows: Starts, file: LogFile) -> int:
-    """How many profiles are sound; the others are rejected."""
-    seen: dict[str, int] = {}
+def _add_people(people: People, rows: Starts, file: LogFile) -> None:
+    """Add a table's sound profiles; the others are rejected."""
     for _, number, line in starts.lines(file):
         if number == 1 or line == b"":
             continue
@@ -179,18 +247,20 @@ def _check_profiles(rows: Starts, file: LogFile) -> int:
         cells = _cells(rows, place, line, len(PROFILE))
         if not cells:
             continue
-        who, _, age, _, registered = cells
+        who, _, age, country, registered = cells
         if not who.strip():
             rows.reject(place, "#id", who, "expected a listener's id")
-        elif who in seen:
-            rows.reject(place, "#id", who, f"the profile is there twice: the first, in line {seen[who]}, is counted")
+        elif who in people.seen:
+            first = "line {1} of {0}".format(*people.seen[who])
+            rows.reject(place, "#id", who, f"the profile is there twice: the first, in {first}, is counted")
         elif age and not (age.isdecimal() and len(age) < 4 and 1 <= int(age) <= 120):
             rows.reject(place, "age", age, "expected whole years from 1 to 120, or nothing")
         elif registered and not _is_day(registered):
             rows.reject(place, "registered", registered, "expected a day such as Aug 13, 2006, or nothing")
         else:
-            seen[who] = number
-    return len(seen)
+            people.seen[who] = place
+            people.age |= {who: int(age)} if age else {}
+            people.country |= {who: country.strip()} if country.strip() else {}
 
 
 def _is_day(text: str) -> bool:
@@ -226,6 +296,7 @@ SOURCE = Source(
     licence="Last.fm's terms, with permission of Last.fm: for non-commercial use only; bring your own copy",
     citation="O. Celma: Music Recommendation and Discovery in the Long Tail. Springer 2010; data from Last.fm",
     home="https://ocelma.net/MusicRecommendationDataset/lastfm-1K.html",
+    marks="lines of userid, UTC time, artist id, artist, track id and track between tabs",
     units=units,
     read=read,
     tracks=lambda files, engine: None,

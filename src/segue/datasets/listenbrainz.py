@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from segue.datasets import made_up, spotify_history, starts
+from segue.datasets import made_up, starts
+from segue.datasets.json_list import records, said
 from segue.datasets.source import LogFile, Piece, Source, Unit, names
 from segue.datasets.starts import MBID, Starts
 
@@ -52,15 +53,15 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     notes: dict[str, int] = {}
     for file in unit.files:
         for line, listen in _listens(file, rows):
-            for said in _add(rows, (file.shown, line), listen, unit.name):
-                notes[said] = notes.get(said, 0) + 1
+            for what in _add(rows, (file.shown, line), listen, unit.name):
+                notes[what] = notes.get(what, 0) + 1
     return rows.piece(engine, options, notes)
 
 
 def _listens(file: LogFile, rows: Starts) -> Iterator[tuple[int, dict[str, Any]]]:
     """The listens of a file with their lines; what is none is rejected."""
     if file.head(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
-        for number, record in spotify_history.records(file):
+        for number, record in records(file):
             if isinstance(record, dict):
                 yield number, record
             else:
@@ -97,7 +98,7 @@ def _add(rows: Starts, place: tuple[str, int], listen: dict[str, Any], called: s
     told = {"user_name": listen.get("user_name") or called, "artist_name": track.get("artist_name") or "",
             "track_name": track.get("track_name") or "", "release_name": track.get("release_name") or ""}  # fmt: skip
     for column, value in told.items():
-        if not isinstance(value, str) or starts.said(value) != value[:200]:
+        if not isinstance(value, str) or said(value) != value[:200]:
             rows.reject(place, column, value, "expected a text of whole characters")
             return []
     info, found = (x if isinstance(x := track.get(c), dict) else {} for c in ("additional_info", "mbid_mapping"))
@@ -151,6 +152,7 @@ SOURCE = Source(
     licence="Personal data of whoever exported it; ListenBrainz publishes listens under CC0",
     citation="MetaBrainz Foundation, ListenBrainz: an open store of listening histories",
     home="https://listenbrainz.org/settings/export/",
+    marks="JSON with listened_at and track_metadata",
     units=units,
     read=read,
     tracks=lambda files, engine: None,

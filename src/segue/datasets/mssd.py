@@ -1,4 +1,7 @@
-"""Spotify's Music Streaming Sessions Dataset (sequential skip prediction challenge, WSDM Cup 2019): training logs."""
+"""Spotify's Music Streaming Sessions Dataset (sequential skip prediction challenge, WSDM Cup 2019): training logs.
+
+A track goes by its `track_id_clean`; names are not told. Attributes come from the data set's own tables, where they lie beside.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from sys import intern
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from segue import schema
 from segue.datasets import made_up
 from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, names
 from segue.errors import AskedWrongly, BadInput
+from segue.long_list import LongList
 
 LOG = {
     "session_id": "VARCHAR", "session_position": "BIGINT", "session_length": "BIGINT", "track_id_clean": "VARCHAR",
@@ -32,6 +35,7 @@ ASKED = ("session_id", "session_position", "session_length", "track_id_clean")  
 Wrong = list[tuple[str, Any, str]]  # a column, where it is wrong, and what was expected
 _DAY = re.compile(r"(?:^|_)(\d{4})(\d{2})(\d{2})_")
 _HEAD = 65536  # bytes of a file that are looked into
+_ROWS = 1 << 40  # more than there are in a file
 
 
 def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
@@ -110,17 +114,19 @@ def is_tracks(header: list[str]) -> bool:
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """One log file: rows checked, each kept or rejected with its line."""
     (file,) = unit.files
-    kept, rejects, n = checked(file, engine, unit.name)
-    kept, uneven = _even(kept, engine, unit.name)
-    rejects += uneven
+    kept, rejects, n, is_sound = checked(file, engine, unit.name)
+    if not is_sound:
+        kept, uneven = _even(kept, engine, unit.name)
+        rejects.extend(uneven)
     day = day_of(file, kept, engine)
     return Piece(plays(kept, day), n, rejects, day=day)
 
 
 def checked(
     file: LogFile, engine: Any, called: str, more: Callable[[Any], Wrong] = lambda rows: []
-) -> tuple[Any, list[Reject], int]:
-    """The good rows of a log, or of the test set's second halves; those rejected; and how many there were.
+) -> tuple[Any, LongList, int, bool]:
+    """The good rows of a log, or of the test set's second halves; those rejected; how many there were; and whether they
+    are sound: sorted by session and position, each place once, sessions of one length.
 
     Parameters
     ----------
@@ -135,11 +141,13 @@ def checked(
         raise BadInput(f"{file.shown} line 1: the header names {twice!r} twice; expected each column once: rename one")
     with file.plain(engine.spill) as path:
         rows, unread, n = engine.read_csv(path, {name: LOG.get(name, "VARCHAR") for name in header})
-    rejects: list[Reject] = [(called, line, column, value, reason) for line, column, value, reason in unread]
+    rejects = LongList(((called, *reject) for reject in unread), engine.spill)
     del unread  # it may be as long as the file
     if "date" in header:
         rows = rows.mutate(iso=_iso(rows["date"]))
     wrong = [*_wrong(rows, header), *more(rows)]
+    if _is_sound(rows, wrong, engine):
+        return rows, rejects, n, True
     cases = [(condition.fill_null(True), ibis.literal(i)) for i, (_, condition, _) in enumerate(wrong)]
     rows = rows.mutate(wrong=ibis.cases(*cases))
     place = [rows.session_id, rows.session_position, rows.wrong.isnull()]  # a row that is wrong takes nobody's place
@@ -151,8 +159,26 @@ def checked(
             column, _, reason = wrong[row["wrong"]]
         else:
             column, reason = "session_position", f"position repeats in session {row['session_id']}: the first is kept"
-        rejects.append((called, row["source_row"], column, intern(_said(row[column])), intern(reason)))
-    return rows.filter(rows.wrong.isnull()), rejects, n
+        rejects.append((called, row["source_row"], column, _said(row[column]), reason))
+    return rows.filter(rows.wrong.isnull()), rejects, n, False
+
+
+def _is_sound(rows: Any, wrong: Wrong, engine: Any) -> bool:
+    """Whether nothing is wrong with any row, and each follows the one above it: as nearly every file of this data set.
+
+    One look at neighbours then says what takes a group by session, a group by place and a sort elsewhere.
+    """
+    import ibis
+
+    found = ibis.literal(False)
+    for _, condition, _ in wrong:
+        found = found | condition.fill_null(True)
+    own = rows.select("source_row", wrong=found, s=rows.session_id, p=rows.session_position, n=rows.session_length)
+    above = ibis.window(order_by=own.source_row)
+    own = own.mutate(above_s=own.s.lag().over(above), above_p=own.p.lag().over(above), above_n=own.n.lag().over(above))
+    goes_on = (own.above_s == own.s) & (own.above_p < own.p) & (own.above_n == own.n)
+    astray = ~((own.above_s < own.s) | goes_on)  # unknown in the first row, and beside a row that is wrong
+    return not engine.to_arrow(own.filter(own.wrong | astray).count()).as_py()
 
 
 def _each(tables: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -243,8 +269,11 @@ def plays(t: Any, day: str | None) -> Any:
     """A table of plays from rows that passed `checked`."""
     import ibis
 
+    # the few that come again are joined to all: a window over every row would hold the table a second time
+    again = t.group_by("session_id", "track_id_clean").agg(first=t.session_position.min(), n=t.count())
+    again = again.filter(again.n > 1).select(s=again.session_id, t=again.track_id_clean, first=again["first"])
+    t = t.left_join(again, [t.session_id == again.s, t.track_id_clean == again.t])
     whole = ibis.window(group_by=t.session_id)
-    by_track = ibis.window(group_by=[t.session_id, t.track_id_clean], order_by=t.session_position)
     date = t.iso.cast("date")
     the_day = ibis.literal(day).cast("date") if day else date.min().over(whole)
     made = {
@@ -273,7 +302,7 @@ def plays(t: Any, day: str | None) -> Any:
         "not_skipped": t.not_skipped,
         "n_seeks_forward": t.hist_user_behavior_n_seekfwd,
         "n_seeks_back": t.hist_user_behavior_n_seekback,
-        "first_of_track": ibis.ifelse(ibis.row_number().over(by_track) == 0, 1, 0),
+        "first_of_track": ibis.ifelse(t["first"].fill_null(t.session_position) == t.session_position, 1, 0),
         "session_length": t.session_length,
     }
     kinds = {"text": "string", "day": "date"}
@@ -283,46 +312,40 @@ def plays(t: Any, day: str | None) -> Any:
 
 
 def tracks(files: list[LogFile], engine: Any) -> Any:
-    """Attributes of the tracks, floats in their own units; mode as 0 minor, 1 major. None where no table is there."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    """Attributes of the tracks, an Ibis table: floats in their own units, mode as 0 minor, 1 major. None where no table is there.
 
-    parts = []
-    for file in files:
-        header = header_of(file)
-        if not is_tracks(header):
-            continue
+    Each track is there once, as its first row says.
+    """
+    import ibis
+
+    headers = [(file, header) for file in files if is_tracks(header := header_of(file))]
+    names = [name for name in schema.TRACKS if any(name in header for _, header in headers)]
+    parts: list[Any] = []
+    for file, header in headers:
         kinds = {c: "DOUBLE" if c in schema.TRACKS and c != "mode" else "VARCHAR" for c in header}
         with file.plain(engine.spill) as path:
-            table, unread, _ = engine.read_csv(path, kinds)
+            rows, unread, _ = engine.read_csv(path, kinds)
         if unread:
-            line, column, value, reason = unread[0]
+            line, column, value, reason = next(iter(unread))
             raise BadInput(
                 f"{file.shown} line {line}, column {column}: {value!r}; {reason}; correct the table of tracks"
             )
-        rows = engine.to_arrow(table)
-        unknown = pa.scalar(None, pa.float64())
-        columns = {"track": rows["track_id"]}
-        for name in schema.TRACKS:
-            if name not in rows.column_names:
-                continue
-            values = rows[name]
-            if name == "mode":
-                known, values = pc.is_in(values, pa.array(["major", "minor"])), pc.equal(values, "major")
-            else:
-                known = pc.is_finite(values)
-            columns[name] = pc.if_else(known, values.cast(pa.float64()), unknown)
-        parts.append(pa.table(columns))
-    return _once(pa.concat_tables(parts, promote_options="default")) if parts else None
+        known = {c: _attribute(c, rows[c]) if c in header else ibis.null("float64") for c in names}
+        parts.append(rows.select(track=rows.track_id, place=len(parts) * _ROWS + rows.source_row, **known))
+    if not parts:
+        return None
+    every = ibis.union(*parts)
+    first = every.group_by("track").agg(place=every.place.min())
+    return every.semi_join(engine.table(first), "place").drop("place")
 
 
-def _once(attributes: Any) -> Any:
-    """Each track one time, as its first row says."""
-    import pyarrow as pa
+def _attribute(name: str, values: Any) -> Any:
+    """An attribute as a number; unknown where it is none."""
+    import ibis
 
-    named = attributes.append_column("row", pa.array(range(len(attributes)), pa.int64()))
-    first = named.group_by("track").aggregate([("row", "min")])["row_min"].sort()
-    return attributes.take(first)
+    if name == "mode":
+        return ibis.cases((values == "major", 1.0), (values == "minor", 0.0)).cast("float64")
+    return ibis.ifelse(values.isnan() | values.isinf(), ibis.null("float64"), values)
 
 
 def sample(folder: Path, sessions: int = 100, seed: int = 0) -> None:
@@ -370,6 +393,7 @@ SOURCE = Source(
     licence="Spotify's data set licence: for research, not to be passed on; bring your own copy",
     citation="B. Brost, R. Mehrotra, T. Jehan: The Music Streaming Sessions Dataset. The Web Conference 2019",
     home="https://www.aicrowd.com/challenges/spotify-sequential-skip-prediction-challenge",
+    marks="a log with session_id, session_position, track_id_clean, skip_2 and the others of its 21 columns",
     units=units,
     read=read,
     tracks=tracks,

@@ -143,7 +143,7 @@ def read_pair(pair: Pair, engine: Any, columns: Iterable[str] = tuple(schema.PLA
 
 def _rows(file: LogFile, engine: Any) -> Any:
     """The rows of one half, kept in the engine; one that is wrong is an error, for a submission answers them all."""
-    rows, rejects, _ = mssd.checked(file, engine, file.shown, lambda t: _beyond(t, _kind(file) == "heard"))
+    rows, rejects, *_ = mssd.checked(file, engine, file.shown, lambda t: _beyond(t, _kind(file) == "heard"))
     if rejects:
         name, line, column, value, reason = min(rejects, key=lambda reject: reject[1])
         at = f"{name} line {line}" + (f", column {column}" if column else "")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.datasets import lastfm1k, made_up, starts
+from segue.datasets.json_list import said
 from segue.datasets.source import LogFile, Piece, Source, Unit, names
 from segue.datasets.starts import Starts
 from segue.errors import AskedWrongly
@@ -74,7 +75,7 @@ def units(files: list[LogFile]) -> tuple[list[Unit], list[LogFile]]:
 
 def _is_ours(file: LogFile) -> bool:
     lines = _head(file)
-    if not lines or lines[0].lstrip()[:1] in ("{", "[") or lastfm1k.is_log(lines):
+    if not lines or "\0" in lines[0] or lines[0].lstrip()[:1] in ("{", "[") or lastfm1k.is_log(lines):
         return False
     return any(_by_name(lines, d) or _times(_table(lines, d)) for d in _DELIMITERS)
 
@@ -184,7 +185,7 @@ def _as_given(lines: list[str], columns: str) -> Layout:
 
 
 def _seen(cells: list[str]) -> str:
-    shown = [f"{n} {starts.said(cell)[:30]!r}" for n, cell in enumerate(cells[:12], 1)]
+    shown = [f"{n} {said(cell)[:30]!r}" for n, cell in enumerate(cells[:12], 1)]
     return ", ".join(shown) + (", …" if len(cells) > 12 else "")
 
 
@@ -270,6 +271,7 @@ SOURCE = Source(
     licence="Personal data of whoever exported it; yours to use, not to share",
     citation="Last.fm, scrobbles of a user (user.getRecentTracks), as written to CSV by an export tool",
     home="https://www.last.fm/api/show/user.getRecentTracks",
+    marks="a table with a time, an artist and a track in each line",
     units=units,
     read=read,
     tracks=lambda files, engine: None,

@@ -8,16 +8,17 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segue.datasets.archive import ARCHIVES, EMPTY, LINK, MOST_FILES, REPLACED, TAR, WITHIN, Progress, Tar
 from segue.engines import Archive, in_one_line, open_binary, plain
 from segue.errors import AskedWrongly, BadInput
 
+UNPACKING = 3  # times as long, all in all, takes the reading of a packed table
 REJECT_COLUMNS = ("file", "line", "column", "value", "reason")
 Reject = tuple[str, int, str, str, str]
 
@@ -31,6 +32,9 @@ class LogFile:
     unread: str = ""  # why it is passed over
     lost: str = ""  # what is wrong, where something that may be a log cannot be read: it is counted as rejected
     archive: Archive | None = field(default=None, compare=False, repr=False)  # where the member lies, unless in a zip
+    watch: Callable[[int], None] | None = field(
+        default=None, compare=False, repr=False
+    )  # told how many bytes were read
 
     @property
     def name(self) -> str:
@@ -49,6 +53,16 @@ class LogFile:
     def is_read(self) -> bool:
         return not (self.unread or self.lost)
 
+    @property
+    def n_bytes(self) -> int:
+        """As it lies there, gzip'd or not; in an archive, as it comes out of it."""
+        if self.archive is not None and self.member is not None:
+            return self.archive.n_bytes(self.member)
+        if self.member is not None:
+            with zipfile.ZipFile(self.path) as held:
+                return held.getinfo(self.member).file_size
+        return self.path.stat().st_size
+
     @contextmanager
     def open(self) -> Iterator[Any]:
         """Its bytes, unpacked.
@@ -61,13 +75,15 @@ class LogFile:
             raise BadInput(f"{self.shown}: {self.lost}")
         if self.unread:
             raise BadInput(f"{self.shown} is not read: {self.unread}")
-        with open_binary(self.path, self.member, self.archive) as source:
+        with open_binary(self.path, self.member, self.archive, self.watch) as source:
             yield source
 
     @contextmanager
     def plain(self, folder: Path | None = None) -> Iterator[Path]:
-        """A plain file with what it holds, unpacked into a folder where need be."""
-        with plain(self.path, self.member, archive=self.archive, folder=folder) as path:
+        """A plain file with what it holds, unpacked into a folder where need be; the lesser part of reading it."""
+        tell = self.watch
+        watch = None if tell is None else lambda at: tell(at // UNPACKING)
+        with plain(self.path, self.member, archive=self.archive, folder=folder, watch=watch) as path:
             yield path
 
     def head(self, n_bytes: int = 65536) -> bytes:
@@ -79,7 +95,7 @@ class LogFile:
         """
         if self.unread:
             return b""
-        with self.open() as source:
+        with replace(self, watch=None).open() as source:  # a look is no progress
             first: bytes = source.read(n_bytes)
             return first
 
@@ -97,13 +113,21 @@ class Unit:
     files: tuple[LogFile, ...]
 
 
+class Rejects(Protocol):
+    """The rows rejected, one after another."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...  # of Reject
+
+
 @dataclass
 class Piece:
     """What one unit held. rows_in = kept rows + set aside + rejects: a row is rejected once."""
 
     plays: Any  # Ibis table of plays, sorted by listener or session and position when written
     rows_in: int
-    rejects: list[Reject] = field(default_factory=list)
+    rejects: Rejects = field(default_factory=list)  # a LongList where there may be very many
     set_aside: dict[str, int] = field(default_factory=dict)
     tracks: Any = None  # arrow table: track, artist, album, title
     day: str | None = None  # the one day of this piece, where the source has days
@@ -125,6 +149,7 @@ class Source:
     sample: Callable[..., None]  # (folder, sessions=, seed=) writes made-up raw files
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)  # option → its values, the first is the default
     has_listeners: bool = False
+    marks: str = ""  # what its logs hold that others do not, as the end of "this file holds …"
 
 
 def find(paths: Iterable[str | Path], progress: Progress = lambda done, n, name: None) -> list[LogFile]:
@@ -208,7 +233,7 @@ _PACKINGS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstanda
 
 
 def _packed_otherwise(path: Path) -> str:
-    """Why it is not read, where it is packed in a way that is not read."""
+    """Why it is not read, where it is packed or encoded in a way that is not read."""
     try:
         with path.open("rb") as source:
             head = source.read(512)
@@ -217,6 +242,8 @@ def _packed_otherwise(path: Path) -> str:
     for start, packing in _PACKINGS.items():
         if head.startswith(start):
             return f"packed with {packing}: unpack it"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
+        return "text in UTF-16 or UTF-32: save it as UTF-8"
     return "a tar, though not called so: name it .tar" if head[257:262] == b"ustar" else ""
 
 

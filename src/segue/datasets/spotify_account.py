@@ -28,6 +28,8 @@ the label unknown.
 Podcasts and audiobooks have files of their own and are set aside; older exports mix podcasts with the tracks, and nothing
 tells them apart. The export itself holds no row twice (45,875 rows of one person, 137 of them of 0 ms), so a row that is
 alike in all four values was given twice, and is rejected.
+
+The plays of one listener are held in memory, as in `datasets.spotify_history`.
 """
 
 from __future__ import annotations
@@ -42,8 +44,9 @@ from typing import Any, NamedTuple
 
 from segue import sessions
 from segue.datasets import made_up
+from segue.datasets.json_list import Broken, records, said
 from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, clock_zone
-from segue.datasets.spotify_history import Broken, Names, by_listener, records, said, stream, table_of
+from segue.datasets.spotify_history import Names, by_listener, stream, table_of
 from segue.datasets.starts import key
 
 SKIP_RULES = ("under-30s", "none")
@@ -230,6 +233,7 @@ SOURCE = Source(
     licence="Personal data of whoever asked Spotify for it; yours to use, not to share",
     citation="Spotify AB, Understanding your data: Account data",
     home="https://support.spotify.com/article/understanding-your-data/",
+    marks="JSON records with endTime, artistName, trackName and msPlayed",
     units=units,
     read=read,
     tracks=lambda files, engine: None,

@@ -3,27 +3,35 @@
 `ts` is the end of a play. The start is `offline_timestamp`, which the player records when a play begins, in seconds or
 milliseconds. It is *not* `ts − ms_played`: that would move this play's own pauses to before its start, and a long pause
 within a track is a sign that it was not skipped.
+
+A track goes by its uri: a single and the same song on an album are two. An artist goes by the name.
+
+Files are read as they come (`datasets.json_list`), but the plays of one listener are held until they are cut: below a kilobyte
+each, so that half a million plays, more than most people hear in thirty years, stay below 1 GB.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
 from segue import schema, sessions
 from segue.datasets import made_up
-from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, clock_zone, names
-from segue.errors import BadInput
+from segue.datasets.json_list import Broken, records, said
+from segue.datasets.source import LogFile, Piece, Source, Unit, clock_zone, names
+from segue.long_list import LongList
 
 SKIP_RULES = ("fwdbtn-or-flagged-30s", "fwdbtn", "flagged", "under-30s")
 START_CLOCKS = ("recorded", "estimated")
 _BRIEF_MS = 30_000
+_ROWS_AT_A_TIME = 10_000
+_NEEDED = ("listener", "source_row", "track", "start_ms", "start_guess_ms", "end_ms", "start_day", "stop_day")
 _DAY_MS = 86_400_000
 _HUGE = 2**63
 _LATEST_MS = 4_102_444_800_000  # 2100: a clock beyond is no clock
@@ -55,14 +63,17 @@ def _numbered(file: LogFile) -> list[str | int]:
 
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """One listener's plays, cut into sessions."""
+    import pyarrow as pa
+
     rule, clock, zone = options["skip_rule"], options["start_clock"], clock_zone(options["tz"])
     rows: defaultdict[str, list[Any]] = defaultdict(list)
-    seen: dict[tuple[Any, ...], str] = {}
-    rejects: list[Reject] = []
+    done = []  # rows as tables, which take a tenth of the memory
+    seen: dict[bytes, tuple[int, int]] = {}  # what tells a play from others → its record, and which file that is in
+    rejects = LongList(folder=engine.spill)
     aside: dict[str, int] = {}
     titles: dict[str, Names] = {}
     n = no_start = 0
-    for file in unit.files:
+    for place, file in enumerate(unit.files):
         for number, (line, record) in enumerate(records(file), 1):
             n += 1
             where = (file.shown, line)
@@ -80,31 +91,37 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
                 aside[kind] = aside.get(kind, 0) + 1
                 continue
             # the stamp is not part of it: the two generations of exports write it in different units
-            identity = tuple(
-                record.get(k) for k in ("ts", "spotify_track_uri", "ms_played", "reason_start", "reason_end")
-            )
-            if identity in seen:
-                rejects.append((*where, "ts", said(record["ts"]), f"same play as {seen[identity]}"))
+            told = [record.get(k) for k in ("ts", "spotify_track_uri", "ms_played", "reason_start", "reason_end")]
+            identity = hashlib.blake2b(repr(told).encode(errors="surrogatepass"), digest_size=16).digest()
+            first, within = seen.setdefault(identity, (number, place))
+            if (first, within) != (number, place):
+                reason = f"same play as record {first} of {unit.files[within].shown}"
+                rejects.append((*where, "ts", said(record["ts"]), reason))
                 continue
-            seen[identity] = f"record {number} of {file.shown}"
             no_start += _add(rows, record, unit.name, len(seen), rule, clock, zone)
             artist = record.get("master_metadata_album_artist_name")
             album = _album(artist, record.get("master_metadata_album_album_name"))
             titles[uri] = (artist, album, record.get("master_metadata_track_name"))
-    plays = sessions.cut(engine.table(stream(rows)), int(options["gap_min"]))
+            if len(rows["listener"]) == _ROWS_AT_A_TIME:
+                done.append(stream(rows))
+                rows.clear()
+    if rows or not done:
+        done.append(stream(rows))
+    plays = sessions.cut(engine.table(pa.concat_tables(done)), int(options["gap_min"]))
     notes = {"plays without a recorded start": no_start} if no_start else {}
     return Piece(plays, n, rejects, aside, table_of(titles), notes=notes)
 
 
 def stream(rows: Mapping[str, list[Any]]) -> Any:
-    """Plays as `sessions.cut` wants them, an arrow table with every column; what the source does not say is null."""
+    """Plays as `sessions.cut` wants them, an arrow table of what the source says; the other columns are left out."""
     import pyarrow as pa
 
     kinds = {c.name: c.kind for c in schema.PLAYS.values()}
     kinds |= {"start_guess_ms": "int", "start_day": "day", "stop_day": "day"}
     types = {"text": pa.string(), "day": pa.date32()}
     unknown = [None] * len(rows.get("listener", ()))
-    return pa.table({n: pa.array(rows.get(n, unknown), types.get(kind, pa.int64())) for n, kind in kinds.items()})
+    told = {name: rows.get(name, unknown) for name in (*_NEEDED, *rows)}
+    return pa.table({n: pa.array(values, types.get(kinds[n], pa.int64())) for n, values in told.items()})
 
 
 Names = tuple[str | None, str | None, str | None]  # artist, album and title of a track
@@ -117,68 +134,6 @@ def table_of(titles: Mapping[str, Names]) -> Any:
     rows = [(track, *said) for track, said in titles.items()]
     return pa.table({column: pa.array([row[i] for row in rows], pa.string())
                      for i, column in enumerate(("track", "artist", "album", "title"))})  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Broken:
-    """What is no record, and why."""
-
-    reason: str
-    text: str
-
-
-def said(value: Any) -> str:
-    """A value as a reject shows it: short, and without the half characters that no table can hold."""
-    return str(value)[:200].encode("utf-8", "replace").decode()
-
-
-def _whole(digits: str) -> int | float:
-    """No number of ours has forty digits; python refuses to read thousands of them."""
-    return int(digits) if len(digits) < 40 else float(digits)
-
-
-def records(file: LogFile) -> Iterator[tuple[int, dict[str, Any] | Broken]]:
-    """The records of a JSON list with the line each starts on; a broken end is one broken record, never a lost file."""
-    with file.open() as source:
-        raw = source.read()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as cause:
-        line = raw[: cause.start].count(b"\n") + 1
-        text = raw.decode("utf-8-sig", errors="replace")
-        yield line, Broken(f"byte {cause.start} is not UTF-8: the file was read with a mark in its place", "")
-    decoder, at, line, counted = json.JSONDecoder(parse_int=_whole), 0, 1, 0
-    at = _blank(text, at)
-    if at >= len(text) or text[at] != "[":
-        raise BadInput(f"{file.shown} does not start with a JSON list: expected the records of an export by Spotify")
-    at = _blank(text, at + 1)
-    while at < len(text) and text[at] != "]":
-        line += text.count("\n", counted, at)
-        counted = at
-        try:
-            record, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            yield line, Broken("the file ends or breaks inside this record: download it again", text[at : at + 200])
-            return
-        yield line, record if isinstance(record, dict) else Broken("expected a record { … }", text[at:end][:200])
-        at = _blank(text, end)
-        if at < len(text) and text[at] == ",":
-            at = _blank(text, at + 1)
-    if at >= len(text):
-        line += text.count("\n", counted, at)
-        yield line, Broken("the list is not closed: the file may be cut short; download it again", "")
-    elif (more := _blank(text, at + 1)) < len(text):
-        line += text.count("\n", counted, more)
-        yield (
-            line,
-            Broken("text below the end of the list: put each list into a file of its own", text[more : more + 200]),
-        )
-
-
-def _blank(text: str, at: int) -> int:
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    return at
 
 
 def _wrong(record: dict[str, Any]) -> tuple[str, Any, str] | None:
@@ -362,6 +317,7 @@ SOURCE = Source(
     licence="Personal data of whoever asked Spotify for it; yours to use, not to share",
     citation="Spotify AB, Understanding your data: Extended streaming history",
     home="https://support.spotify.com/article/understanding-your-data/",
+    marks="JSON records with ts and ms_played",
     units=units,
     read=read,
     tracks=lambda files, engine: None,

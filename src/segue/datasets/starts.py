@@ -21,9 +21,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from segue import schema, sessions
+from segue import sessions
+from segue.datasets.json_list import said
 from segue.datasets.source import LogFile, Piece, Reject, clock_zone
 from segue.engines import is_gzip
+from segue.errors import BadInput
 
 GUESS_MS = 240_000  # about what a track takes
 LONGEST_LINE = 1 << 20
@@ -79,22 +81,25 @@ def _within(ms: float) -> int | None:
     return round(ms) if _EARLIEST_MS <= ms < _LATEST_MS else None  # NaN is not, either
 
 
-def said(value: Any) -> str:
-    """A value as a reject shows it: short, and without the half characters that no table can hold."""
-    return "" if value is None else str(value)[:200].encode("utf-8", "replace").decode()
-
-
 def lines(file: LogFile, begin: int = 0, first: int = 1) -> Iterator[tuple[int, int, bytes | None]]:
     """Where each line of a file ends, in bytes, its number and what it holds; None where that is too much to be a line.
 
     Parameters
     ----------
     begin, first : the place to begin at, and the number of the line there
+
+    Raises
+    ------
+    BadInput : it is all one line, for its lines do not end as they do today; or it cannot be unpacked
     """
     with _opened(file, begin) as source:
         at, number = begin, first
         while line := source.readline(LONGEST_LINE):
             at += len(line)
+            if number == 1 and not line.endswith(b"\n") and b"\r" in line[:-1]:
+                raise BadInput(
+                    f"{file.shown}: its lines end as on an old Mac (CR alone): save it with line ends of today"
+                )
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
                 while more := source.readline(LONGEST_LINE):
                     at += len(more)
@@ -142,7 +147,7 @@ class Starts:
 
     def reject(self, place: tuple[str, int], column: str, value: Any, reason: str) -> None:
         self.n += 1
-        self.rejects.append((*place, column, said(value), reason))
+        self.rejects.append((*place, column, "" if value is None else said(value), reason))
 
     def text(self, place: tuple[str, int], line: bytes | None) -> str | None:
         """A line's text; None where it has none, and is rejected."""
@@ -198,7 +203,7 @@ class Starts:
         import numpy as np
         import pyarrow as pa
 
-        of = dict(zip(_NUMBERS, np.array(self._plays, np.int64).reshape(-1, len(_NUMBERS)).T, strict=True))
+        of = dict(zip(_NUMBERS, np.frombuffer(self._plays, np.int64).reshape(-1, len(_NUMBERS)).T, strict=True))
         rows = self._once(of)
         of = {name: values[rows] for name, values in of.items()}
         artists = list(self._words["artist"])
@@ -255,7 +260,4 @@ def _stream(of: dict[str, Any], words: dict[str, list[str]], zone: tzinfo) -> An
     for name, known in words.items():
         codes = pa.array(of[name], pa.int64(), mask=of[name] < 0)
         made[name] = pa.array(known, pa.string()).take(codes)
-    kinds = {"text": pa.string(), "day": pa.date32()}
-    absent = {c.name: kinds.get(c.kind, pa.int64()) for c in schema.PLAYS.values() if c.name not in made}
-    absent["start_guess_ms"] = pa.int64()
-    return pa.table(made | {name: pa.nulls(len(start), kind) for name, kind in absent.items()})
+    return pa.table(made | {name: pa.nulls(len(start), pa.int64()) for name in ("start_guess_ms", "end_ms")})
