@@ -17,7 +17,8 @@ COLUMNS = {"name": "VARCHAR", "n": "BIGINT", "flag": "BOOLEAN"}
 def read(engine, folder, raw, columns=COLUMNS):
     path = folder / "some.csv"
     path.write_bytes(raw if isinstance(raw, bytes) else raw.encode())
-    table, rejects, n = engine.read_csv(path, columns)
+    table, found, n = engine.read_csv(path, columns)
+    rejects = list(found)
     rows = [tuple(row.values()) for row in engine.to_arrow(table.order_by("source_row")).to_pylist()]
     assert n == len(rows) + len(rejects)
     return rows, rejects
@@ -55,6 +56,34 @@ def test_ragged_rows_are_rejected(tmp_path, embedded):
     rows, rejects = read(embedded, tmp_path, "name,n,flag\na,1\nb,2,true\nc,3,true,more\n")
     assert rows == [("b", 2, True, 3)]
     assert rejects == [(2, "flag", "a,1", "too few columns"), (4, "", "c,3,true,more", "too many columns")]
+
+
+def test_a_file_of_nothing_but_ragged_rows_is_read_to_its_end(tmp_path, embedded):
+    rows, rejects = read(embedded, tmp_path, "name,n,flag\n" + "a,1\n" * 30_000 + "b,2,true\n" + "c,3,true,x\n" * 3)
+    assert rows == [("b", 2, True, 30_002)]
+    assert rejects[29_999:] == [(30_001, "flag", "a,1", "too few columns"), *(
+        (line, "", "c,3,true,x", "too many columns") for line in (30_003, 30_004, 30_005))]  # fmt: skip
+    assert len(rejects) == 30_003
+
+
+def test_what_the_reader_loses_count_of_is_looked_at_line_by_line(tmp_path, embedded, monkeypatch):
+    text = "name,n,flag\na,1\nb,2,true\nc,3,true,more\n"
+    trusted = read(embedded, tmp_path, text)
+    scan, calls = Embedded._scan, []
+
+    def losing(self, *given):
+        kept, unread = scan(self, *given)
+        calls.append(1)
+        return kept, unread if len(calls) > 1 else engines.LongList(list(unread)[1:])
+
+    monkeypatch.setattr(Embedded, "_scan", losing)
+    assert read(embedded, tmp_path, text) == trusted
+    assert len(calls) == 2
+
+
+def test_a_letter_cut_in_the_middle_at_the_end_of_a_file_costs_its_row(tmp_path, embedded):
+    rows, ((line, _, _, reason),) = read(embedded, tmp_path, b"name,n,flag\na,1,true\nb,2,tru\xc3")
+    assert (rows, line, reason) == ([("a", 1, True, 2)], 3, "not UTF-8")
 
 
 def test_a_row_with_two_wrong_values_is_one_reject(tmp_path, embedded):
@@ -99,6 +128,26 @@ def test_a_line_beyond_all_measure_is_never_held_whole(tmp_path, embedded):
     rows, rejects = read(embedded, tmp_path, f'name,n,flag\n"{"x" * 5_000_000}\nb,2,true\nc,3,true')
     assert [row[-1] for row in rows] == [3, 4]
     assert [(line, len(value), reason) for line, _, value, reason in rejects] == [(2, 200, "the line is too long")]
+
+
+def test_how_far_a_scan_is_is_told_and_whoever_is_told_may_stop_it(tmp_path):
+    (tmp_path / "large.csv").write_text("name,n,flag\n" + "some name of somebody,12345678,true\n" * 3_000_000)
+    told = []
+    engine = Embedded(threads=1, watch=told.append)
+    _, _, n = engine.read_csv(tmp_path / "large.csv", COLUMNS)
+    engine.close()
+    assert n == 3_000_000
+    assert told == sorted(told)
+    assert all(0 < share <= 1 for share in told)
+    assert told, "the scan took less than a third of a second: make the file larger"
+
+    def stop(share):
+        raise KeyboardInterrupt
+
+    engine = Embedded(threads=1, watch=stop)
+    with pytest.raises(KeyboardInterrupt):
+        engine.read_csv(tmp_path / "large.csv", COLUMNS)
+    engine.close()
 
 
 def test_lines_are_right_when_many_threads_read_a_large_file(tmp_path, embedded):

@@ -32,6 +32,10 @@ class BadInput(SegueError):
     """A file, a row or a value is not what its format promises."""
 
 
+class TooLittleMemory(BadInput):
+    """What was to be read takes more memory than it was given."""
+
+
 class Tampered(SegueError):
     """A bundle or a library is not what was written."""
 

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 import segue
-from segue import registry, schema
-from segue.datasets.source import REJECT_COLUMNS, LogFile, Piece, Reject, Unit, clock_zone, find
+from segue import registry, schema, track_table
+from segue.datasets import attributes
+from segue.datasets.recognise import Found, among, recognise
+from segue.datasets.source import LogFile, Reject, clock_zone, find
 from segue.engines import (
     INGEST_MEMORY,
     Embedded,
+    held_alone,
     in_one_line,
+    parquet_batches,
     put_in_place,
     read_parquet,
     write_batches,
-    write_parquet,
 )
-from segue.errors import AskedWrongly, BadInput, UnknownName
+from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName
+from segue.jobs import n_jobs, share_of_memory, written
+from segue.parts import Job, tables_of
+from segue.unfinished import note_done, read_note, resume, told_when_full
 
 FORMAT = 2  # 1 lacked the listener's age and country, and the session's title
 PART_COLUMNS = ("path", "name", "kept", "sessions", "first_day", "last_day", "sha256")
-Progress = Callable[[int, int, str], None]  # units done, units in all, the one at work
+_OWN = ("manifest.json", "tracks.parquet", "rejects.parquet")  # and the parts that the manifest names
+
+
+class Progress(Protocol):
+    """Told how far ingest is: bytes done, bytes in all, what is at work, and plays written so far."""
+
+    def __call__(self, done: int, n: int, name: str, rows: int = 0) -> None: ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,40 +119,40 @@ def open_library(path: str | Path) -> Library:
     return Library(folder, manifest)
 
 
-@contextmanager
-def _told_when_full() -> Iterator[None]:
-    """A disk that fills up is said in one line; what was finished is whole, and is not done again."""
-    try:
-        yield
-    except OSError as cause:
-        if cause.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        place = f" at {cause.filename}" if cause.filename else ""
-        raise BadInput(
-            f"the disk is full{place} ({cause.strerror}): make room, and run the same again; it goes on where it stopped"
-        ) from cause
-
-
-@_told_when_full()
+@told_when_full()
 def ingest(
-    source: str,
+    source: str | Found | None,
     paths: str | Path | Iterable[str | Path],
     out: str | Path,
     *,
     options: dict[str, str] | None = None,
-    progress: Progress = lambda done, n, name: None,
+    tracks: Iterable[str | Path] = (),
+    progress: Progress = lambda done, n, name, rows=0: None,
     overwrite: bool = False,
+    jobs: int = 1,
 ) -> Library:
     """Read raw logs into a library. rows_in = kept + set aside + rejected, always.
 
     Written to `OUT.partial` unit by unit, and renamed when whole: interrupted, it goes on where it stopped.
+
+    Parameters
+    ----------
+    source : the name of one; or what `datasets.recognise` found among the paths; or None, to look inside and find it
+    tracks : tables of track attributes, joined to the tracks played (`datasets.attributes`); files, folders, globs
+    progress : told bytes done, bytes in all, what is at work, and plays written so far
+    jobs : processes that read at the same time; 0 is as many as memory allows and there are cores and units for. What is
+        written does not depend on it
     """
-    found = registry.dataset(source)
-    chosen = _options(found, options or {})
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     target = Path(out).expanduser()
-    _check_target(target, overwrite)
-    there = find(paths, progress)
+    if source is None:
+        check_target(target, overwrite)
+        source = recognise(paths, progress)
+    source, there = (source.source, source.files) if isinstance(source, Found) else (source, None)
+    found = registry.dataset(source)
+    chosen = _options(found, options or {})
+    check_target(target, overwrite)
+    there = find(paths, progress) if there is None else there
     files = [file for file in there if file.is_read]
     lost = [(file.shown, 0, "", "", file.lost) for file in there if file.lost]
     units, passed_over = found.units(files)
@@ -156,47 +168,97 @@ def ingest(
         )
     if not units:
         raise BadInput(
-            f"none of {len(files)} files looks like {source} (first: {files[0].shown}): expected {found.title}"
+            f"none of {len(files)} files looks like {source} (first: {files[0].shown}): expected {found.title}{_rather(files)}"
+            + next((f"; not read: {f.shown}: {f.lost}" for f in there if f.lost), "")
         )
+    tables = _tables(tracks)
     begun = {"source": source, "options": chosen, "version": segue.__version__,
-             "units": {u.name: [f.mark() for f in u.files] for u in units}}  # fmt: skip
+             "units": {u.name: [f.mark() for f in u.files] for u in units},
+             "tables": [f.mark() for table in tables for f in table.files]}  # fmt: skip
     partial = target.with_name(target.name + ".partial")
-    done = _resume(partial, begun)
-    titles = []
-    for n, unit in enumerate(units):
-        progress(n, len(units), unit.name)
-        if unit.name not in done:
-            # one engine a unit: what a unit leaves in memory goes with it
-            engine = Embedded(INGEST_MEMORY, spill=partial / "spill")
-            done[unit.name] = _write_unit(found.read(unit, engine, chosen), unit, n, partial, engine)
-            engine.close()
-            with (partial / "done.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(done[unit.name]) + "\n")
-        if (partial / f"tracks-{n}.parquet").exists():
-            titles.append(partial / f"tracks-{n}.parquet")
-    progress(len(units), len(units), "tracks")
-    engine = Embedded(INGEST_MEMORY, spill=partial / "spill")
-    _check_sessions(engine, partial, done)
-    n_tracks = _write_tracks(partial, titles, found.tracks(files, engine), units, done)
-    engine.close()
-    shown = [f"{f.shown} ({f.unread})" if f.unread else f.shown for f in passed_over]
-    manifest = _manifest(found, chosen, [done[u.name] for u in units], shown, n_tracks)
-    manifest["rows_in"] += len(lost)
-    for *_, reason in lost:
-        manifest["rejected"][reason] = manifest["rejected"].get(reason, 0) + 1
-    manifest |= _made_up(passed_over) | {"files": len({(f.path, f.member) for unit in units for f in unit.files})}
-    _write_rejects(partial, len(units), lost)
-    # begun.json first: without it the folder is never taken up again, with it nothing else may be missing
-    for leftover in (partial / "begun.json", partial / "done.jsonl", *partial.glob("tracks-*.parquet"),
-                     *partial.glob("rejects-*.parquet"), *partial.rglob(".*.parquet.*")):  # fmt: skip
-        leftover.unlink(missing_ok=True)
-    shutil.rmtree(partial / "spill", ignore_errors=True)
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-    put_in_place(partial, target)
+    with held_alone(partial) as lock:
+        done = resume(partial, begun)
+        at_once = n_jobs(jobs, len(units))
+        _read_units(Job(source, chosen, units, partial, *share_of_memory(at_once)), done, at_once, progress, lock)
+        progress(1, 1, "sessions and tracks", sum(unit["kept"] for unit in done.values()))
+        engine = Embedded(INGEST_MEMORY, 2, partial / "spill")
+        _check_sessions(engine, partial, done)
+        titles = [path for n in range(len(units)) if (path := partial / f"tracks-{n}.parquet").exists()]
+        played = [partial / done[unit.name]["path"] for unit in units]
+        n_tracks, joined = track_table.write(partial, played, titles, found.tracks(files, engine), tables, engine)
+        engine.close()
+        shown = [f"{f.shown} ({f.unread})" if f.unread else f.shown for f in passed_over]
+        manifest = _manifest(found, chosen, [done[u.name] for u in units], shown, n_tracks)
+        manifest["rows_in"] += len(lost)
+        for *_, reason in lost:
+            manifest["rejected"][reason] = manifest["rejected"].get(reason, 0) + 1
+        manifest |= (
+            joined | _made_up(passed_over) | {"files": len({(f.path, f.member) for unit in units for f in unit.files})}
+        )
+        _write_rejects(partial, len(units), lost)
+        # begun.json first: without it the folder is never taken up again, with it nothing else may be missing
+        for leftover in (partial / "begun.json", partial / "done.jsonl", *partial.glob("tracks-*.parquet"),
+                         *partial.glob("rejects-*.parquet"), *partial.rglob(".*.parquet.*")):  # fmt: skip
+            leftover.unlink(missing_ok=True)
+        shutil.rmtree(partial / "spill", ignore_errors=True)
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+        put_in_place(partial, target)
     return open_library(target)
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def _read_units(job: Job, done: dict[str, Any], at_once: int, progress: Progress, lock: int) -> None:
+    """Read what is not done yet; each unit is noted when it is whole."""
+    sizes = [sum(file.n_bytes for file in unit.files) for unit in job.units]
+    left = [n for n, unit in enumerate(job.units) if unit.name not in done]
+    n_rows = sum(unit["kept"] for unit in done.values())
+    at_work: dict[int, tuple[float, int]] = {}  # how much of a unit is done, and rows written
+
+    def tell(name: str) -> None:
+        at = sum(sizes) - sum(sizes[n] * (1 - at_work.get(n, (0, 0))[0]) for n in left)
+        progress(int(at), sum(sizes), name, n_rows + sum(rows for _, rows in at_work.values()))
+
+    def heard(n: int, share: float, rows: int) -> None:
+        at_work[n] = (share, rows)
+        tell(job.units[n].name)
+
+    if left:
+        tell(job.units[left[0]].name)
+    for n, said in written(job, tuple(left), at_once, heard, (lock,)):
+        note_done(job.partial, said)
+        done[job.units[n].name] = said
+        n_rows += said["kept"]
+        at_work.pop(n, None)
+        left.remove(n)
+        tell(job.units[min(at_work or left or [n])].name)
+
+
+def _tables(paths: Iterable[str | Path]) -> list[attributes.TrackTable]:
+    """The tables of tracks behind these paths."""
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not given:
+        return []
+    with TemporaryDirectory(prefix="segue-") as aside:
+        engine = Embedded(INGEST_MEMORY, spill=Path(aside))
+        tables, _ = attributes.tables(find(given), engine)
+        engine.close()
+    return tables
+
+
+def _rather(files: list[LogFile]) -> str:
+    """What files are that another source than the one asked reads."""
+    try:
+        return f"; they are logs of {among(files, '').source}: name that source, or none"
+    except SegueError:
+        return ""
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """Refuse a place where no library can be written.
+
+    Raises
+    ------
+    AskedWrongly : something is there that must not be replaced
+    """
     try:
         os.fspath(target.absolute()).encode()
     except UnicodeEncodeError:
@@ -207,15 +269,29 @@ def _check_target(target: Path, overwrite: bool) -> None:
         raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
     if not (target / "manifest.json").is_file():
         raise AskedWrongly(f"{target} is not a library, --overwrite would delete what it holds: choose another -o")
+    manifest = read_note(target / "manifest.json")
+    named = manifest.get("parts") if isinstance(manifest, dict) else None
+    own = {*_OWN, *(str(part.get("path")) for part in named or () if isinstance(part, dict))}
+    for place, _, files in sorted(os.walk(target)):
+        for name in sorted(files):
+            if (found := os.path.relpath(os.path.join(place, name), target)) not in own:
+                raise AskedWrongly(
+                    f"{target} holds {in_one_line(found)!r}, which ingest did not write: move it away, or choose another -o"
+                )
 
 
 def _check_sessions(engine: Embedded, partial: Path, done: dict[str, dict[str, Any]]) -> None:
-    """A session that two files tell of would be counted twice: a log was given twice, or cut in the middle."""
+    """What two files tell of would be counted twice: a log was given twice, maybe by two names, or cut in the middle."""
     unit_at = {str(partial / unit["path"]): name for name, unit in done.items() if unit["kept"]}
     found = engine.shared(map(Path, unit_at), "session_id") if len(unit_at) > 1 else None
     if found:
         session, one, other = found[0], unit_at[found[1]], unit_at[found[2]]
         raise BadInput(f"session {session} is in {one} and in {other}: expected whole sessions; give each log once")
+    of_listeners = [Path(partial / unit["path"]) for unit in done.values() if unit["kept"] and unit["listeners"]]
+    alike = engine.alike(of_listeners) if len(of_listeners) > 1 else None
+    if alike:
+        one, other = (unit_at[path] for path in alike)
+        raise BadInput(f"{one} and {other} hold the very same plays: expected each log once; give one of them")
 
 
 def _options(source: Any, given: dict[str, str]) -> dict[str, str]:
@@ -234,82 +310,6 @@ def _options(source: Any, given: dict[str, str]) -> dict[str, str]:
     return {name: given.get(name, values[0]) for name, values in source.options.items()}
 
 
-def _read(note: Path) -> Any:
-    """None where there is none, or it is damaged."""
-    try:
-        return json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _resume(partial: Path, begun: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What an interrupted run of the same job had finished; anything else is started afresh."""
-    note = partial / "begun.json"
-    shutil.rmtree(partial / "spill", ignore_errors=True)  # what a killed run had unpacked
-    if _read(note) == begun:
-        log = partial / "done.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
-        whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        log.write_text("".join(line for line in lines if line.endswith("\n")), encoding="utf-8")
-        return {unit["name"]: unit for unit in whole}
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-    except OSError as cause:
-        raise BadInput(f"{partial} cannot be made ({cause.strerror}): choose a folder that can be written") from cause
-    aside = partial / "begun.tmp"
-    aside.write_text(json.dumps(begun), encoding="utf-8")
-    os.replace(aside, note)
-    return {}
-
-
-def _write_unit(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any) -> dict[str, Any]:
-    """A unit's part, tracks and rejects; what the manifest says of them. No more than some rows are held at a time."""
-    ordered = piece.plays.order_by("listener", "listener_position", "session_id", "position")
-    plays = ordered.select(list(schema.PLAYS))
-    aside = partial / "spill" / f"{n:05d}.parquet"
-    kept = write_batches(map(_checked, engine.batches(plays)), aside)
-    reasons: dict[str, int] = {}
-    for *_, reason in piece.rejects:
-        reasons[_kind(reason)] = reasons.get(_kind(reason), 0) + 1
-    rejected, set_aside = len(piece.rejects), sum(piece.set_aside.values())
-    if piece.rows_in != kept + rejected + set_aside:
-        raise BadInput(
-            f"{unit.name}: {piece.rows_in} rows read, but {kept} kept + {set_aside} set aside + {rejected} rejected; "
-            "nothing was written; please report this file's shape"
-        )
-    counts = _counts(engine, aside)
-    place = Path("plays") / (piece.day or counts["first_day"]) / f"{n:05d}.parquet"
-    (partial / place).parent.mkdir(parents=True, exist_ok=True)
-    os.replace(aside, partial / place)
-    if piece.tracks is not None:
-        write_parquet(piece.tracks, partial / f"tracks-{n}.parquet")
-    if piece.rejects:
-        write_parquet(_table_of(piece.rejects), partial / f"rejects-{n}.parquet")
-    return {
-        "name": unit.name, "files": [f.shown for f in unit.files], "rows_in": piece.rows_in, "kept": kept,
-        "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes, **counts,
-        "path": str(place), "sha256": sha256(partial / place),
-    }  # fmt: skip
-
-
-def _checked(rows: Any) -> Any:
-    schema.check(rows.column_names, {f.name: str(f.type) for f in rows.schema})
-    return rows
-
-
-def _counts(engine: Any, part: Path) -> dict[str, Any]:
-    """What the manifest counts in a part."""
-    plays = engine.read_parquet([part])
-    (found,) = engine.to_arrow(plays.agg(
-        sessions=plays.session_id.nunique(), listeners=plays.listener.nunique(),
-        unknown_labels=plays.skipped.isnull().sum(), skips=plays.skipped.sum(), not_asked=plays.count() - plays.asked.sum(),
-        first_day=plays.day.min(), last_day=plays.day.max(),
-    )).to_pylist()  # fmt: skip
-    days = {name: str(found[name] or "none") for name in ("first_day", "last_day")}
-    return {name: n or 0 for name, n in found.items()} | days
-
-
 def _made_up(passed_over: Iterable[LogFile]) -> dict[str, str]:
     """Where a simulator's world.json lies beside the logs, they are nobody's data: what to say instead of the source's."""
     for file in passed_over:
@@ -323,58 +323,10 @@ def _made_up(passed_over: Iterable[LogFile]) -> dict[str, str]:
     return {}
 
 
-def _kind(reason: str) -> str:
-    """A reason without the particulars of its row, for counting."""
-    return reason.split(" as ")[0] if reason.startswith("same play") else reason.split(" in session ")[0]
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
-
-
-def _write_tracks(partial: Path, titles: list[Path], attributes: Any, units: list[Unit], done: dict[str, Any]) -> int:
-    """tracks.parquet: every track played, with names and attributes where the source has them."""
-    import pyarrow as pa
-
-    names = ("track", "artist", "album", "title")
-    if titles:
-        named: dict[str, tuple[Any, ...]] = {}
-        for path in titles:
-            for row in read_parquet(path).to_pylist():
-                named.setdefault(row["track"], tuple(row[c] for c in names))
-        table = pa.table({c: pa.array([v[i] for v in named.values()], pa.string()) for i, c in enumerate(names)})
-    else:
-        played: set[str] = set()
-        for unit in units:
-            played.update(read_parquet(partial / done[unit.name]["path"], ["track"])["track"].unique().to_pylist())
-        table = pa.table({"track": pa.array(sorted(played), pa.string())})
-    if attributes is not None:
-        table = table.join(attributes, "track", join_type="left outer")
-    for name in schema.TRACKS:
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(len(table), pa.float64()))
-    for name in names:
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(len(table), pa.string()))
-    write_parquet(table.select([*names, *schema.TRACKS]).sort_by("track"), partial / "tracks.parquet")
-    return len(table)
-
-
 def _write_rejects(partial: Path, n_units: int, lost: list[Reject]) -> None:
-    import pyarrow as pa
-
     parts = [partial / f"rejects-{n}.parquet" for n in range(n_units)]
-    rejects = pa.concat_tables([_table_of(lost), *(read_parquet(p) for p in parts if p.exists())])
-    write_parquet(rejects, partial / "rejects.parquet")
-
-
-def _table_of(rejects: list[Reject]) -> Any:
-    import pyarrow as pa
-
-    kinds = [pa.string(), pa.int64(), pa.string(), pa.string(), pa.string()]
-    columns = list(zip(*rejects, strict=True)) or [()] * len(kinds)
-    return pa.table({c: pa.array(v, k) for c, v, k in zip(REJECT_COLUMNS, columns, kinds, strict=True)})
+    own = (table for part in parts if part.exists() for table in parquet_batches(part))
+    write_batches(chain(tables_of(lost), own), partial / "rejects.parquet")
 
 
 def _manifest(

@@ -212,7 +212,8 @@ def _words(model: Bundle, files: list[LogFile], found: list[Pair], given: str | 
         if not tables and (folders := sorted(place for place in beside if place.is_dir())):
             tables, where = find(folders), ", ".join(f"{place.parent.name}/{place.name}" for place in folders)
     with own_engine() as engine:
-        table = mssd.tracks(tables, engine)
+        attributes = mssd.tracks(tables, engine)
+        table = None if attributes is None else engine.to_arrow(attributes)
     if table is None and given is not None:
         raise AskedWrongly(
             f"{given} holds no table of track features (columns track_id, acousticness, …): give the folder of tf_*.csv"

@@ -1,0 +1,145 @@
+"""A part: the plays of one unit, checked, in order and counted, with the tracks and rejects that came with them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from segue import registry, schema
+from segue.datasets.source import REJECT_COLUMNS, UNPACKING, Piece, Reject, Unit
+from segue.engines import Embedded, write_batches, write_parquet
+from segue.errors import BadInput
+from segue.long_list import AT_A_TIME
+
+Report = Callable[[float, int], None]  # how much of the unit is done, from 0 to 1; rows written so far
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that it takes to read any unit of a log, here or in another process."""
+
+    source: str
+    options: dict[str, str]
+    units: list[Unit]
+    partial: Path  # the folder of the library that is being made
+    memory: str  # of the engine
+    threads: int
+
+
+def write_unit(job: Job, n: int, report: Report = lambda share, rows: None) -> dict[str, Any]:
+    """Read the n-th unit and write its part, tracks and rejects; what the manifest says of them.
+
+    No more than some rows are held at a time. One engine a unit: what a unit leaves in memory goes with it.
+    """
+    spill = job.partial / "spill" / f"{n:05d}"
+    spill.mkdir(parents=True, exist_ok=True)  # DuckDB makes no parents
+    told = 0.0
+
+    def tell(share: float, rows: int = 0) -> None:
+        nonlocal told
+        told = max(told, share)
+        report(told, rows)
+
+    def scanned(share: float) -> None:
+        if len(job.units[n].files) == 1:  # of several, nobody says which
+            tell((1 + (UNPACKING - 1) * share) / UNPACKING / 2)
+
+    engine = Embedded(job.memory, job.threads, spill, watch=scanned)
+    try:
+        unit = _watched(job.units[n], tell)
+        piece = registry.dataset(job.source).read(unit, engine, job.options)
+        return _written(piece, unit, n, job.partial, engine, tell)
+    finally:
+        engine.close()
+        shutil.rmtree(spill, ignore_errors=True)
+
+
+def _watched(unit: Unit, report: Report) -> Unit:
+    """The unit, its files telling how much of them was read: reading is half of the work, writing the other."""
+    sizes = [file.n_bytes for file in unit.files]
+    n_bytes = max(1, sum(sizes))
+
+    def watch(before: int, size: int) -> Callable[[int], None]:
+        return lambda at: report((before + min(at, size)) / n_bytes / 2, 0)
+
+    before = [sum(sizes[:n]) for n in range(len(sizes))]
+    files = zip(unit.files, before, sizes, strict=True)
+    return Unit(unit.name, tuple(replace(file, watch=watch(at, size)) for file, at, size in files))
+
+
+def _written(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any, report: Report) -> dict[str, Any]:
+    aside = partial / "spill" / f"{n:05d}" / "part.parquet"
+    ordered = piece.plays.order_by("listener", "listener_position", "session_id", "position")
+    plays = ordered.select(list(schema.PLAYS))
+
+    def counted(tables: Iterable[Any]) -> Iterator[Any]:
+        rows = 0
+        for table in tables:
+            schema.check(table.column_names, {f.name: str(f.type) for f in table.schema})
+            rows += len(table)
+            report(0.5 + 0.5 * min(1.0, rows / max(1, piece.rows_in)), rows)
+            yield table
+
+    kept = write_batches(counted(engine.batches(plays)), aside)
+    reasons: dict[str, int] = {}
+    for *_, reason in piece.rejects:
+        reasons[_kind(reason)] = reasons.get(_kind(reason), 0) + 1
+    rejected, set_aside = len(piece.rejects), sum(piece.set_aside.values())
+    if piece.rows_in != kept + rejected + set_aside:
+        raise BadInput(
+            f"{unit.name}: {piece.rows_in} rows read, but {kept} kept + {set_aside} set aside + {rejected} rejected; "
+            "nothing was written; please report this file's shape"
+        )
+    counts = _counts(engine, aside)
+    place = Path("plays") / (piece.day or counts["first_day"]) / f"{n:05d}.parquet"
+    (partial / place).parent.mkdir(parents=True, exist_ok=True)
+    os.replace(aside, partial / place)
+    if piece.tracks is not None:
+        write_parquet(piece.tracks, partial / f"tracks-{n}.parquet")
+    if piece.rejects:
+        write_batches(tables_of(piece.rejects), partial / f"rejects-{n}.parquet")
+    return {
+        "name": unit.name, "files": [f.shown for f in unit.files], "rows_in": piece.rows_in, "kept": kept,
+        "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes, **counts,
+        "path": str(place), "sha256": sha256(partial / place),
+    }  # fmt: skip
+
+
+def _counts(engine: Any, part: Path) -> dict[str, Any]:
+    """What the manifest counts in a part."""
+    plays = engine.read_parquet([part])
+    (found,) = engine.to_arrow(plays.agg(
+        sessions=plays.session_id.nunique(), listeners=plays.listener.nunique(),
+        unknown_labels=plays.skipped.isnull().sum(), skips=plays.skipped.sum(), not_asked=plays.count() - plays.asked.sum(),
+        first_day=plays.day.min(), last_day=plays.day.max(),
+    )).to_pylist()  # fmt: skip
+    days = {name: str(found[name] or "none") for name in ("first_day", "last_day")}
+    return {name: n or 0 for name, n in found.items()} | days
+
+
+def _kind(reason: str) -> str:
+    """A reason without the particulars of its row, for counting."""
+    return reason.split(" as ")[0] if reason.startswith("same play") else reason.split(" in session ")[0]
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def tables_of(rejects: Iterable[Reject]) -> Iterator[Any]:
+    """The rejects as arrow tables of some thousand rows; none as one of no rows."""
+    import pyarrow as pa
+
+    kinds = [pa.string(), pa.int64(), pa.string(), pa.string(), pa.string()]
+    left, is_first = iter(rejects), True
+    while (some := list(islice(left, AT_A_TIME))) or is_first:
+        columns = list(zip(*some, strict=True)) or [()] * len(kinds)
+        yield pa.table({c: pa.array(v, k) for c, v, k in zip(REJECT_COLUMNS, columns, kinds, strict=True)})
+        is_first = False

@@ -1,0 +1,67 @@
+"""A folder in the making, `OUT.partial`: what was done of a job is noted there, and a run of the same job goes on from it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from segue.errors import BadInput
+
+
+@contextmanager
+def told_when_full() -> Iterator[None]:
+    """A disk that fills up is said in one line; what was finished is whole, and is not done again."""
+    try:
+        yield
+    except OSError as cause:
+        if cause.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        place = f" at {cause.filename}" if cause.filename else ""
+        raise BadInput(
+            f"the disk is full{place} ({cause.strerror}): make room, and run the same again; it goes on where it stopped"
+        ) from cause
+
+
+def read_note(note: Path) -> Any:
+    """None where there is none, or it is damaged."""
+    try:
+        return json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def resume(partial: Path, begun: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What an interrupted run of the same job had finished, by name; anything else is started afresh.
+
+    Parameters
+    ----------
+    partial : the folder, which is held (see `engines.held_alone`)
+    begun : what the job is, as JSON has it
+    """
+    note = partial / "begun.json"
+    shutil.rmtree(partial / "spill", ignore_errors=True)  # what a killed run had unpacked
+    if read_note(note) == begun:
+        log = partial / "done.jsonl"
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
+        whole = [json.loads(line) for line in lines if line.endswith("\n")]
+        log.write_text("".join(line for line in lines if line.endswith("\n")), encoding="utf-8")
+        return {unit["name"]: unit for unit in whole}
+    note.unlink(missing_ok=True)  # first: with it, what is noted as done must be there
+    for old in partial.iterdir():  # the folder itself stays: it is held
+        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+    aside = partial / "begun.tmp"
+    aside.write_text(json.dumps(begun), encoding="utf-8")
+    os.replace(aside, note)
+    return {}
+
+
+def note_done(partial: Path, said: dict[str, Any]) -> None:
+    """Note a piece, by its "name", once all its files are whole."""
+    with (partial / "done.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(said) + "\n")
