@@ -13,6 +13,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,9 @@ def _columns(asking: Ask, library: Library, plays: Any) -> Columns:
 def _one(asking: Ask, parts: list[Columns], number: int, n: int, laid_out_by: Columns) -> Batch:
     """Example n of one part, with history rolled over all parts; laid out by the honest table, read from this one."""
     examples = asking.task.examples(laid_out_by, asking.setting)
-    one = replace(examples.only(np.array([n])), plays=parts[number], targets=parts[number])
+    session = asking.task.examples(parts[number], asking.setting).session  # a moment's place does not depend on cells
+    one = replace(examples.only(np.array([n])), plays=parts[number], targets=parts[number],
+                  session=session | {"day": examples.session["day"]})  # fmt: skip
     return build(asking, one, roll(parts, asking.keys), labelled=False)
 
 
@@ -138,8 +141,8 @@ def _changed(
                 change[target] = False
             if name in asking.setting.queue:
                 change[in_session] = False
-            if name in granted["session"] and schema.PLAYS[name].known == "session":  # the same in every row
-                change[in_session] = False
+            if (column := schema.PLAYS.get(name)) is not None and column.known == "session" and name != "listener":
+                change[in_session] = name not in granted["session"]  # every row of the session tells it
             if name == "session_length":  # every row of the session tells it
                 change[in_session] = "length" not in granted["session"]
         made[name] = (np.where(change, random, value), np.where(change, rng.random(len(rows)) < 0.8, is_known))
@@ -196,7 +199,9 @@ def live_equals_batch(asking: Ask, library: Library, *, moments: int = 40, seed:
     parts = list(library.plays())
     tracks = library.tracks()
     rolling = roll((_columns(asking, library, p) for p in parts), asking.keys)
-    as_of = 1 + max((int(np.asarray(p["day"].cast("int32")).max()) for p in parts if p.num_rows), default=0)
+    as_of = 1 + max(
+        (int(np.asarray(p["day"].cast("int32").fill_null(0)).max()) for p in parts if p.num_rows), default=0
+    )
     snapshot = {by: h if is_personal(by) else h.snapshot(as_of) for by, h in rolling.items()}
     shared = {by: h for by, h in snapshot.items() if isinstance(h, Snapshot)}
     card = {"source_options": library.manifest["options"], "history_as_of_day": as_of}
@@ -269,7 +274,7 @@ def _as_json(asking: Ask, rows: list[dict[str, Any]], examples: Any, moment: int
     said: dict[str, Any] = {"plays": [said_of(r, ended) for r in past], "recent": [said_of(r, ended) for r in recent]}
     opening = (past or targets)[0]
     if opening["start_ms"] is None or "start_ms" not in (ended if past else granted):
-        said["day"] = str(opening["day"])  # else it is worked out, too
+        said["day"] = str(opening["day"] or date(1970, 1, 1))  # else it is worked out, too; unknown is day 0 in a batch
     if targets[0]["listener"] is not None:
         said["listener"] = targets[0]["listener"]
     of_session = asking.setting.session & {"listener_age", "country"}

@@ -15,8 +15,8 @@ from segue import registry
 from segue.features.columns import key64
 from segue.features.examples import HORIZON, RECENT
 from segue.features.history import Snapshot
-from segue.features.tree import const, needs, to_json
-from segue.features.words import SHRINK, History, Now, Plays, Session, fading
+from segue.features.tree import const, needs, to_json, where
+from segue.features.words import FARTHEST, SHRINK, SOUND, History, Now, Plays, Session, fading
 from segue.tasks import skip
 
 PAST, QUEUE, NOW, RECENTLY = Plays("past"), Plays("queue"), Now(), History().recent
@@ -333,6 +333,58 @@ def test_similarity_stays_far_within_64_bits_at_its_largest(road):
     assert found[1:] == [1] * 128 + [-1]
 
 
+def sounds(*rows):
+    """What `apart` compares, the acoustic vector first; the ones not given 0, None where the track has none."""
+    whole = [[None] * len(SOUND) if r is None else [*r, *[0] * (len(SOUND) - len(r))] for r in rows]
+    return {name: [r[i] for r in whole] for i, name in enumerate(SOUND)}
+
+
+def test_apart_is_the_squared_distance_to_the_asked_track(road):
+    table = plays(
+        session(skipped=[1, 0, 0, 1, 0], **sounds((3, 4), (0, 0), None, (0,) * 8 + (1, 2, 3, 4, 5, 6), (3, 4)))
+    )
+    trees = {
+        "last": PAST.lag(PAST.apart()), "least": PAST.least(PAST.apart()),
+        "near": PAST.sum(PAST.apart() < 26), "nearest skip": PAST.least(where(PAST["skipped"] == 1, PAST.apart(), None)),
+    }  # fmt: skip
+    assert road(trees, table) == {
+        # against nothing; (3, 4); the third is nowhere; 1+4+9+16+25+36 = 91 from the second, 25 more from the first
+        "last": [None, 25, None, None, 116],
+        "least": [None, 25, None, 91, 0],
+        "near": [0, 1, 0, 0, 2],
+        "nearest skip": [None, 25, None, 116, 0],
+    }
+
+
+def test_the_queue_and_earlier_sessions_have_a_distance_too(road):
+    of_queue = plays(session(skipped=[0] * 4, **sounds((9,), (0,), (3,), (7,))))
+    trees = {"least": QUEUE.least(QUEUE.apart()), "last": PAST.lag(PAST.apart())}
+    assert road(trees, of_queue, setting="challenge") == {"least": [16, 16], "last": [9, 49]}
+    of_recent = plays(
+        session("A", listener="L", skipped=[0, 1], **sounds((1,), (5,))),
+        session("B", listener="L", skipped=[0], **sounds((3,))),
+    )
+    assert road({"x": RECENTLY.sum(RECENTLY.apart())}, of_recent)["x"] == [0, 0, 8]
+
+
+def test_no_distance_is_beyond_64_bits_whatever_a_table_of_tracks_holds(road):
+    largest = len(SOUND) * FARTHEST**2
+    assert largest == 14 * 10**12
+    assert largest * HORIZON < 2**63 // 5_000
+    far = sounds((2**52,) * 14, (-(2**52),) * 14, (-(2**52) + FARTHEST,) * 14, (-(2**52) + FARTHEST + 7,) * 14)
+    trees = {"last": PAST.lag(PAST.apart()), "sum": PAST.sum(PAST.apart())}
+    found = road(trees, plays(session(skipped=[1] * 4, **far)))
+    assert found == {
+        "last": share(None, largest, largest, 14 * 49),
+        "sum": share(0, largest, 2 * largest, 2 * largest + 686),
+    }
+
+
+def test_the_least_is_unknown_over_nothing_and_passes_over_what_is_unknown(road):
+    table = plays(session(played_ms=[None, 7, -3, 5]))
+    assert road({"x": PAST.least("played_ms")}, table) == {"x": [None, None, 7, -3]}
+
+
 def test_rates_of_history_stay_within_64_bits_with_the_plays_of_three_thousand_million():
     n_all, n = 3 * 10**9, 10**9  # MSSD holds 2.9e9 plays; no track has a third of them
     assert (n + SHRINK) * n_all < 2**63
@@ -348,17 +400,17 @@ FEW = [
     "skip_rate_of_session",
     "skip_rate_of_last_5",
     "skip_rate_decayed",
-    "plays_since_skip",
+    "skip_depth_decayed",
     "skip_run",
     "kept_run",
-    "third_last_skipped",
+    "second_last_skipped",
     "skip_rate_of_artist_so_far",
-    "plays_since_artist_skipped",
+    "plays_of_track_so_far",
     "similarity_to_skipped",
-    "energy_against_session",
+    "skip_depth_within_80",
+    "distance_to_nearest_kept",
     "context",
     "pause",
-    "recent_plays_of_artist",
     "recent_skip_rate_of_track",
     "skip_rate_before",
     "time_away",
@@ -393,7 +445,7 @@ def test_evaluator_and_oracle_agree_on_any_small_table(embedded, data, setting, 
 
 def table_of(seed):
     rng = np.random.default_rng(seed)
-    return any_plays(lambda options: options[rng.integers(len(options))], n_sessions=6, n_plays=9)
+    return any_plays(lambda options: options[rng.integers(len(options))], n_sessions=9, n_plays=9)
 
 
 @pytest.mark.parametrize("setting", ["online", "challenge"])

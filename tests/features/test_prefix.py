@@ -1,32 +1,44 @@
-"""What the listener has just done, by hand."""
+"""What the listener has just skipped and kept, by hand."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from by_hand import plays, session
 from segue import registry
+from segue.features.prefix import depth
+from segue.features.words import Plays
 
-NAMES = ("trackdone_rate", *(f"last_ended_{r}" for r in ("trackdone", "fwdbtn", "backbtn", "endplay", "logout")))
+PAST = Plays("past")
 
 
-def test_what_ended_a_play_is_unknown_where_the_reason_is(road):
-    known = registry.features()
-    ends = ["trackdone", None, "fwdbtn", "moon", "logout", "unexpected-exit-while-paused", "backbtn", "endplay", None]
-    found = road({name: known[name].tree for name in NAMES}, plays(session(reason_end=ends)))
+def trees(*names):
+    return {name: registry.features()[name].tree for name in names}
+
+
+def test_depth_counts_how_early_a_play_was_skipped(road):
+    #             at once, after a while, near its end, not; then a source that only knows of skips, and one that knows nothing
+    table = plays(
+        session(
+            skip_1=[1, 0, 0, 0, None, None, None, 0],
+            skipped=[1, 1, 0, 0, 1, 0, None, 0],
+            skip_3=[1, 1, 1, 0, None, None, None, 0],
+        )
+    )
+    assert road({"depth": PAST.lag(depth(PAST))}, table) == {"depth": [None, 3, 2, 1, 0, 3, 0, None]}
+
+
+def test_depths_fade_from_play_to_play_and_lie_between_0_and_1(road):
+    found = road(trees("skip_depth_decayed"), plays(session(skip_1=[1, 0, 0], skipped=[1, 0, 0], skip_3=[1, 1, 0])))
+    weights = [round(0.8**age * 65536) for age in (0, 1)]
+    faded = (weights[0] * 1 + weights[1] * 3) / (3 * sum(weights))
+    assert found == {"skip_depth_decayed": [None, 1, float(np.float32(faded))]}
+
+
+def test_runs_end_with_a_play_of_the_other_kind(road):
+    found = road(trees("skip_run", "kept_run", "second_last_skipped"), plays(session(skipped=[1, 1, None, 0, 0, 1])))
     assert found == {
-        #                   none yet, trackdone, not said, fwdbtn, another, logout, exit, backbtn, endplay
-        "trackdone_rate": [None, 1, 1, *(float(np.float32(1 / n)) for n in (2, 3, 4, 5, 6, 7))],
-        "last_ended_trackdone": [None, 1, None, 0, 0, 0, 0, 0, 0],
-        "last_ended_fwdbtn": [None, 0, None, 1, 0, 0, 0, 0, 0],
-        "last_ended_backbtn": [None, 0, None, 0, 0, 0, 0, 1, 0],
-        "last_ended_endplay": [None, 0, None, 0, 0, 0, 0, 0, 1],
-        "last_ended_logout": [None, 0, None, 0, 0, 1, 1, 0, 0],
+        "skip_run": [0, 1, 2, 3, 0, 0],  # where it is not known, a run goes on
+        "kept_run": [0, 0, 0, 1, 2, 3],
+        "second_last_skipped": [None, None, 1, 1, None, 0],
     }
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_where_no_reason_was_ever_said_nothing_is_known_of_it(road, name):
-    tree = registry.features()[name].tree
-    assert road({name: tree}, plays(session(reason_end=[None] * 4))) == {name: [None] * 4}

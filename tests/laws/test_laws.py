@@ -31,9 +31,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 
 FIFTEEN = (
-    "last_skipped", "skip_rate_of_session", "skip_rate_of_last_5", "skip_rate_decayed", "plays_since_skip", "skip_run",
-    "position_in_session", "pause", "session_age", "context", "skip_rate_of_artist_so_far", "plays_of_album_so_far",
-    "recent_skip_rate_of_artist", "skip_rate_across_80", "skip_rate_of_track", "days_since_track", "queue_of_artist",
+    "last_skipped", "skip_rate_of_session", "skip_rate_of_last_5", "skip_rate_decayed", "kept_run", "skip_run",
+    "position_in_session", "pause", "time_away", "context", "skip_rate_of_artist_so_far", "skip_depth_within_80",
+    "recent_skip_rate_of_track", "skip_rate_across_80", "skip_rate_of_track", "days_since_track", "queue_of_artist",
     "session_length", "similarity_to_kept",
 )  # fmt: skip
 

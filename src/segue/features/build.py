@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from segue.features.columns import Columns, from_arrow, play_columns, take, thou
 from segue.features.evaluator import evaluate
 from segue.features.examples import Examples
 from segue.features.feature import Feature
-from segue.features.history import By, History, Snapshot, asked, is_personal, join, roll
+from segue.features.history import By, History, Rolling, Snapshot, asked, is_personal, join, roll
 from segue.features.tree import Node
 from segue.tasks.task import PAST, Setting, Task
 
@@ -77,13 +79,48 @@ def ask(
     return Ask(task, setting, chosen, tuple(options), steps)
 
 
+@dataclass(frozen=True)
+class Attributes:
+    """Attributes of tracks by their keys, whole thousandths: made once, and joined to the plays of every part."""
+
+    keys: Array  # sorted
+    columns: Columns
+
+    @classmethod
+    def of(cls, tracks: Any, names: Sequence[str]) -> Attributes:
+        """From an arrow table of `track` and attributes, or None."""
+        if tracks is None or not tracks.num_rows:
+            return cls(np.zeros(0, np.int64), {n: (np.zeros(0, np.int64), np.zeros(0, bool)) for n in names})
+        keys = from_arrow(tracks, ["track"])["track"][0]
+        order = np.argsort(keys, kind="stable")
+        found: Columns = {}
+        for name in names:
+            values = thousandths(np.asarray(tracks[name].to_numpy(zero_copy_only=False), np.float64))
+            ok = np.isfinite(values) & (np.abs(values) < 2**52)
+            found[name] = (np.where(ok, values, 0).astype(np.int64)[order], ok[order])
+        return cls(keys[order], found)
+
+    def attach(self, key: Array, known: Array) -> Columns:
+        """The attributes of some tracks; unknown for a track that the table lacks."""
+        if not len(self.keys):
+            return {n: (np.zeros(len(key), np.int64), np.zeros(len(key), bool)) for n in self.columns}
+        place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
+        have = (self.keys[place] == key) & known
+        return {n: (np.where(have, value[place], 0), have & ok[place]) for n, (value, ok) in self.columns.items()}
+
+
+def attach(key: Array, known: Array, tracks: Any, names: Sequence[str]) -> Columns:
+    """Attributes of tracks by their keys; unknown for a track that the table lacks."""
+    return Attributes.of(tracks, names).attach(key, known)
+
+
 def table(plays: Any, tracks: Any, names: Sequence[str]) -> Columns:
     """Columns of plays with their tracks' attributes beside them, as thousandths.
 
     Parameters
     ----------
     plays : arrow table of plays
-    tracks : arrow table of `track` and attributes, or None
+    tracks : arrow table of `track` and attributes; or None; or `Attributes` with all those among the names
     names : the columns wanted
     """
     own = [n for n in names if n in schema.PLAYS]
@@ -91,25 +128,48 @@ def table(plays: Any, tracks: Any, names: Sequence[str]) -> Columns:
     attributes = [n for n in names if n in schema.TRACKS]
     if attributes:
         key, known = columns["track"] if "track" in columns else from_arrow(plays, ["track"])["track"]
-        columns |= attach(key, known, tracks, attributes)
+        known_tracks = tracks if isinstance(tracks, Attributes) else Attributes.of(tracks, attributes)
+        columns |= known_tracks.attach(key, known)
     return columns
 
 
-def attach(key: Array, known: Array, tracks: Any, names: Sequence[str]) -> Columns:
-    """Attributes of tracks by their keys; unknown for a track that the table lacks."""
-    if tracks is None or not tracks.num_rows:
-        return {n: (np.zeros(len(key), np.int64), np.zeros(len(key), bool)) for n in names}
-    ids = from_arrow(tracks, ["track"])["track"][0]
-    order = np.argsort(ids, kind="stable")
-    place = order[np.minimum(np.searchsorted(ids[order], key), len(ids) - 1)]
-    have = (ids[place] == key) & known
-    found: Columns = {}
-    for name in names:
-        values = thousandths(np.asarray(tracks[name].to_numpy(zero_copy_only=False), np.float64))
-        ok = np.isfinite(values) & (np.abs(values) < 2**52)
-        whole = np.where(ok, values, 0).astype(np.int64)
-        found[name] = (np.where(have, whole[place], 0), have & ok[place])
-    return found
+def attributes(asking: Ask, library: Any) -> Attributes:
+    """What a question reads of a library's tracks."""
+    names = [n for n in asking.columns if n in schema.TRACKS]
+    return Attributes.of(library.tracks() if names else None, names)
+
+
+def rolled(
+    asking: Ask, library: Any, *, folder: Path | None = None, told: Callable[[int], None] = lambda done: None
+) -> dict[By, Rolling]:
+    """The rolling history that a question reads, of all plays of a library, in bounded memory (see `history.roll`)."""
+    keys = asking.keys
+    if not keys:
+        return {}
+    names = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
+
+    def parts() -> Iterator[Columns]:
+        for number, plays in enumerate(library.plays(names)):
+            told(number)
+            yield from_arrow(plays, names)
+
+    return roll(parts(), keys, folder=folder)
+
+
+def pieces(plays: Any, rows: int) -> Iterator[Any]:
+    """A part's table of plays cut where features do not see across, into tables of `rows` plays or a few more.
+
+    Between two listeners, or two sessions of nobody known; a listener's own plays stay together, however many. A table of
+    no plays is one piece.
+    """
+    import pyarrow.compute as pc
+
+    listener, session = plays["listener"], plays["session_id"]
+    alike = [pc.equal(c.slice(1), c.slice(0, max(0, len(c) - 1))) for c in (listener, session)]
+    cuts = 1 + np.flatnonzero(~np.asarray(pc.coalesce(*alike), bool))  # an unknown listener is like nobody
+    at = np.searchsorted(cuts, np.arange(rows, len(plays), rows))
+    edges = [0, *np.unique(cuts[at[at < len(cuts)]]).tolist(), len(plays)]
+    yield from (plays.slice(low, high - low) for low, high in pairwise(edges))
 
 
 def build(asking: Ask, examples: Examples, history: History, *, labelled: bool = True, part: int = 0) -> Batch:
@@ -204,16 +264,14 @@ def from_library(
     batch, and the rolling history it was built with (to make a bundle's snapshot of)
     """
     names = asking.columns
-    tracks = library.tracks() if any(n in schema.TRACKS for n in names) else None
-    keys = asking.keys
-    key_columns = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
-    rolling: History = roll((from_arrow(t, key_columns) for t in library.plays(key_columns)), keys) if keys else {}
-    history = rolling if snapshot is None else frozen({**rolling, **snapshot}, rolling, None)
+    known_tracks = attributes(asking, library)
+    rolling = rolled(asking, library)
+    history: History = rolling if snapshot is None else frozen({**rolling, **snapshot}, rolling, None)
     batches = []
     stored = [n for n in names if n in schema.PLAYS]
     for number, plays in enumerate(library.plays(stored)):
         progress(number, len(library.parts), "features")
-        columns = table(plays, tracks, names)
+        columns = table(plays, known_tracks, names)
         examples = asking.task.examples(columns, asking.setting)
         batches.append(build(asking, examples, history, part=number))
     progress(len(library.parts), len(library.parts), "features")

@@ -14,11 +14,6 @@ def time_away(now, session, history):
     return clip((session.start_ms - history.recent.lag("end_ms")) / 1000, 0, 2_592_000)
 
 
-@feature("s", "Time since the session started, at most a day")
-def session_age(now, session):
-    return clip((now.start_ms - session.start_ms) / 1000, 0, 86_400)
-
-
 @feature("hour", "Hour of the day")
 def hour(now):
     return now.hour
@@ -27,8 +22,3 @@ def hour(now):
 @feature("flag", "It is night: from 22 to 6 o'clock")
 def night(now):
     return where(now.hour == now.hour, (now.hour < 6) | (now.hour > 21), None)
-
-
-@feature("flag", "It is Saturday or Sunday")
-def weekend(now):
-    return where(now.weekday == now.weekday, now.weekday > 4, None)

@@ -20,11 +20,6 @@ def reason_start(now):
     return code(now.reason_start)
 
 
-@feature("flag", "The listener changed the kind of list before this play")
-def context_switch(now):
-    return now.context_switch
-
-
 @feature("flag", "Shuffle is on")
 def shuffle(now):
     return now.shuffle
@@ -35,26 +30,6 @@ def premium(now):
     return now.premium
 
 
-@feature("flag", "The player is offline")
-def offline(now):
-    return now.offline
-
-
-@feature("flag", "There was no pause before this play")
-def no_pause(now):
-    return now.no_pause
-
-
-@feature("flag", "There was a short pause before this play")
-def short_pause(now):
-    return now.short_pause
-
-
 @feature("flag", "There was a long pause before this play")
 def long_pause(now):
     return now.long_pause
-
-
-@feature("share", "Plays so far with a change of list")
-def context_switch_rate(past):
-    return past.mean("context_switch")

@@ -9,55 +9,67 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from segue.features.columns import Column, Columns, Flags, Ints, combine
+from segue.features.ledger import DAYS, HELD, OFFSET, Ledger
 from segue.features.tree import Node, walk
 
 By = tuple[str, ...]
-_OFFSET, _DAYS = 1 << 19, 1 << 20  # days from -524288 on fit beside a key's rank
+_BLOCK = 1 << 20  # keys looked up at a time for a snapshot
 Found = tuple[Ints, Ints, Ints, Flags]  # n, k, last day, and whether there is a last day
 
 
 @dataclass(frozen=True)
 class Rolling:
-    """Running totals of one key over days: asked as of any day, strictly before it."""
+    """Running totals of one key over days: asked as of any day, strictly before it.
+
+    Of a large library the arrays are views of files on disk (see `ledger`): looking into them takes no memory that the
+    operating system could not take back.
+    """
 
     keys: Ints  # distinct, sorted
     at: Ints  # rank of the key × day, sorted
-    day: Ints
     n: Ints  # running totals over the whole of `at`
     k: Ints
 
     @classmethod
     def count(cls, key: Ints, day: Ints, skipped: Ints) -> Rolling:
-        keys, rank = np.unique(key, return_inverse=True)
-        at, place = np.unique(rank * _DAYS + day + _OFFSET, return_inverse=True)
-        n = np.bincount(place, minlength=len(at)).astype(np.int64)
-        k = np.bincount(place[skipped == 1], minlength=len(at)).astype(np.int64)
-        return cls(keys, at, at % _DAYS - _OFFSET, np.cumsum(n), np.cumsum(k))
+        with Ledger(1, held=len(key)) as ledger:
+            ledger.add(0, key, day, skipped)
+            return cls(*ledger.totals(0))
+
+    @property
+    def day(self) -> Ints:
+        return self.at % DAYS - OFFSET
 
     def find(self, key: Ints, day: Ints) -> Found:
         if not len(self.keys):
             return _nothing(len(key))
-        rank = np.searchsorted(self.keys, key)
-        known = self.keys[np.minimum(rank, len(self.keys) - 1)] == key
-        low = np.searchsorted(self.at, rank * _DAYS)
-        high = np.searchsorted(self.at, rank * _DAYS + np.minimum(day, _OFFSET - 1) + _OFFSET)
+        order = np.argsort(key)  # neighbours are looked up after each other: many times quicker in a large array
+        asked = key[order]
+        rank = np.searchsorted(self.keys, asked)
+        known = self.keys[np.minimum(rank, len(self.keys) - 1)] == asked
+        low = np.searchsorted(self.at, rank * DAYS)
+        high = np.searchsorted(self.at, rank * DAYS + np.minimum(day[order], OFFSET - 1) + OFFSET)
         some = known & (high > low)
-        return (
-            np.where(some, _before(self.n, high) - _before(self.n, low), 0),
-            np.where(some, _before(self.k, high) - _before(self.k, low), 0),
-            np.where(some, self.day[np.maximum(high - 1, 0)], 0),
-            some,
-        )
+        n, k = (np.where(some, _before(totals, high) - _before(totals, low), 0) for totals in (self.n, self.k))
+        last = np.where(some, self.at[np.maximum(high - 1, 0)] % DAYS - OFFSET, 0)
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return n[back], k[back], last[back], some[back]
 
     def snapshot(self, as_of: int) -> Snapshot:
-        n, k, last, some = self.find(self.keys, np.full(len(self.keys), as_of))
-        return Snapshot(self.keys[some], n[some], k[some], last[some])
+        found = []
+        for first in range(0, len(self.keys) or 1, _BLOCK):
+            keys = self.keys[first : first + _BLOCK]
+            n, k, last, some = self.find(keys, np.full(len(keys), as_of))
+            found.append((keys[some], n[some], k[some], last[some]))
+        return Snapshot(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -101,22 +113,26 @@ def is_personal(by: By) -> bool:
     return "listener" in by
 
 
-def roll(tables: Iterable[Columns], keys: Sequence[By]) -> dict[By, Rolling]:
-    """Running totals of every key over tables of plays with `end_day` and `skipped`."""
-    collected: dict[By, list[tuple[Ints, Ints, Ints]]] = {by: [] for by in keys}
-    for plays in tables:
-        label, known = plays["skipped"]
-        day = plays["end_day"][0]
-        for by in keys:
-            key, have = key_of(by, plays, len(label))
-            use = have & known
-            collected[by].append((key[use], day[use], label[use]))
-    empty = np.zeros(0, np.int64)
-    return {
-        by: Rolling.count(*(np.concatenate(c) for c in zip(*parts, strict=True))) if parts
-        else Rolling.count(empty, empty, empty)
-        for by, parts in collected.items()
-    }  # fmt: skip
+def roll(
+    tables: Iterable[Columns], keys: Sequence[By], *, folder: Path | None = None, held: int = HELD
+) -> dict[By, Rolling]:
+    """Running totals of every key over tables of plays with `end_day` and `skipped`, in bounded memory (see `Ledger`).
+
+    Parameters
+    ----------
+    tables : one at a time
+    folder : where to write what is not held in memory; the system's temporary folder, if left out
+    held : rows, of all keys together, that are held
+    """
+    with Ledger(len(keys), folder, held) as ledger:
+        for plays in tables:
+            label, known = plays["skipped"]
+            day = plays["end_day"][0]
+            for book, by in enumerate(keys):
+                key, have = key_of(by, plays, len(label))
+                use = have & known
+                ledger.add(book, key[use], day[use], label[use])
+        return {by: Rolling(*ledger.totals(book)) for book, by in enumerate(keys)}
 
 
 def key_of(by: By, columns: Columns, n: int) -> tuple[Ints, Flags]:

@@ -13,6 +13,9 @@ from segue.features import tree
 from segue.features.tree import Node, lift, where
 
 SHRINK = 10  # plays that a key needs before its own rate outweighs the rate of all
+SOUND = (*(f"acoustic_vector_{i}" for i in range(8)), "acousticness", "danceability", "energy", "mechanism", "organism",
+         "valence")  # what `apart` compares: all of them lie about as far from each other  # fmt: skip
+FARTHEST = 1_000_000  # of one difference, in thousandths
 _BLOCKS = (1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64)  # ages at which the weight of `decayed` steps down
 
 
@@ -103,6 +106,10 @@ class Plays:
         """x of the n-th last play."""
         return self.fold("max", x, lag=n)
 
+    def least(self, x: str | Node) -> Node:
+        """The least x; unknown over nothing."""
+        return 0 - self.fold("max", 0 - (self[x] if isinstance(x, str) else x))
+
     def since(self, flag: str | Node, *, same: str | None = None) -> Node:
         """Plays since the last one with this flag: 0 if it was the last play, unknown if there was none."""
         node = self[flag] if isinstance(flag, str) else flag
@@ -121,6 +128,22 @@ class Plays:
         return self.fold("sum", node * weight, same=same) / self.fold(
             "sum", where(node == node, weight, None), same=same
         )
+
+    def apart(self) -> Node:
+        """How far each play sounds from the asked track: the squared distance, in millionths; unknown where one of them is.
+
+        Between their acoustic vectors and six shares that say how they sound. No difference counts for more than 1,000, so
+        that no distance is beyond 1.4e13, whatever a table of tracks may hold:
+
+            acoustic_vector_0 = .3 and .1, energy = .8 and .5, the rest alike      200² + 300² = 130,000
+
+        Near is then `past.apart() < 600**2`, and the nearest play's distance `sqrt(past.least(past.apart()))`.
+        """
+        now, total = Now(), lift(0)
+        for name in SOUND:
+            gap = tree.clip(getattr(now, name) - self[name], -FARTHEST, FARTHEST)
+            total = total + gap * gap
+        return total
 
     def similarity(self, to: str | Node) -> Node:
         """Cosine between the asked track's acoustic vector and the sum of those of plays with this flag."""
