@@ -265,6 +265,17 @@ def test_seeds_that_disagree_make_a_p_value_larger():
     assert only_seeds == pytest.approx(stats.ttest_1samp([1, 2, 3], 0).pvalue, rel=1e-6)
 
 
+def test_the_p_value_of_some_examples_counts_no_cluster_that_has_none_of_them():
+    """Twelve sessions of which four hold a play of the slice: t = mean / error with 3 degrees of freedom, not 11."""
+    scores = np.array([1.0, 2.0, 3.0, 2.0, *range(8)])
+    of = np.arange(12) < 4
+    # the mean 2 of a ratio of sums: residuals -1, 0, 1, 0 and eight of 0, in twelve clusters
+    error = np.sqrt(2 * 12 / 11) / 4
+    assert resamples(range(12)).p_value(scores, of) == pytest.approx(2 * stats.t.sf(2 / error, 3), rel=1e-9)
+    assert resamples(range(12)).p_value(scores, np.ones(12)) == resamples(range(12)).p_value(scores)
+    assert math.isnan(resamples(range(12)).p_value(scores, np.arange(12) == 5))
+
+
 def test_no_difference_at_all_has_p_1_and_one_cluster_tells_nothing():
     assert resamples(range(4)).p_value(np.zeros(4)) == 1.0
     assert math.isnan(resamples([1, 1, 1]).p_value([0.1, 0.2, 0.3]))

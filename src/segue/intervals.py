@@ -90,7 +90,7 @@ class Resamples:
         value = float(np.mean([fn(np.ones(self.cluster.size)) for fn in fns]))
         return self._interval(value, (drawn(count, share) for count, share in self._counts(len(fns))))
 
-    def p_value(self, scores: npt.ArrayLike) -> float:
+    def p_value(self, scores: npt.ArrayLike, of: npt.ArrayLike | None = None) -> float:
         """How often a mean as far from 0 as that of these scores, (N,) or (k, N), would come by chance; two-sided.
 
         A t-test of clusters: a mean is the ratio of sums over clusters that differ in size, so its variance is that of
@@ -99,17 +99,22 @@ class Resamples:
         is too small by (n - 1)/n, which counts for a listener of six days. The variance between seeds, over k, is added,
         and the degrees of freedom are Satterthwaite's. nan where nothing could have come out otherwise.
 
+        `of` (N,) says which examples count, if not all: clusters without any of them tell how many a cluster has, but
+        are no degree of freedom.
+
         >>> round(resamples(range(4)).p_value([1.0, 2.0, 3.0, 2.0]), 4)  # t = 2 / (.8165 / 2) = 4.9 with 3 df
         0.0163
         """
         from scipy.special import stdtr
 
-        several = self.size > 1
-        df = float((1 - 1 / self.size)[several].sum())  # a stratum of n clusters gives n - 1
+        counts = np.ones(self.cluster.size) if of is None else np.asarray(of, np.float64)
+        n = self._sums(counts)[0]
+        several, stratum = self.size > 1, self.start[n > 0]
+        df = float(stratum.size - np.unique(stratum).size)  # a stratum of n clusters gives n - 1
         if not df:
             return np.nan
-        sums = self._sums(scores)
-        n, mean = self._sums(np.ones(self.cluster.size))[0], float(np.asarray(scores, np.float64).mean())
+        sums = self._sums(np.asarray(scores, np.float64) * counts)
+        mean = float(sums.mean(axis=0).sum() / n.sum())
         residual = sums.mean(axis=0) - mean * n
         centre = np.bincount(self.start, residual, self.size.size)[self.start] / self.size
         spread = np.square(residual - centre)[several]

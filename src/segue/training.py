@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,76 @@ def _card(
     return found
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The plays of a library that a bundle may fairly be asked about, and what must be said of them."""
+
+    model: Bundle
+    library: Library
+    batch: Batch
+    notes: tuple[str, ...]  # which plays they are
+    warnings: tuple[str, ...]  # why they may not be a fair test
+
+    def about(self) -> dict[str, Any]:
+        """What whoever reads a score of these plays must know of them."""
+        batch, lib, card = self.batch, self.library, self.model.card
+        found = {
+            "library": lib.fingerprint()[:16], "source": lib.manifest["source"], "examples": len(batch),
+            "skipped_share": float((batch.label == 1).mean()), "split": "; ".join(self.notes), "days": _days(batch),
+            "trained_on_days": card["trained_on_days"],
+            "intervals": "95 %, bootstrap by " + clusters(batch.keys)[2],
+        }  # fmt: skip
+        return found | ({"warning": "; ".join(self.warnings)} if self.warnings else {})
+
+
+def fairly_asked(
+    opened: Bundle | str, library: Library | str, *, history: str = "rolling", all_days: bool = False,
+    progress: Progress = lambda done, n, name: None,
+) -> Asked:  # fmt: skip
+    """The plays that `evaluate` asks about: held out, or later than those the bundle was trained on where there are any.
+
+    Raises
+    ------
+    AskedWrongly : no such bundle or library, or nothing is left to ask about
+    """
+    if history not in ("rolling", "frozen"):
+        raise AskedWrongly(f"history {history!r}: expected rolling or frozen")
+    model = opened if isinstance(opened, Bundle) else bundle.open_bundle(opened)
+    lib = library if isinstance(library, Library) else open_library(library)
+    snapshot = model.history if history == "frozen" else None
+    batch, _ = from_library(model.asking, lib, snapshot=snapshot, progress=progress)
+    if not len(batch):
+        raise AskedWrongly(
+            f"{lib.path} holds no play with a known outcome that setting {model.asking.setting.name!r} can ask about: "
+            "use a library whose source says what was skipped"
+        )
+    notes, warnings = [f"history {history}"], []
+    if lib.fingerprint() == model.card["library"]:
+        batch = batch.take(splits.by_time(batch.keys).rows(TEST))
+        notes.append("the library it was trained on: only the held-out last days are asked about")
+    else:
+        last = model.card["trained_on_days"][1]
+        later = batch.keys["day"] > np.datetime64(last, "D").astype(np.int64)
+        if later.any() and not later.all() and not all_days:
+            batch = batch.take(later)
+            left = int((~later).sum())
+            notes.append(f"only days after {last}, the last it was trained on: {left:,} earlier plays are left out")
+        elif not later.all():
+            warnings.append(f"{int((~later).sum()):,} of {len(batch):,} plays lie on days up to {last}, when it was trained: "
+                            "a fair test only if these are other people's")  # fmt: skip
+    if history == "frozen":
+        batch = batch.take(batch.keys["day"] >= model.card["history_as_of_day"])
+        notes.append(f"only days from {model.card['history_as_of']} on, when the snapshot was taken")
+    if not len(batch):
+        raise AskedWrongly(f"nothing is left to ask about ({'; '.join(notes)}): use --history rolling or newer plays")
+    if lib.manifest["options"] != model.card["source_options"]:
+        said = [", ".join(f"{k}={v}" for k, v in one.items()) or "no options"
+                for one in (lib.manifest["options"], model.card["source_options"])]  # fmt: skip
+        warnings.append(f"not the same kind of log: ingested as {lib.manifest['source']} with {said[0]}, trained on "
+                        f"{model.card['source']} with {said[1]}")  # fmt: skip
+    return Asked(model, lib, batch, tuple(notes), tuple(warnings))
+
+
 def evaluate(
     opened: Bundle | str, library: Library | str, *, history: str = "rolling", all_days: bool = False,
     draws: int = 300, seed: int = 0,
@@ -101,31 +171,8 @@ def evaluate(
         snapshot (a listener's own still rolls on), asked only from the snapshot's day on: before it, it would look ahead
     all_days : ask about earlier days too; fair only for plays of other people
     """
-    if history not in ("rolling", "frozen"):
-        raise AskedWrongly(f"history {history!r}: expected rolling or frozen")
-    model = opened if isinstance(opened, Bundle) else bundle.open_bundle(opened)
-    lib = library if isinstance(library, Library) else open_library(library)
-    snapshot = model.history if history == "frozen" else None
-    batch, _ = from_library(model.asking, lib, snapshot=snapshot, progress=progress)
-    notes, warnings = [f"history {history}"], []
-    if lib.fingerprint() == model.card["library"]:
-        batch = batch.take(splits.by_time(batch.keys).rows(TEST))
-        notes.append("the library it was trained on: only the held-out last days are asked about")
-    elif len(batch):
-        last = model.card["trained_on_days"][1]
-        later = batch.keys["day"] > np.datetime64(last, "D").astype(np.int64)
-        if later.any() and not later.all() and not all_days:
-            batch = batch.take(later)
-            left = int((~later).sum())
-            notes.append(f"only days after {last}, the last it was trained on: {left:,} earlier plays are left out")
-        elif not later.all():
-            warnings.append(f"{int((~later).sum()):,} of {len(batch):,} plays lie on days up to {last}, when it was trained: "
-                            "a fair test only if these are other people's")  # fmt: skip
-    if history == "frozen":
-        batch = batch.take(batch.keys["day"] >= model.card["history_as_of_day"])
-        notes.append(f"only days from {model.card['history_as_of']} on, when the snapshot was taken")
-    if not len(batch):
-        raise AskedWrongly(f"nothing is left to ask about ({'; '.join(notes)}): use --history rolling or newer plays")
+    asked = fairly_asked(opened, library, history=history, all_days=all_days, progress=progress)
+    model, batch = asked.model, asked.batch
     draw = resampling(batch, draws=draws, seed=seed)
     wanted, decides = model.asking.setting.metrics, model.asking.setting.metrics[0]
     p = answered_by(model.card["model"], [model.fitted], batch, wanted)
@@ -138,18 +185,7 @@ def evaluate(
             scores[-1] = replace(scores[-1], is_best_baseline=True)
             own = replace(own, difference=difference(decides, p, mark, batch, draw))
     scores.append(own)
-    about = {"library": lib.fingerprint()[:16], "source": lib.manifest["source"], "examples": len(batch),
-             "skipped_share": float((batch.label == 1).mean()), "split": "; ".join(notes), "days": _days(batch),
-             "trained_on_days": model.card["trained_on_days"],
-             "intervals": "95 %, bootstrap by " + clusters(batch.keys)[2]}  # fmt: skip
-    if lib.manifest["options"] != model.card["source_options"]:
-        said = [", ".join(f"{k}={v}" for k, v in one.items()) or "no options"
-                for one in (lib.manifest["options"], model.card["source_options"])]  # fmt: skip
-        warnings.append(f"not the same kind of log: ingested as {lib.manifest['source']} with {said[0]}, trained on "
-                        f"{model.card['source']} with {said[1]}")  # fmt: skip
-    if warnings:
-        about["warning"] = "; ".join(warnings)
-    return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), decides, about)
+    return Comparison(model.asking.task.name, model.asking.setting.name, tuple(scores), decides, asked.about())
 
 
 def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Any, Any]]:

@@ -380,3 +380,30 @@ def test_any_mutation_is_called_tampered_or_still_gives_finite_numbers(mutations
 def test_importing_the_trees_does_not_import_lightgbm():
     code = "import sys, segue.models.trees; sys.exit('lightgbm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_trees_that_use_a_feature_hold_all_that_it_changes(kind):
+    trees, x = forest(kind), asked(kind)
+    for feature in range(trees.n_features):
+        part, other = trees.using([feature]), x.copy()
+        other[:, feature] = np.roll(x[:, feature], 1)
+        if part is None:
+            assert feature not in trees.feature
+            assert np.array_equal(trees.score(other), trees.score(x))
+            continue
+        part.check()
+        assert len(part.root) == len({tree for tree in range(len(trees.root)) if feature in nodes_of(trees, tree)})
+        assert trees.score(other) - trees.score(x) == pytest.approx(part.score(other) - part.score(x), abs=1e-12)
+    assert trees.using([]) is None
+
+
+def nodes_of(trees, tree):
+    return trees.feature[trees.root[tree] : np.append(trees.root, len(trees.feature))[tree + 1]].tolist()
+
+
+def test_trees_that_use_any_feature_are_all_but_lone_leaves():
+    trees = forest()
+    whole = trees.using(range(trees.n_features))
+    assert all(np.array_equal(a, b) for a, b in zip(whole.arrays().values(), trees.arrays().values(), strict=True))
+    assert forest("of lone leaves").using([0, 1, 2, 3, 4]) is None

@@ -112,8 +112,16 @@ class FittedBoosting:
         x = batch.select(self.columns).with_nan()
         return np.where(np.isnan(x), self.usual, x)
 
+    def log_odds(self, batch: Batch) -> Floats:
+        return self.trees.score(self._x(batch))
+
     def predict(self, batch: Batch) -> Bernoulli:
-        return Bernoulli(logistic(self.trees.score(self._x(batch))))
+        return Bernoulli(logistic(self.log_odds(batch)))
+
+    def part(self, columns: Sequence[str]) -> FittedBoosting | None:
+        """The trees that read any of these columns; None where none does. What another value changes, it changes here."""
+        trees = self.trees.using([self.columns.index(name) for name in columns])
+        return None if trees is None else replace(self, trees=trees, n_trees=len(trees.root))
 
     def explain(self, batch: Batch) -> Floats:
         contributions, _ = self.trees.explain(self._x(batch))

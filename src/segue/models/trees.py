@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -132,6 +132,19 @@ class Trees:
         _all(gap <= 1e-6 * share[inner], "cover", self.cover[inner], "must be its children's sum")
         _all(share >= MIN_SHARE, "cover", self.cover, f"must be at least {MIN_SHARE} of its root's")
         _expect(self._depth <= MAX_DEPTH, f"a tree is over {MAX_DEPTH} deep", f"must be at most {MAX_DEPTH}")
+
+    def using(self, features: Sequence[int]) -> Trees | None:
+        """The trees that split on any of these features, without the bias; None where none does."""
+        tree = np.searchsorted(self.root, np.arange(len(self.feature)), "right") - 1
+        kept = np.unique(tree[np.isin(self.feature, features)])
+        if not kept.size:
+            return None
+        node = np.isin(tree, kept)
+        place = (np.cumsum(node) - 1).astype(np.int32)
+        arrays = {name: getattr(self, name)[node] for name in DTYPES if name != "root"}
+        for side in ("left", "right"):
+            arrays[side] = np.where(arrays[side] >= 0, place[arrays[side]], np.int32(-1))
+        return Trees(**arrays, root=place[self.root[kept]], bias=0.0, n_features=self.n_features)
 
     def score(self, x: NDArray[Any]) -> Floats:
         """The log-odds (N,) of rows x (N, n_features): a row's score is its own to the bit, whatever comes with it."""
