@@ -1,6 +1,6 @@
 # Works on a fresh Debian or Ubuntu with Python 3.11 or newer. PYTHON=/path/to/python3 chooses another one.
 BENCHES := benchmarks/start.py benchmarks/live.py benchmarks/skip.py benchmarks/start_clock.py benchmarks/worlds.py \
-	benchmarks/reachable.py benchmarks/marks.py
+	benchmarks/reachable.py benchmarks/marks.py benchmarks/history.py
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

@@ -15,6 +15,7 @@ from segue.features.build import Ask, build, frozen
 from segue.features.columns import from_arrow
 from segue.features.feature import Feature
 from segue.features.history import asked, roll
+from segue.features.words import SOUND
 from segue.tasks import skip
 
 ARROW = {"text": pa.string(), "day": pa.date32()}
@@ -53,11 +54,19 @@ def any_plays(pick, n_sessions=3, n_plays=6):
             while len(positions) < n_plays and pick([0, 1, 1, 1, 1, 1]):
                 positions.append(positions[-1] + pick([1, 1, 1, 1, 2, 3]))
             columns = {c: [pick(v) for _ in positions] for c, v in CELLS.items()}
+            columns |= _sounds(pick, positions)
             sessions.append(
                 session(f"{listener or len(sessions)}-{i}", listener=listener, day=day, end_day=day + pick([0, 0, 1]),
                         position=positions, session_length=positions[-1] + pick([0, 0, 1]), **columns)
             )  # fmt: skip
     return plays(*sessions)
+
+
+def _sounds(pick, positions):
+    """How each play sounds: mostly known throughout and near some others, for a distance needs all of it."""
+    of_kind = {"near": [0, 0, 1, 333], "far": [-2000, 0, 333], "partly": CELLS["energy"], "not known": [None]}
+    kinds = [pick(["near", "near", "near", "far", "partly", "not known"]) for _ in positions]
+    return {name: [pick(of_kind[kind]) for kind in kinds] for name in SOUND}
 
 
 def _cells():

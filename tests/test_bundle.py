@@ -371,7 +371,7 @@ def test_a_bundle_holds_nothing_of_a_person(online):
         assert not [n for n, b in held.items() if key64(listener).to_bytes(8, "little", signed=True) in b]
     track = next(row["track"] for row in plays)  # of tracks it does know, under a number
     assert key64(track) in online.history[("track",)].keys.tolist()
-    assert set(online.history) == {(), ("track",), ("artist",), ("track", "context")}
+    assert set(online.history) == {(), ("track",), ("artist",), ("track", "context"), ("track", "shuffle")}
     assert any("listener" in by for by in online.asking.keys)  # asked, but not held
 
 
@@ -522,14 +522,13 @@ def test_plays_beyond_the_last_64_of_earlier_sessions_do_not_count(online):
     asked = small.session(3)
     assert online.predict({**asked, "recent": recent}) == online.predict({**asked, "recent": recent[-64:]})
     here, there = (online.batch(read_session({**asked, "recent": recent[-n:]})) for n in (64, 5))
-    assert not np.array_equal(here.column("recent_played_s")[0], there.column("recent_played_s")[0])
+    assert not np.array_equal(here.column("skip_rate_before")[0], there.column("skip_rate_before")[0])
 
 
 # ── what a library knows of the listener ────────────────────────────────────────────────────────────────────────────
 
 PERSONAL = [
-    "plays_of_listener", "plays_of_track_by_listener", "plays_of_artist_by_listener", "days_since_track",
-    "days_since_artist", "skip_rate_before", "skip_rate_before_slow", "recent_plays_of_artist", "recent_played_s",
+    "plays_of_track_by_listener", "days_since_track", "days_since_artist", "skip_rate_before", "recent_skip_rate_of_track",
     "time_away",
 ]  # fmt: skip
 
@@ -553,7 +552,7 @@ def test_a_library_tells_what_came_before_the_session_and_nothing_later(online):
                 value, known = (x[mine] for x in batch.column(name))
                 assert (live.column(name)[0][0], live.column(name)[1][0]) == (value, known), name
                 compared += 1
-    assert compared >= 100
+    assert compared >= 80
 
 
 def test_a_session_that_already_knows_its_recent_plays_keeps_them(online):

@@ -20,7 +20,10 @@ import segue
 import small
 from segue import cli, registry
 
-VERBS = ["ingest", "describe", "compare", "train", "evaluate", "predict", "submit", "list", "simulate", "demo"]
+VERBS = [
+    "ingest", "describe", "tracks", "lookup", "features", "compare", "train", "evaluate", "explain",
+    "predict", "submit", "list", "simulate", "demo",
+]  # fmt: skip
 COMMANDS = typer.main.get_command(cli.app).commands
 
 
@@ -125,10 +128,23 @@ def wrong(found, status, words):
         ("predict LIBRARY -", "is not a bundle"),
         ("ingest spotify_history nowhere -o y", "no such file or folder"),
         ("ingest spotify x -o y", "no source is called 'spotify'; did you mean spotify_history or spotify_account?"),
+        ("ingest mssd -o y", "mssd is a source, and where its logs lie is not said: segue ingest mssd PATH -o OUT"),
+        (
+            "ingest LIBRARY/tracks.parquet -o y",
+            "no log that segue knows is there, but tracks.parquet (Parquet); expected one of",
+        ),
+        ("ingest LIBRARY/../raw -o LIBRARY", "exists already: choose another -o, or give --overwrite"),
+        ("ingest nowhere.csv -o y", "nowhere.csv: no such file or folder"),
         ("ingest mssd LIBRARY/../raw -o LIBRARY", "exists already: choose another -o, or give --overwrite"),
         ("ingest spotify_history LIBRARY/../raw -o y --skip-rule flaged", "did you mean flagged?"),
         ("ingest spotify_history LIBRARY/../raw -o y --gap-min soon", "--gap-min soon: expected whole minutes"),
         ("ingest spotify_history LIBRARY/../raw -o y --tz Mars", "no time zone is called 'Mars'"),
+        ("features nowhere -o y", "nowhere is not a library"),
+        ("features LIBRARY -o y --task skp", "no task is called 'skp'; did you mean skip?"),
+        ("features LIBRARY -o y --features queue_energy", "feature 'queue_energy' cannot be used"),
+        ("features LIBRARY -o y --history melted", "history 'melted': expected rolling, or a day such as 2018-07-25"),
+        ("features LIBRARY -o LIBRARY", "exists already: choose another -o, or give --overwrite"),
+        ("features LIBRARY -o LIBRARY --overwrite", "holds no examples, --overwrite would delete what it holds"),
         ("compare skp LIBRARY", "no task is called 'skp'; did you mean skip?"),
         ("compare skip LIBRARY --models bosting", "no model for skip is called 'bosting'; did you mean boosting"),
         ("compare skip LIBRARY --features hur", "no feature is called 'hur'; did you mean hour?"),
@@ -260,6 +276,73 @@ def test_ingest_describe_and_ingest_again(run, tmp_path, library):
     assert status == 0
     assert said["rows_in"] == said["kept"] + sum(said["set_aside"].values()) + sum(said["rejected"].values()) == rows
     assert strict(run("describe", out, "--json")[1]) == said
+
+
+def test_ingest_finds_the_source_and_says_why_before_it_reads(run, tmp_path, library):
+    why = "Found: spotify_history, because 3 of 3 files hold JSON records with ts and ms_played (first: "
+    status, text, err = run("ingest", library.parent / "raw", "-o", tmp_path / "new")
+    assert (status, err) == (0, "")
+    first, rest = text.split("\n", 1)
+    assert first.startswith(why)
+    assert rest.startswith(f"{tmp_path / 'new'}: spotify_history, 3 log files\n")
+    status, text, err = run("ingest", library.parent / "raw", "-o", tmp_path / "new", "--overwrite", "--json")
+    assert (status, err) == (0, first + "\n")
+    assert strict(text)["source"] == "spotify_history"
+
+
+def test_a_folder_called_as_a_source_is_a_path_and_it_is_said(run, tmp_path, monkeypatch):
+    registry.dataset("scrobbles").sample(tmp_path / "mssd", sessions=12)
+    monkeypatch.chdir(tmp_path)
+    status, text, err = run("ingest", "mssd", "-o", "a")
+    assert (status, err) == (0, "")
+    assert text.startswith(
+        "Note: mssd is taken for what lies here under that name, and not for the source.\nFound: scrobbles, because "
+    )
+    status, text, err = run("ingest", "scrobbles", "mssd", "-o", "b")
+    assert (status, err, text.splitlines()[0]) == (0, "", "b: scrobbles, 3 log files")
+
+
+def test_the_help_of_ingest_says_which_sources_an_option_is_of():
+    said = {p.name: p.help for p in COMMANDS["ingest"].params if p.name != "given"}
+    have = {name: {n for n in registry.DATASETS if name in registry.dataset(n).options} for name in said}
+    known = {name: sources for name, sources in have.items() if sources}
+    assert set(known) == {"skip_rule", "start_clock", "columns", "gap_min", "tz"}
+    for name, sources in known.items():
+        negated, named = re.search(r"\((not )?([a-z0-9_, ]+)\)", said[name]).groups()
+        assert set(named.split(", ")) == (set(registry.DATASETS) - sources if negated else sources), name
+
+
+def test_a_library_without_clock_or_labels_says_so_and_why_plays_are_not_asked_about(run, tmp_path):
+    registry.dataset("mpd").sample(tmp_path / "mpd", sessions=6)
+    _, text, _ = run("ingest", "mpd", tmp_path / "mpd", "-o", tmp_path / "a")
+    assert "  days       not said\n  skipped    not said\n" in text
+    scrobbles = "artist,track,uts\nA,B,1557246209\nA,C,1557246209\nA,D,1557246509\n"
+    (tmp_path / "x.csv").write_text(scrobbles)
+    (tmp_path / "note").write_text("of no use")
+    _, text, _ = run("ingest", "scrobbles", tmp_path / "x.csv", tmp_path / "note", "-o", tmp_path / "b")
+    assert "             1 plays are not asked about: they overlap the play before, or share the clock's\n" in text
+    assert "second (or minute, where it has no seconds) with another, so that nobody knows which was first,\n" in text
+    assert "  passed over 1 file that holds no scrobbles logs to learn from: note\n" in text
+
+
+def test_features_writes_tables_and_says_how_to_read_them(run, tmp_path, library):
+    status, out, err = run("features", library, "--features", "last_skipped,energy", "-o", tmp_path / "new")
+    assert (status, err) == (0, "")
+    shown = f"{tmp_path / 'new'}: 1,565 plays of skip, online, with 2 features, in 3 files\n"
+    assert out.startswith(
+        shown + "  label      1,565 known, 37.0% of them 1; 0 null\n  days       2018-07-15 to 2018-08-13\n"
+    )
+    assert "  unknown    1 feature is null in every row: energy\n" in out
+    assert out.endswith(f'pl.scan_parquet("{tmp_path / "new"}/*.parquet"); manifest.json says what every column is\n')
+    line = ("features", library, "--setting", "challenge", "--history", "2018-08-01", "-o", tmp_path / "later")
+    said = strict(run(*line, "--json")[1])
+    assert said["examples"] == sum(f["examples"] for f in said["files"]) > 0
+    assert said["before_history_day"] > 0
+    out = run(*line, "--overwrite")[1]
+    assert (
+        f"tracks and artists as before 2018-08-01; {said['before_history_day']:,} plays of sessions that began before"
+        in out
+    )
 
 
 def test_compare_prints_a_table_with_intervals_and_how_it_was_split(run, library, tmp_path):
@@ -456,7 +539,8 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
     assert (status, out) == (130, "")
     assert (
         err
-        == "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
+        == "segue: interrupted; ingest, features, lookup and simulate go on from where they stopped when run again, "
+        "other verbs start anew\n"
     )
     assert not (tmp_path / "new").exists()
     again = []
@@ -511,7 +595,8 @@ def test_a_real_interruption_leaves_no_traceback(tmp_path):
     assert started.returncode == 130
     assert (
         err
-        == "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
+        == "segue: interrupted; ingest, features, lookup and simulate go on from where they stopped when run again, "
+        "other verbs start anew\n"
     )
 
 

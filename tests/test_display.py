@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segue.display import _fitting, _width
+from segue.display import Pace, _fitting, _width, reading_bar
 from segue.exam import CEILINGS
 from segue.intervals import Interval
 from segue.metrics import Bins, Calibration
@@ -49,3 +49,42 @@ def test_where_log_loss_decides_it_stays():
     assert left_out == ["accuracy", "Brier score", "slope", "AUC", "ECE"]
     assert _width(found) <= 80
     assert list(_fitting(online, 1)[0][0]) == list(found[0])
+
+
+# the pace of reading
+
+
+def test_pace_and_time_left_are_said_once_there_is_something_to_go_by():
+    pace = Pace()
+    assert pace.said(0, 1000, 0, 100.0) == ""
+    assert pace.said(1, 1000, 0, 100.5) == ""
+    assert pace.said(100, 1000, 0, 110.0) == "1:30 left"
+    assert pace.said(200, 1000, 123_456, 120.0) == "123,456 plays, 6,170 plays/s, 1:20 left"
+    assert pace.said(1000, 1000, 1_000_000, 200.0) == "1,000,000 plays, 10,000 plays/s, 0:00 left"
+
+
+def test_what_an_earlier_run_had_read_does_not_make_this_one_faster():
+    pace = Pace()
+    assert pace.said(900, 1000, 90_000, 0.0) == "90,000 plays"
+    assert pace.said(910, 1000, 91_000, 10.0) == "91,000 plays, 100 plays/s, 1:30 left"
+
+
+def test_long_waits_are_said_in_hours():
+    pace = Pace()
+    pace.said(0, 100_000, 0, 0.0)
+    assert pace.said(10, 100_000, 0, 2.0) == "5:33:18 left"
+
+
+def test_another_thing_to_read_has_a_pace_of_its_own():
+    pace = Pace()
+    pace.said(0, 50, 0, 0.0)
+    assert pace.said(50, 50, 0, 5.0) == "0:00 left"
+    assert pace.said(0, 1000, 0, 6.0) == ""
+    assert pace.said(100, 1000, 0, 16.0) == "1:30 left"
+
+
+def test_where_nobody_looks_nothing_is_drawn(capsys):
+    with reading_bar() as progress:
+        progress(0, 10, "log.csv")
+        progress(10, 10, "log.csv", rows=5)
+    assert capsys.readouterr() == ("", "")

@@ -11,22 +11,28 @@ SRC = Path(__file__).parents[1] / "src"
 
 # From the ground up: imports point down, or stay level. A name covers what is below it; the longest that fits decides.
 LAYERS = (
-    ("words", ("errors", "schema", "registry", "batch")),
+    ("words", ("errors", "schema", "registry", "batch", "long_list")),
     ("arithmetic", ("intervals", "metrics", "decode", "exam", "scores")),
-    ("tables", ("engines", "sessions", "session", "splits")),
+    ("tables", ("engines", "sessions", "session", "splits", "unfinished")),
     ("sources", ("datasets", "simulate")),
-    ("library", ("library", "noise")),
+    ("library", ("library", "parts", "jobs", "noise", "track_table")),
     # How a feature is said and counted; knows no task.
     ("language", (
         "features.tree", "features.words", "features.feature", "features.columns", "features.evaluator",
-        "features.examples", "features.history", "features.oracle",
+        "features.examples", "features.history", "features.ledger", "features.oracle",
     )),
     ("tasks", ("tasks",)),
     # The ideas written in that language, and what evaluates them for a task.
-    ("features", ("features",)),
+    ("features", ("features", "feature_table")),
     ("models", ("models",)),
-    ("answers", ("live", "bundle", "truth", "experiment", "training", "submission", "submission_score", "checks")),
-    ("edges", ("cli", "display", "demo", "explore", "service", "__main__")),
+    ("answers", (
+        "live", "bundle", "truth", "experiment", "training", "submission", "submission_score", "checks", "importance",
+        "slices", "failings", "explanation",
+    )),
+    ("edges", (
+        "cli", "display", "display_examples", "display_explain", "display_tracks", "demo", "explore", "lastfm",
+        "service", "__main__",
+    )),
 )  # fmt: skip
 UPWARDS = {
     ("segue.registry", "segue.features.feature"): "the registry loads what it lists, when asked",

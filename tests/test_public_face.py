@@ -11,7 +11,7 @@ import pytest
 
 import segue
 
-FACE = ["SegueError", "compare", "evaluate", "feature", "ingest", "load", "open", "submit", "train"]
+FACE = ["SegueError", "compare", "evaluate", "explain", "feature", "ingest", "load", "open", "submit", "train"]
 
 
 def test_the_public_face_is_exactly_this():

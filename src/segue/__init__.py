@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segue.bundle import open_bundle as open
     from segue.errors import SegueError
     from segue.experiment import compare
+    from segue.explanation import explain
     from segue.features.feature import feature
     from segue.library import ingest
     from segue.library import open_library as load
@@ -29,12 +30,13 @@ _FACE = {
     "compare": "segue.experiment:compare",
     "train": "segue.training:train",
     "evaluate": "segue.training:evaluate",
+    "explain": "segue.explanation:explain",
     "open": "segue.bundle:open_bundle",
     "submit": "segue.submission:submit",
     "feature": "segue.features.feature:feature",
     "SegueError": "segue.errors:SegueError",
 }
-__all__ = ["SegueError", "compare", "evaluate", "feature", "ingest", "load", "open", "submit", "train"]
+__all__ = ["SegueError", "compare", "evaluate", "explain", "feature", "ingest", "load", "open", "submit", "train"]
 
 
 def __getattr__(name: str) -> Any:

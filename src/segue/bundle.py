@@ -30,8 +30,8 @@ from segue.features import tree
 from segue.features.build import Ask
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
-from segue.library import sha256 as _sha256
 from segue.live import EPOCH, Bundle, vocabulary
+from segue.parts import sha256 as _sha256
 
 FORMAT = 1
 LARGEST = 4 << 30  # bytes of one file: more is not a bundle

@@ -17,6 +17,7 @@ from segue.display import (
     print_json,
     print_table,
     progress_bar,
+    reading_bar,
     say,
     show_comparison,
     show_library,
@@ -40,29 +41,72 @@ Seed = Annotated[int, typer.Option(min=0, help="Makes a run repeatable; 0 is a s
 
 @app.command()
 def ingest(
-    source: Annotated[str, typer.Argument(help="Such as spotify_history or mssd; see segue list datasets.")],
-    paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; .gz, .zip, .tar and .tar.gz too.")],
+    given: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[SOURCE] PATHS...",
+            help="Files, folders, globs; .gz, .zip, .tar and .tar.gz too. Before them a source (see segue list datasets); "
+            "found by looking inside if left out.",
+        ),
+    ],
     out: Out,
     skip_rule: Annotated[str, typer.Option(help="What counts as a skip (spotify_history, spotify_account).")] = "",
     start_clock: Annotated[str, typer.Option(help="recorded, or estimated where not recorded (spotify_history).")] = "",
     columns: Annotated[
-        str, typer.Option(help="Which column is what, where it cannot be told: artist=2,track=4,time=1 (scrobbles).")
+        str,
+        typer.Option(
+            help="Which column is what, where it cannot be told: artist=2,track=4,time=1 (scrobbles, tables)."
+        ),
     ] = "",
-    gap_min: Annotated[str, typer.Option(help="Minutes without music that end a session.")] = "",
-    tz: Annotated[str, typer.Option(help="Time zone of the listener's clock, such as Europe/Berlin.")] = "",
+    tracks: Annotated[
+        list[str] | None,
+        typer.Option(help="A table of track attributes, CSV or Parquet, joined by id or by name (docs/tracks.md)."),
+    ] = None,
+    gap_min: Annotated[
+        str, typer.Option(help="Minutes without music that end a session; 30 if left out (not mssd, mpd).")
+    ] = "",
+    tz: Annotated[
+        str, typer.Option(help="Time zone of the listener's clock, as Europe/Berlin; UTC if left out (not mssd, mpd).")
+    ] = "",
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Processes that read at the same time; each takes about 0.4 GB. 0: as many as there are cores, and as stay "
+            "below 1 GB together. What is written does not depend on it.",
+        ),
+    ] = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Read raw logs into a library, losing no row.
+    """Read raw logs into a library, losing no row; of which source they are is found by looking inside, or said.
 
-    Example: segue ingest spotify_history my_spotify_data/ -o library/
+    Example: segue ingest my_spotify_data/ -o library/
     """
+    from segue.datasets.recognise import recognise, source_and_paths
+    from segue.library import check_target
     from segue.library import ingest as run
 
-    given = {"skip_rule": skip_rule, "start_clock": start_clock, "columns": columns, "gap_min": gap_min, "tz": tz}
-    with progress_bar("reading") as progress:
+    named, paths, note = source_and_paths(given)
+    if note:
+        typer.echo(f"Note: {note}.", err=as_json)
+    found = None
+    if named is None:
+        check_target(out.expanduser(), overwrite)
+        with progress_bar("looking") as progress:
+            found = recognise(paths, progress)
+        typer.echo(f"Found: {found.why}", err=as_json)
+    options = {"skip_rule": skip_rule, "start_clock": start_clock, "columns": columns, "gap_min": gap_min, "tz": tz}
+    with reading_bar() as reading:
         library = run(
-            source, paths, out, options={k: v for k, v in given.items() if v}, progress=progress, overwrite=overwrite
+            found or named,
+            paths,
+            out,
+            options={k: v for k, v in options.items() if v},
+            progress=reading,
+            overwrite=overwrite,
+            tracks=tracks or (),
+            jobs=jobs,
         )
     show_library(library, as_json)
 
@@ -76,6 +120,77 @@ def describe(library: Path, as_json: Json = False) -> None:
     from segue.library import open_library
 
     show_library(open_library(library), as_json)
+
+
+@app.command()
+def tracks(
+    library: Path,
+    out: Out,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write the unique tracks of a library as CSV, the most played first: names, plays, and what is known of them.
+
+    Example: segue tracks library/ -o tracks.csv
+    """
+    from segue.display_tracks import show_tracks
+    from segue.library import open_library
+    from segue.track_table import export
+
+    show_tracks(export(open_library(library), out, overwrite=overwrite), as_json)
+
+
+@app.command()
+def lookup(
+    tracks: Annotated[Path, typer.Argument(help="What segue tracks wrote, or any CSV with artist and title.")],
+    out: Out,
+    key_file: Annotated[
+        Path | None, typer.Option(help="The file that holds your Last.fm key; LASTFM_API_KEY if left out.")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Questions put to Last.fm a second, at most 5.")] = 4.0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Look up the durations and tags of tracks; interrupted, it goes on where it stopped when run again.
+
+    Example: segue lookup tracks.csv --key-file lastfm.key -o looked-up.csv
+    """
+    from segue.display_tracks import show_lookup
+    from segue.lastfm import key_from
+    from segue.lastfm import lookup as run
+
+    key = key_from(key_file)
+    with progress_bar("asking") as progress:
+        told = run(tracks, out, key, rate=rate, overwrite=overwrite, progress=progress)
+    show_lookup(told, as_json)
+
+
+@app.command()
+def features(
+    library: Path,
+    out: Out,
+    task: Annotated[str, typer.Option(help="The question; see segue list tasks.")] = "skip",
+    setting: Setting = "online",
+    features: Features = "",
+    granted: With = "",
+    history: Annotated[
+        str,
+        typer.Option(help="rolling: each day sees the days before; or a day: tracks and artists as known before it."),
+    ] = "rolling",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write every asked play with its label and features as Parquet, for any other tool; it goes on where it stopped.
+
+    Example: segue features library/ --task skip --setting online -o examples/
+    """
+    from segue.display_examples import show_examples
+    from segue.feature_table import write
+
+    with progress_bar("writing") as progress:
+        made = write(library, out, task=task, setting=setting, features=_names(features), options=_names(granted) or (),
+                     history=history, overwrite=overwrite, progress=progress)  # fmt: skip
+    show_examples(made, as_json)
 
 
 @app.command()
@@ -185,6 +300,38 @@ def evaluate(
     with progress_bar("asking") as progress:
         found = run(str(bundle), str(library), history=history, all_days=all_days, progress=progress)
     show_comparison(found, as_json)
+
+
+@app.command()
+def explain(
+    bundle: Path,
+    library: Path,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write all of it here, as Markdown.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that every feature is permuted.")] = 5,
+    rows: Annotated[
+        int, typer.Option(min=0, help="Plays that importance is measured on at most; 0: all. Slices are of all.")
+    ] = 10_000,
+    all_days: Annotated[bool, typer.Option(help="Ask about days up to the last of training, too.")] = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Say which features a bundle lives on, and for which plays it fails, in words.
+
+    Example: segue explain skip.bundle library/ -o report.md
+    """
+    from segue.display_explain import check_report, show_explanation, write_report
+    from segue.explanation import explain as run
+
+    if out is not None:
+        check_report(out, overwrite)
+    with progress_bar("explaining") as progress:
+        found = run(
+            str(bundle), str(library), all_days=all_days, rows=rows, repeats=repeats, seed=seed, progress=progress
+        )
+    if out is not None:
+        write_report(found, out)
+    show_explanation(found, as_json)
 
 
 @app.command()
@@ -372,7 +519,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code == 130:  # what typer makes of an interruption, in silence
             sys.stderr.write(
-                "segue: interrupted; ingest and simulate go on from where they stopped when run again, other verbs start anew\n"
+                "segue: interrupted; ingest, features, lookup and simulate go on from where they stopped when run again, "
+                "other verbs start anew\n"
             )
         raise
     except AskedWrongly as error:
@@ -391,7 +539,9 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    sys.stderr.write(f"segue: {' '.join(str(error).split())}\n")
+    from segue.engines import in_one_line
+
+    sys.stderr.write(f"segue: {in_one_line(' '.join(str(error).split()))}\n")
     raise SystemExit(code)
 
 

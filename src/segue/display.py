@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -80,21 +81,31 @@ def show_library(library: Any, as_json: bool) -> None:
     typer.echo(
         f"  sessions   {m['sessions']:,}   plays {m['kept']:,}   tracks {m['tracks']:,}   listeners {m['listeners'] or 'not said'}"
     )
-    typer.echo(f"  days       {m['first_day']} to {m['last_day']}")
+    typer.echo(f"  days       {m['first_day']} to {m['last_day']}" if m["first_day"] else "  days       not said")
     known = m["kept"] - m["unknown_labels"]
-    share = f"{m['skips'] / known:.1%}" if known else "unknown"
-    typer.echo(f"  skipped    {share} of {known:,} plays whose label is known")
+    share = f"{m['skips'] / known:.1%} of {known:,} plays whose label is known" if known else "not said"
+    typer.echo(f"  skipped    {share}")
     if m["not_asked"]:
-        typer.echo(f"             {m['not_asked']:,} plays are not asked about: they overlap the play before, or their")
-        typer.echo("             place in a session is only known from their own end (no start is recorded)")
+        typer.echo(
+            f"             {m['not_asked']:,} plays are not asked about: they overlap the play before, or share the clock's"
+        )
+        typer.echo(
+            "             second (or minute, where it has no seconds) with another, so that nobody knows which was first,"
+        )
+        typer.echo("             or their place in a session is only known from their own end (no start is recorded)")
     for note, n in m["notes"].items():
         typer.echo(f"  note       {n:,} {note}")
+    if "track_tables" in m:
+        from segue.display_tracks import show_track_tables
+
+        show_track_tables(m, m["tracks"])
     if m["options"]:
         typer.echo("  options    " + ", ".join(f"{k}={v}" for k, v in m["options"].items()))
     if m["passed_over"]:
         shown = ", ".join(m["passed_over"][:3]) + (", …" if len(m["passed_over"]) > 3 else "")
         typer.echo(
-            f"  passed over {len(m['passed_over'])} files that hold no {m['source']} logs to learn from: {shown}"
+            f"  passed over {len(m['passed_over']):,} file{'' if len(m['passed_over']) == 1 else 's'} that "
+            f"hold{'s' if len(m['passed_over']) == 1 else ''} no {m['source']} logs to learn from: {shown}"
         )
     if rejected:
         typer.echo(
@@ -229,3 +240,51 @@ def progress_bar(word: str) -> Iterator[Callable[[int, int, str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(word, total=None)
         yield lambda done, n, name: bar.update(task, completed=done, total=n, description=f"{word} {name}"[:60])
+
+
+class Pace:
+    """How fast something is read, and how long the rest takes; counted from where this run began."""
+
+    def __init__(self) -> None:
+        self._begun: tuple[int, int, int, float] | None = (
+            None  # done, in all and rows at the first call, and its second
+        )
+
+    def said(self, done: int, n: int, rows: int, now: float) -> str:
+        """Such as `12,345,678 plays, 104,000 plays/s, 2:05 left`; without what cannot be said yet."""
+        if self._begun is None or self._begun[1] != n:
+            self._begun = (done, n, rows, now)
+        first, _, first_rows, begun = self._begun
+        parts = [f"{rows:,} plays"] if rows else []
+        if now > begun + 1 and rows > first_rows:
+            parts.append(f"{float(f'{(rows - first_rows) / (now - begun):.3g}'):,.0f} plays/s")
+        if now > begun + 1 and done > first:
+            left = round((n - done) * (now - begun) / (done - first))
+            hours, minutes = divmod(left // 60, 60)
+            parts.append((f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{left % 60:02} left")
+        return ", ".join(parts)
+
+
+@contextmanager
+def reading_bar() -> Iterator[Callable[..., None]]:
+    """A bar of the bytes read, with plays, pace and time left, on stderr where someone is looking; silence elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, n, name, rows=0: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
+
+    pace = Pace()
+    said = TextColumn(
+        "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    )
+    columns = (BarColumn(12), TaskProgressColumn(), TimeElapsedColumn(), said)
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def tell(done: int, n: int, name: str, rows: int = 0) -> None:
+            at_pace = pace.said(done, n, rows, time.monotonic())
+            bar.update(task, completed=done, total=n, description=f"{at_pace}  {name}" if at_pace else name)
+
+        yield tell

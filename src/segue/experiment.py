@@ -57,6 +57,11 @@ def prepare(
     begun = time.perf_counter()
     batch, rolling = from_library(asking, opened, progress=progress)
     if not len(batch):
+        if opened.manifest["unknown_labels"] == opened.manifest["kept"]:
+            raise AskedWrongly(
+                f"{opened.path} says of no play whether it was skipped ({opened.manifest['source']} does not tell): "
+                "give a library of a source that does"
+            )
         raise AskedWrongly(
             f"{opened.path} holds no play that setting {chosen.name!r} can ask about: choose another setting"
         )
