@@ -141,14 +141,14 @@ def wrong(found, status, words):
         ("ingest spotify_history LIBRARY/../raw -o y --tz Mars", "no time zone is called 'Mars'"),
         ("features nowhere -o y", "nowhere is not a library"),
         ("features LIBRARY -o y --task skp", "no task is called 'skp'; did you mean skip?"),
-        ("features LIBRARY -o y --features queue_energy", "feature 'queue_energy' cannot be used"),
+        ("features LIBRARY -o y --features queue_of_artist", "feature 'queue_of_artist' cannot be used"),
         ("features LIBRARY -o y --history melted", "history 'melted': expected rolling, or a day such as 2018-07-25"),
         ("features LIBRARY -o LIBRARY", "exists already: choose another -o, or give --overwrite"),
         ("features LIBRARY -o LIBRARY --overwrite", "holds no examples, --overwrite would delete what it holds"),
         ("compare skp LIBRARY", "no task is called 'skp'; did you mean skip?"),
         ("compare skip LIBRARY --models bosting", "no model for skip is called 'bosting'; did you mean boosting"),
         ("compare skip LIBRARY --features hur", "no feature is called 'hur'; did you mean hour?"),
-        ("compare skip LIBRARY --features queue_energy", "feature 'queue_energy' cannot be used"),
+        ("compare skip LIBRARY --features queue_of_artist", "feature 'queue_of_artist' cannot be used"),
         ("compare skip LIBRARY --setting onlin", "no setting of skip is called 'onlin'; did you mean online?"),
         ("compare skip LIBRARY --with reason_end", "did you mean reason_start?"),
         ("compare skip LIBRARY --by day", "say how many folds, too"),
@@ -447,10 +447,10 @@ def test_list_lists_all_five(run):
     ]
     assert [t["setting"] for t in said["tasks"]][:2] == ["online", "challenge"]
     features = {f["name"]: f["granted in"] for f in said["features"]}
-    assert features["queue_energy"] == "challenge"
+    assert features["queue_of_artist"] == "challenge"
     assert features["reason_start"] == "online*"
     text = run("list")[1]
-    assert all(name in text for name in ("datasets", "queue_energy", "position-table", "* on request only (--with)"))
+    assert all(name in text for name in ("datasets", "queue_of_artist", "position-table", "* on request only (--with)"))
 
 
 def test_simulate_says_what_it_wrote_and_where_to_go_on(run, tmp_path):
@@ -523,18 +523,18 @@ def test_a_place_that_cannot_be_written_is_one_line_and_exit_1(run, tmp_path):
 
 
 def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_path, library, monkeypatch):
-    from segue import library as module
+    from segue import jobs
 
-    write, written = module._write_unit, []
+    write, written = jobs.write_unit, []
 
-    def interrupted(piece, unit, *rest):
+    def interrupted(job, n, *rest):
         if len(written) == 1:
             raise KeyboardInterrupt
-        written.append(unit.name)
-        return write(piece, unit, *rest)
+        written.append(n)
+        return write(job, n, *rest)
 
-    line = ("ingest", "spotify_history", library.parent / "raw", "-o", tmp_path / "new")
-    monkeypatch.setattr(module, "_write_unit", interrupted)
+    line = ("ingest", "spotify_history", library.parent / "raw", "-o", tmp_path / "new", "--jobs", 1)
+    monkeypatch.setattr(jobs, "write_unit", interrupted)
     status, out, err = run(*line)
     assert (status, out) == (130, "")
     assert (
@@ -544,9 +544,7 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
     )
     assert not (tmp_path / "new").exists()
     again = []
-    monkeypatch.setattr(
-        module, "_write_unit", lambda piece, unit, *rest: again.append(unit.name) or write(piece, unit, *rest)
-    )
+    monkeypatch.setattr(jobs, "write_unit", lambda job, n, *rest: again.append(n) or write(job, n, *rest))
     assert run(*line)[0] == 0
     assert len(again) == 2
     assert written[0] not in again

@@ -28,11 +28,12 @@ import damage
 import damages_of_files
 import damaging
 
-TOLD_ELSEWHERE = {"mssd", "lastfm1k", "spotify_account", "tables"}  # what rows suffer there: their like is in another source
+TOLD_ELSEWHERE = {
     "mssd",
     "lastfm1k",
     "spotify_account",
-}  # what rows may suffer there; and their like is in another source
+    "tables",
+}  # what rows suffer there: their like is in another source
 
 
 def takes_long(case):

@@ -220,7 +220,7 @@ def test_what_is_granted_on_request_is_a_feature_then_only(library):
 def test_a_feature_that_is_not_granted_is_refused_by_name_and_listed_otherwise(library, both):
     remedies = {
         "session_length": "leave it out or choose another setting",
-        "queue_energy": "leave it out or choose another setting",
+        "queue_of_artist": "leave it out or choose another setting",
         "reason_start": "grant it with --with reason_start",
         "popularity_estimate": "grant it with --with us_popularity_estimate",
     }

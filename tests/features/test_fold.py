@@ -418,7 +418,6 @@ FEW = [
     "days_since_artist",
     "skip_rate_of_track",
     "queue_of_artist",
-    "queue_energy",
 ]
 
 

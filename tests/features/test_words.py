@@ -350,7 +350,7 @@ def test_ten_thousand_folds_over_a_large_tree_are_read_at_once():
     assert time.monotonic() - began < 5
 
 
-SOME = ["pause", "skip_rate_of_artist_so_far", "night", "days_since_artist", "skip_run", "queue_energy", "premium"]
+SOME = ["pause", "skip_rate_of_artist_so_far", "night", "days_since_artist", "skip_run", "queue_of_artist", "premium"]
 WRITTEN = to_json({name: registry.features()[name].tree for name in SOME})
 NAMES = ["const", "col", "fold", "asof", "past", "recent", "now", "queue", "sum", "artist"]
 SCALARS = st.none() | st.booleans() | st.integers(-3, 60) | st.integers() | st.floats() | st.text(max_size=3)
