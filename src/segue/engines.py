@@ -18,7 +18,7 @@ import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,15 +98,24 @@ class Embedded:
         with _lacks_told(self.spill):
             return self.ibis.to_pyarrow(table)
 
-    def batches(self, table: Any) -> Iterator[Any]:
-        """A table that may be larger than memory, as arrow tables one after another; an empty one as one."""
+    def batches(self, table: Any, *, keep_order: bool = False) -> Generator[Any, None, None]:
+        """A table that may be larger than memory, as arrow tables one after another; an empty one as one.
+
+        Parameters
+        ----------
+        keep_order : leave rows in the order in which they were read, as far as can be: several threads would mix them
+        """
         import pyarrow as pa
 
-        with _lacks_told(self.spill):
+        (threads,) = self.raw.execute("SELECT current_setting('threads')").fetchall()[0]
+        with _lacks_told(self.spill), ExitStack() as opened:
             kinds, is_empty = table.schema().to_pyarrow(), True
+            if keep_order:
+                self.raw.execute("SET threads = 1")
+                opened.callback(self.raw.execute, f"SET threads = {threads}")
             found = self.raw.sql(self.ibis.compile(table))
             read = getattr(found, "to_arrow_reader", None) or found.fetch_arrow_reader  # as DuckDB before 2.0 calls it
-            for batch in read(ROWS_AT_A_TIME):
+            for batch in opened.enter_context(read(ROWS_AT_A_TIME)):
                 is_empty = False
                 yield pa.Table.from_batches([batch]).cast(kinds)
             if is_empty:

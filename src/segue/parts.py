@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -75,8 +76,8 @@ def _watched(unit: Unit, report: Report) -> Unit:
 
 def _written(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any, report: Report) -> dict[str, Any]:
     aside = partial / "spill" / f"{n:05d}" / "part.parquet"
-    ordered = piece.plays.order_by("listener", "listener_position", "session_id", "position")
-    plays = ordered.select(list(schema.PLAYS))
+    as_they_come = piece.plays.select(list(schema.PLAYS))
+    ordered = as_they_come.order_by("listener", "listener_position", "session_id", "position")
 
     def counted(tables: Iterable[Any]) -> Iterator[Any]:
         rows = 0
@@ -86,7 +87,11 @@ def _written(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any, repor
             report(0.5 + 0.5 * min(1.0, rows / max(1, piece.rows_in)), rows)
             yield table
 
-    kept = write_batches(counted(engine.batches(plays)), aside)
+    try:
+        tables = _in_order(engine.batches(as_they_come, keep_order=True)) if piece.in_order else engine.batches(ordered)
+        kept = write_batches(counted(tables), aside)
+    except _Astray:
+        kept = write_batches(counted(engine.batches(ordered)), aside)
     reasons: dict[str, int] = {}
     for *_, reason in piece.rejects:
         reasons[_kind(reason)] = reasons.get(_kind(reason), 0) + 1
@@ -109,6 +114,35 @@ def _written(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any, repor
         "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes, **counts,
         "path": str(place), "sha256": sha256(partial / place),
     }  # fmt: skip
+
+
+class _Astray(Exception):
+    """A play is out of place."""
+
+
+def _in_order(tables: Generator[Any, None, None]) -> Iterator[Any]:
+    """Tables of nobody's plays as they come, as long as each follows the last by session and position."""
+    last = None
+    with closing(tables):
+        for table in tables:
+            last = _last(table, last) if len(table) else last
+            yield table
+
+
+def _last(table: Any, last: Any) -> Any:
+    """The place of the last play, where all follow one another, and the first of them the last so far."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = table.select(["session_id", "position"])
+    rows = (pa.concat_tables([last, rows]) if last else rows).combine_chunks()
+    session, position = (rows[c].chunk(0) for c in rows.column_names)
+    above, below = session[:-1], session[1:]
+    goes_on = pc.and_(pc.equal(above, below), pc.less(position[:-1], position[1:]))
+    follows = pc.all(pc.or_(pc.less(above, below), goes_on), min_count=0).as_py()
+    if not follows or table["listener"].null_count < len(table):
+        raise _Astray
+    return rows.slice(len(rows) - 1)
 
 
 def _counts(engine: Any, part: Path) -> dict[str, Any]:

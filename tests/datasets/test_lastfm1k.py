@@ -39,7 +39,7 @@ def read(paths, engine, **options):
         piece = lastfm1k.read(unit, engine, OPTIONS | options)
         kept = engine.to_arrow(piece.plays).to_pylist()
         assert piece.rows_in == len(kept) + len(piece.rejects)
-        plays, rejects = plays + kept, rejects + piece.rejects
+        plays, rejects = plays + kept, [*rejects, *piece.rejects]
         notes.update(piece.notes)
     notes.pop(NO_PROFILE, None)
     return sorted(plays, key=lambda p: p["source_row"]), [reject[1:4] for reject in rejects], dict(notes)

@@ -65,7 +65,7 @@ def test_a_listen_becomes_a_play_with_every_column_in_its_place(tmp_path, embedd
         "session_length": 1,
     }
     assert piece.tracks.to_pylist() == [{"track": ID, "artist": "Artist", "album": "Album · Artist", "title": "Song"}]
-    assert (piece.rejects, piece.notes) == ([], {})
+    assert (list(piece.rejects), piece.notes) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_listen_told_twice_is_rejected_and_one_of_the_same_second_is_kept(tmp_
     lines = [listen(track_name="b"), listen(), "", listen(track_name="SONG")]
     piece, plays = piece_of(written(tmp_path, lines), embedded)
     assert [(p["track"], p["asked"]) for p in plays] == [("artist\tb", 1), ("artist\tsong", 0)]
-    assert piece.rejects == [
+    assert list(piece.rejects) == [
         ("1.jsonl", 4, "listened_at", "2024-01-31T10:00:00+00:00", "same play as line 2 of 1.jsonl")
     ]
 

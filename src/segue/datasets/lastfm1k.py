@@ -159,7 +159,7 @@ def _of(file: LogFile, kind: Any, **more: Any) -> Any:
 
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """The plays of some listeners, cut into sessions, and how old they were and where they lived."""
-    rows, people = Starts("timestamp"), People()
+    rows, people = Starts("timestamp", engine.spill), People()
     notes: dict[str, int] = {}
     for file in unit.files:
         if isinstance(file, Stretch):

@@ -49,7 +49,7 @@ def _place(file: LogFile) -> Path:
 
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """One person's listens, cut into sessions."""
-    rows = Starts("listened_at")
+    rows = Starts("listened_at", engine.spill)
     notes: dict[str, int] = {}
     for file in unit.files:
         for line, listen in _listens(file, rows):

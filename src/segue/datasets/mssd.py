@@ -119,7 +119,7 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
         kept, uneven = _even(kept, engine, unit.name)
         rejects.extend(uneven)
     day = day_of(file, kept, engine)
-    return Piece(plays(kept, day), n, rejects, day=day)
+    return Piece(plays(kept, day), n, rejects, day=day, in_order=is_sound)
 
 
 def checked(
@@ -269,10 +269,12 @@ def plays(t: Any, day: str | None) -> Any:
     """A table of plays from rows that passed `checked`."""
     import ibis
 
-    # the few that come again are joined to all: a window over every row would hold the table a second time
+    # a window over every row would hold the table a second time, and a join would put its rows out of order
     again = t.group_by("session_id", "track_id_clean").agg(first=t.session_position.min(), n=t.count())
     again = again.filter(again.n > 1).select(s=again.session_id, t=again.track_id_clean, first=again["first"])
-    t = t.left_join(again, [t.session_id == again.s, t.track_id_clean == again.t])
+    again = t.join(again, [t.session_id == again.s, t.track_id_clean == again.t, t.session_position > again["first"]])
+    again = again.select(place=again.session_id + again.session_position.cast("string"))
+    comes_again = (t.session_id + t.session_position.cast("string")).isin(again.place)
     whole = ibis.window(group_by=t.session_id)
     date = t.iso.cast("date")
     the_day = ibis.literal(day).cast("date") if day else date.min().over(whole)
@@ -302,7 +304,7 @@ def plays(t: Any, day: str | None) -> Any:
         "not_skipped": t.not_skipped,
         "n_seeks_forward": t.hist_user_behavior_n_seekfwd,
         "n_seeks_back": t.hist_user_behavior_n_seekback,
-        "first_of_track": ibis.ifelse(t["first"].fill_null(t.session_position) == t.session_position, 1, 0),
+        "first_of_track": ibis.ifelse(comes_again, 0, 1),
         "session_length": t.session_length,
     }
     kinds = {"text": "string", "day": "date"}

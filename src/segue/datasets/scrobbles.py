@@ -213,7 +213,7 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     """One person's plays, cut into sessions."""
     (file,) = unit.files
     layout = layout_of(file, options["columns"])
-    rows = Starts("time")
+    rows = Starts("time", engine.spill)
     header = layout.has_header
     for _, number, line in starts.lines(file):
         if line == b"":  # a blank line is no row

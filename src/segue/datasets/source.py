@@ -132,6 +132,7 @@ class Piece:
     tracks: Any = None  # arrow table: track, artist, album, title
     day: str | None = None  # the one day of this piece, where the source has days
     notes: dict[str, int] = field(default_factory=dict)
+    in_order: bool = False  # nobody's plays, by session and position as they come: to be sorted only if that is not so
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,16 @@ Names become keys by one rule (`key`): NFKC, case folded, runs of blanks one bla
 
 from __future__ import annotations
 
+import heapq
 import io
+import operator
 import re
 import unicodedata
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any
 
 from segue import sessions
@@ -26,6 +29,7 @@ from segue.datasets.json_list import said
 from segue.datasets.source import LogFile, Piece, Reject, clock_zone
 from segue.engines import is_gzip
 from segue.errors import BadInput
+from segue.long_list import LongList
 
 GUESS_MS = 240_000  # about what a track takes
 LONGEST_LINE = 1 << 20
@@ -132,12 +136,13 @@ class Starts:
     Parameters
     ----------
     column : what the log calls the time of the start
+    folder : for rejects, where they are very many; the system's temporary folder, if left out
     """
 
-    def __init__(self, column: str) -> None:
+    def __init__(self, column: str, folder: Path | None = None) -> None:
         self.n = 0
         self.column = column
-        self.rejects: list[Reject] = []
+        self.rejects = LongList(folder=folder)
         self.aside: dict[str, int] = {}
         self._plays = array("q")  # as many numbers a play as there are _NUMBERS; texts by their codes
         self._words: dict[str, dict[Any, int]] = {name: {} for name in _NUMBERS[4:]}
@@ -204,7 +209,9 @@ class Starts:
         import pyarrow as pa
 
         of = dict(zip(_NUMBERS, np.frombuffer(self._plays, np.int64).reshape(-1, len(_NUMBERS)).T, strict=True))
-        rows = self._once(of)
+        rows, again, first = self._once(of)
+        told = heapq.merge(self.rejects, self._told_again(of, again, first), key=operator.itemgetter(0, 1))
+        rejects = LongList(told, engine.spill)
         of = {name: values[rows] for name, values in of.items()}
         artists = list(self._words["artist"])
         words = {
@@ -219,10 +226,10 @@ class Starts:
         tracks = pa.table({c: pa.array(values, pa.string()) for c, values in named.items()})
         stream = _stream(of, words, clock_zone(options["tz"]))
         plays = sessions.cut(engine.table(stream), int(options["gap_min"]))
-        return Piece(plays, self.n, self.rejects, self.aside, tracks, notes=notes or {})
+        return Piece(plays, self.n, rejects, self.aside, tracks, notes=notes or {})
 
-    def _once(self, of: dict[str, Any]) -> Any:
-        """The rows in order of listener, start and source row; one that tells a play again is rejected."""
+    def _once(self, of: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """The rows in order of listener, start and source row; those that tell a play again, and what each of them repeats."""
         import numpy as np
 
         order = np.lexsort((of["row"], of["track"], of["start_ms"], of["listener"]))
@@ -230,14 +237,21 @@ class Starts:
         again = np.zeros(len(order), bool)
         again[1:] = np.logical_and.reduce([a[1:] == a[:-1] for a in alike])
         first = np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))  # where its like stands first
-        files = list(self._words["file"])
-        for n, kept in zip(order[again].tolist(), order[first[again]].tolist(), strict=True):
-            when = datetime.fromtimestamp(int(of["start_ms"][n]) / 1000, UTC).isoformat()
-            reason = f"same play as line {of['line'][kept]} of {files[of['file'][kept]]}"
-            self.rejects.append((files[of["file"][n]], int(of["line"][n]), self.column, when, reason))
-        self.rejects.sort(key=lambda reject: reject[:2])
         rows = order[~again]
-        return rows[np.lexsort((of["row"][rows], of["start_ms"][rows], of["listener"][rows]))]
+        in_order = np.lexsort((of["row"][rows], of["start_ms"][rows], of["listener"][rows]))
+        return rows[in_order], order[again], order[first[again]]
+
+    def _told_again(self, of: dict[str, Any], again: Any, kept: Any) -> Iterator[Reject]:
+        """The rows that tell a play again as rejects, by file and line."""
+        import numpy as np
+
+        files = list(self._words["file"])
+        rank = np.argsort(np.argsort(np.array(files, object))) if files else np.zeros(0, np.int64)
+        for at in np.lexsort((of["line"][again], rank[of["file"][again]])):
+            n, first = again[at], kept[at]
+            when = datetime.fromtimestamp(int(of["start_ms"][n]) / 1000, UTC).isoformat()
+            reason = f"same play as line {of['line'][first]} of {files[of['file'][first]]}"
+            yield files[of["file"][n]], int(of["line"][n]), self.column, when, reason
 
 
 def _stream(of: dict[str, Any], words: dict[str, list[str]], zone: tzinfo) -> Any:
