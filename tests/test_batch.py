@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from segue.batch import Batch, Bernoulli, Ranking, Survival, Tensors, Values, concat
+from segue.batch import Batch, Bernoulli, Ranking, Survival, Values, concat
 from segue.errors import AskedWrongly, BadInput, UnknownName
+from segue.tensors import Grid, Tensors
 
 
 def some(first=0, columns=("a", "b"), tensors=None):
@@ -18,11 +21,15 @@ def some(first=0, columns=("a", "b"), tensors=None):
     )  # fmt: skip
 
 
-def tensors():
-    """Two moments: two targets of the first, one of the second."""
-    flat = np.arange(2 * 4 * 1, dtype=np.float32).reshape(2, 4, 1)
-    seen, ids = np.ones((2, 4), bool), np.zeros((2, 4, 0), np.int64)
-    return Tensors(flat, flat > 0, seen, ids, flat, flat > 0, seen, ids, np.array([0, 0, 1]), np.array([0, 1, 0]))
+def grid(columns=("x",), width=4):
+    values = np.arange(2 * width * len(columns), dtype=np.float32).reshape(2, width, len(columns))
+    return Grid(columns, (), values, values > 0, np.zeros((2, width, 0), np.int64))
+
+
+def tensors(width=4):
+    """Two rows: two targets of the first, one of the second."""
+    sees = np.array([[3, 4], [1, -1]])
+    return Tensors(grid(width=width), grid(("y",), 2), sees, True, np.array([0, 0, 1]), np.array([0, 1, 0]))
 
 
 def test_taking_examples_takes_their_labels_keys_and_tensors_along():
@@ -32,9 +39,8 @@ def test_taking_examples_takes_their_labels_keys_and_tensors_along():
     assert taken.known.tolist() == [[False, True], [True, False]]
     assert taken.label.tolist() == [-1, 1]
     assert {k: v.tolist() for k, v in taken.keys.items()} == {"session": [8, 7], "row": [2, 0]}
-    assert (taken.tensors.moment.tolist(), taken.tensors.place.tolist()) == ([1, 0], [0, 0])
-    assert taken.tensors.past is not None
-    assert taken.tensors.past.shape == (2, 4, 1)  # moments stay: their targets point at them
+    assert (taken.tensors.row.tolist(), taken.tensors.place.tolist()) == ([1, 0], [0, 0])
+    assert taken.tensors.past.values.shape == (2, 4, 1)  # rows stay: targets point at them
 
 
 def test_examples_are_taken_by_a_mask_as_well():
@@ -74,6 +80,31 @@ def test_batches_are_joined_one_after_the_other():
     assert joined.keys["row"].tolist() == [0, 1, 2, 10, 11, 12]
     assert (joined.columns, joined.domains, joined.units) == (("a", "b"), {"b": ("x", "y")}, {"a": "s"})
     assert concat([some()]).values.tolist() == some().values.tolist()
+
+
+def test_tensors_are_joined_with_their_batches_as_wide_as_the_widest():
+    joined = concat([some(tensors=tensors(3)), some(10, tensors=tensors(4))]).tensors
+    assert (joined.past.values.shape, joined.queue.values.shape, len(joined)) == ((4, 4, 1), (4, 2, 1), 4)
+    assert joined.past.values[:2, :, 0].tolist() == [[0, 1, 2, 0], [3, 4, 5, 0]]
+    assert joined.row.tolist() == [0, 0, 1, 2, 2, 3]
+    assert joined.place.tolist() == [0, 1, 0] * 2
+    assert joined.sees.tolist() == [[3, 4], [1, -1]] * 2
+
+
+def test_what_an_example_may_see_is_its_past_so_far_and_the_targets_of_its_row():
+    seen = tensors().seen_by(0)
+    assert seen["past values"][:, 0].tolist() == [0, 1, 2]
+    assert seen["queue values"][:, 0].tolist() == [0, 1]
+    alone = replace(tensors(), together=False).seen_by(1)
+    assert (alone["past values"][:, 0].tolist(), alone["queue values"][:, 0].tolist()) == ([0, 1, 2, 3], [1])
+
+
+def test_the_same_sessions_asked_elsewhere_are_taken_along():
+    both = replace(some(), elsewhere=(some(10),))
+    taken = both.take(np.array([2])).elsewhere[0]
+    assert taken.keys["session"].tolist() == [8]
+    assert both.select(["b"]).elsewhere[0].columns == ("b",)
+    assert len(concat([both, both]).elsewhere[0]) == 6
 
 
 def test_batches_of_other_columns_or_another_order_are_not_joined():

@@ -7,38 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from segue.errors import AskedWrongly, BadInput, UnknownName
-
-Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Tensors:
-    """Plays as sequences: one past per moment, the targets beside it, never a copy of the past per target.
-
-    past (M, T, D), newest last, and queue (M, Q, D') hold float32 values, 0 where unknown or padded; `*_known` says
-    which are known and `*_seen` (M, T) which places hold a play at all. Texts are 64-bit keys in `*_ids` (M, T, K).
-
-        plays of a moment   p1 p2 p3       T = 4
-        past                0  p1 p2 p3
-        past_seen           0  1  1  1
-    """
-
-    past: Array  # (M, T, D)
-    past_known: Array  # (M, T, D)
-    past_seen: Array  # (M, T)
-    past_ids: Array  # (M, T, K)
-    queue: Array  # (M, Q, D')
-    queue_known: Array  # (M, Q, D')
-    queue_seen: Array  # (M, Q)
-    queue_ids: Array  # (M, Q, K')
-    moment: Array  # (N,) which moment an example is asked at
-    place: Array  # (N,) which of the moment's Q targets it is
-
-    def take(self, rows: Any) -> Tensors:
-        return replace(self, moment=self.moment[rows], place=self.place[rows])
+from segue.tensors import Array as Array
+from segue.tensors import Tensors, stacked
 
 
 @dataclass(frozen=True)
@@ -54,21 +26,26 @@ class Batch:
     units: Mapping[str, str] = field(default_factory=dict)
     kind: str = "rows"  # rows | steps (with tensors) | items | periods
     tensors: Tensors | None = None
+    also: Mapping[str, Array] = field(default_factory=dict)  # (N,) int64 auxiliary labels, -1 unknown: to train on
+    elsewhere: tuple[Batch, ...] = ()  # the same sessions asked at other moments: to train on
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, rows: Any) -> Batch:
-        """Some of the examples, by a mask or by numbers."""
+        """Some of the examples, by a mask or by numbers; elsewhere, those of the same sessions."""
         return replace(
             self, values=self.values[rows], known=self.known[rows], label=self.label[rows],
             keys={k: v[rows] for k, v in self.keys.items()}, tensors=self.tensors and self.tensors.take(rows),
+            also={k: v[rows] for k, v in self.also.items()},
+            elsewhere=tuple(b.take(np.isin(b.keys["session"], self.keys["session"][rows])) for b in self.elsewhere),
         )  # fmt: skip
 
     def select(self, columns: Sequence[str]) -> Batch:
         """Some of the columns, in the order given."""
         index = [self._index(c) for c in columns]
-        return replace(self, columns=tuple(columns), values=self.values[:, index], known=self.known[:, index])
+        return replace(self, columns=tuple(columns), values=self.values[:, index], known=self.known[:, index],
+                       elsewhere=tuple(b.select(columns) for b in self.elsewhere))  # fmt: skip
 
     def column(self, name: str) -> tuple[Array, Array]:
         """Values and what is known of one column."""
@@ -86,14 +63,17 @@ class Batch:
 
 
 def concat(batches: Sequence[Batch]) -> Batch:
-    """Batches of the same columns, one after the other. Tensors are not joined."""
+    """Batches of the same columns, one after the other."""
     first = batches[0]
     if any(b.columns != first.columns for b in batches):
         raise AskedWrongly("batches of different columns cannot be joined: build them with the same features")
     return replace(
         first, values=np.concatenate([b.values for b in batches]), known=np.concatenate([b.known for b in batches]),
-        label=np.concatenate([b.label for b in batches]), tensors=None,
+        label=np.concatenate([b.label for b in batches]),
+        tensors=None if first.tensors is None else stacked([b.tensors for b in batches if b.tensors is not None]),
         keys={k: np.concatenate([b.keys[k] for b in batches]) for k in first.keys},
+        also={k: np.concatenate([b.also[k] for b in batches]) for k in first.also},
+        elsewhere=tuple(concat(same) for same in zip(*(b.elsewhere for b in batches), strict=True)),
     )  # fmt: skip
 
 

@@ -265,6 +265,8 @@ def _golden(moments: str, n: int) -> dict[str, Any]:
                       "reason_end": "fwdbtn" if skipped else "trackdone", "context": "catalog"})  # fmt: skip
         start += played + 1000
     coming = {"track": "golden-1", "artist": "golden-1"}
+    if moments == "last":
+        return {"plays": plays, "next": coming}
     if moments == "each":
         return {"plays": plays, "next": coming | {"start_ms": start, "shuffle": True, "context": "radio"}}
     return {"plays": plays, "queue": [coming] * (4 * n + 1)}

@@ -20,17 +20,19 @@ from typing import Any
 import numpy as np
 
 from segue import metrics, registry, schema
-from segue.batch import Array, Batch, Tensors
+from segue.batch import Array, Batch
 from segue.errors import SegueError
 from segue.features import oracle
-from segue.features.build import Ask, Steps, build, from_library, table
+from segue.features.build import Ask, build, from_library, table
 from segue.features.columns import Columns
 from segue.features.examples import RECENT
 from segue.features.feature import Feature
 from segue.features.history import Snapshot, is_personal, roll
+from segue.features.steps import Steps, everything
 from segue.library import Library, ingest, open_library
 from segue.live import Bundle
-from segue.tasks.task import PAST, Setting, Task
+from segue.tasks.task import Setting, Task
+from segue.tensors import Tensors
 
 STRUCTURE = ("session_id", "position", "listener", "listener_position", "day", "end_day", "asked", "source_row")
 NOISE = 0.002  # log-loss that a model may seem to gain where there is nothing to learn
@@ -40,9 +42,9 @@ class LawBroken(SegueError):
     """A law of the house does not hold; the message says which, where, and what was found."""
 
 
-def all_steps(setting: Setting) -> Steps:
-    """Every column that tensors may hold in a setting."""
-    return Steps(tuple(sorted(PAST - {"age"})), tuple(sorted(setting.queue)))
+def all_steps(setting: Setting, features: Mapping[str, Feature]) -> Steps:
+    """Everything that tensors may hold in a setting, in stretches so short that sessions are cut."""
+    return replace(everything(setting, features), length=8)
 
 
 def sample_library(source: str, folder: Path, sessions: int = 120, seed: int = 0) -> Library:
@@ -75,18 +77,9 @@ def invisible(asking: Ask, library: Library, *, moments: int = 40, seed: int = 0
                     f"{asking.setting.name!r} were changed: it looks ahead"
                 )
         if honest.tensors is not None and after.tensors is not None:
-            for field in (
-                "past",
-                "past_known",
-                "past_seen",
-                "past_ids",
-                "queue",
-                "queue_known",
-                "queue_seen",
-                "queue_ids",
-            ):
-                moment = int(honest.tensors.moment[0])
-                if not np.array_equal(getattr(honest.tensors, field)[moment], getattr(after.tensors, field)[moment]):
+            now = after.tensors.seen_by(0)
+            for field, cells in honest.tensors.seen_by(0).items():
+                if not np.array_equal(cells, now[field]):
                     raise LawBroken(f"law 1: tensor {field!r} shows cells not granted in {asking.setting.name!r}")
 
 
@@ -227,14 +220,15 @@ def live_equals_batch(asking: Ask, library: Library, *, moments: int = 40, seed:
                 )
             compared += answer.values.size
             if answer.tensors is not None and batch.tensors is not None:
-                _same_tensors(answer.tensors, batch.tensors, int(moment))
+                for i, n in enumerate(mine):
+                    _same_tensors(answer.tensors, i, batch.tensors, int(n))
     return compared
 
 
-def _same_tensors(live: Tensors, batch: Tensors, moment: int) -> None:
-    for field in ("past", "past_known", "past_seen", "past_ids", "queue", "queue_known", "queue_seen", "queue_ids"):
-        one, other = getattr(live, field)[0], getattr(batch, field)[moment]
-        if not np.array_equal(one, other[: len(one)]) or other[len(one) :].any():
+def _same_tensors(live: Tensors, i: int, batch: Tensors, n: int) -> None:
+    seen = batch.seen_by(n)
+    for field, cells in live.seen_by(i).items():
+        if not np.array_equal(cells, seen[field]):
             raise LawBroken(f"law 2: tensor {field!r} is not the same live and in the batch")
 
 
@@ -258,7 +252,7 @@ def _as_json(asking: Ask, rows: list[dict[str, Any]], examples: Any, moment: int
     if [r["position"] for r in past + targets] != list(range(1, len(past) + len(targets) + 1)):
         return None
     if (
-        asking.setting.moments == "half" and len(past) + len(targets) != targets[0]["session_length"]
+        asking.setting.moments != "each" and len(past) + len(targets) != targets[0]["session_length"]
     ):  # some are not asked
         return None
     granted = asking.setting.now | set(asking.options)
@@ -279,9 +273,9 @@ def _as_json(asking: Ask, rows: list[dict[str, Any]], examples: Any, moment: int
         said["listener"] = targets[0]["listener"]
     of_session = asking.setting.session & {"listener_age", "country"}
     said |= {name: opening[name] for name in of_session if opening[name] is not None}
-    if asking.setting.moments == "each":
-        return said | {"next": coming[0]}
-    return said | {"queue": coming, "length": targets[0]["session_length"]}
+    if asking.setting.moments != "each":
+        said["length"] = targets[0]["session_length"]
+    return said | ({"queue": coming} if asking.setting.queue else {"next": coming[0]})
 
 
 # ── 3: tables are sound ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -139,7 +139,7 @@ class Bundle:
         plays, targets = self._columns(before + past, names, own), self._columns(coming, names, own)
         opening = (session.plays or queue)[0]
         day = self._day(session, opening.start_ms)
-        n_queued = 0 if self.asking.setting.moments == "each" else len(coming)
+        n_queued = len(coming) if self.asking.setting.queue else 0
         here, n, m = len(before), len(before) + len(past), 1
         listener = key64(session.listener) if session.listener is not None else 0
         known = np.array([session.listener is not None])
@@ -162,10 +162,16 @@ class Bundle:
 
     def _coming(self, session: Session) -> Sequence[Any]:
         setting = self.asking.setting
-        if setting.moments == "each":
+        if not setting.queue:
             if session.next is None or session.queue:
                 raise BadInput(
                     f"session: a bundle of setting {setting.name!r} answers the coming play: give 'next' alone"
+                )
+            whole = len(session.plays) + 1
+            if setting.moments == "last" and (session.length or whole) != whole:
+                raise BadInput(
+                    f"session: length {session.length}, but {len(session.plays)} plays: setting 'last' asks about the last "
+                    "play; give all plays before it"
                 )
             return [session.next]
         if session.next is not None or not session.queue:

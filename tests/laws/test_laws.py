@@ -17,6 +17,11 @@ from segue.library import Library, ingest
 from segue.models.baseline import Prior
 from segue.noise import Permuted
 
+PER_SESSION = {
+    "online": 1,
+    "challenge": 1,
+    "last": 4,
+}  # one play of a session is asked about, not all: fewer cells to compare
 QUESTIONS = [(t, s) for t in registry.TASKS for s in registry.task(t).settings]
 
 
@@ -41,7 +46,8 @@ FIFTEEN = (
 def asking(task: str, setting: str, names=None):
     found = registry.task(task)
     chosen = found.setting(setting)
-    return ask(found, chosen, registry.features(), names=names, options=chosen.options, steps=checks.all_steps(chosen))
+    granted = ask(found, chosen, registry.features(), names=names, options=chosen.options)
+    return replace(granted, steps=checks.all_steps(chosen, granted.features))
 
 
 def has_labels(library):
@@ -58,7 +64,7 @@ def test_law_1_what_is_not_granted_is_invisible(library, task, setting):
 @pytest.mark.parametrize(("task", "setting"), QUESTIONS)
 def test_law_2_the_oracle_on_duckdb_agrees(library, task, setting):
     has_labels(library)
-    assert checks.agrees_with_oracle(asking(task, setting), library, Embedded()) > 10_000
+    assert checks.agrees_with_oracle(asking(task, setting), library, Embedded()) > 10_000 // PER_SESSION[setting]
 
 
 @pytest.mark.spark
@@ -67,12 +73,12 @@ def test_law_2_the_oracle_on_spark_agrees(library, task, setting, spark):
     has_labels(library)
     granted = asking(task, setting).features
     names = [n for n in FIFTEEN if n in granted]  # tests/features holds all of them against Spark, in parts
-    assert checks.agrees_with_oracle(asking(task, setting, names), library, spark) > 3_000
+    assert checks.agrees_with_oracle(asking(task, setting, names), library, spark) > 3_000 // PER_SESSION[setting]
 
 
 @pytest.mark.parametrize(("task", "setting"), QUESTIONS)
 def test_law_2_live_equals_batch(library, task, setting):
-    assert checks.live_equals_batch(asking(task, setting), library) > 1_000
+    assert checks.live_equals_batch(asking(task, setting), library) > 1_000 // PER_SESSION[setting]
 
 
 @pytest.mark.parametrize(("task", "setting"), QUESTIONS)
@@ -80,8 +86,10 @@ def test_laws_1_and_2_hold_on_a_real_history(data, tmp_path, task, setting):
     library = ingest("spotify_history", data / "spotify_history" / "listener_c", tmp_path / "library")
     question = asking(task, setting)
     checks.invisible(question, library, moments=15)
-    assert checks.live_equals_batch(question, library, moments=60) > 1_000
-    assert checks.agrees_with_oracle(replace(question, steps=None), library, Embedded()) > 10_000
+    assert checks.live_equals_batch(question, library, moments=60) > 1_000 // PER_SESSION[setting]
+    assert (
+        checks.agrees_with_oracle(replace(question, steps=None), library, Embedded()) > 10_000 // PER_SESSION[setting]
+    )
 
 
 @pytest.mark.parametrize(("task", "setting"), QUESTIONS)

@@ -267,7 +267,7 @@ def test_reason_start_is_built_only_where_the_option_is_given():
     [
         (ONLINE, Steps(("session_length",)), "past.steps('session_length') is not granted in setting 'online'"),
         (ONLINE, Steps(("secret",)), "past.steps('secret') is not granted in setting 'online'"),
-        (ONLINE, Steps(("skipped",), ("artist",)), "queue.steps('artist') is not granted in setting 'online'"),
+        (ONLINE, Steps(("skipped",), ("skipped",)), "queue.steps('skipped') is not granted in setting 'online'"),
         (CHALLENGE, Steps(("skipped",), ("skipped",)), "queue.steps('skipped') is not granted in setting 'challenge'"),
     ],
 )

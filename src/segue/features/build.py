@@ -12,27 +12,19 @@ from typing import Any
 import numpy as np
 
 from segue import schema
-from segue.batch import Array, Batch, Tensors, concat
-from segue.errors import NotGranted
+from segue.batch import Array, Batch, concat
 from segue.features.columns import Columns, from_arrow, play_columns, take, thousandths
 from segue.features.evaluator import evaluate
 from segue.features.examples import Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Rolling, Snapshot, asked, is_personal, join, roll
+from segue.features.steps import Steps, check, tensors
 from segue.features.tree import Node
-from segue.tasks.task import PAST, Setting, Task
+from segue.tasks.task import Setting, Task
+from segue.tensors import Tensors
 
 FRAME = ("session_id", "position", "listener", "day", "end_day", "asked", "session_length", "start_ms", "track",
          "listener_position")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Which columns become tensors, and how many plays back: `past.steps(past)`, `queue.steps(queue)`."""
-
-    past: tuple[str, ...]
-    queue: tuple[str, ...] = ()
-    length: int = 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,8 @@ class Ask:
         """The columns of plays that it reads."""
         needs = {pair for f in self.features.values() for pair in f.needs}
         own = play_columns(needs) | set(FRAME) | {self.task.label}
-        own |= set(self.steps.past + self.steps.queue) if self.steps else set()
+        own |= self.steps.columns if self.steps else set()
+        own |= set(self.task.auxiliary)
         return sorted(own)
 
     @cached_property
@@ -70,12 +63,7 @@ def ask(
     """Choose the features that a setting grants, and refuse what it does not."""
     chosen, _ = task.choose(setting, features, names, options)
     if steps:
-        granted = setting.grants(options)
-        for view, wanted in (("past", steps.past), ("queue", steps.queue)):
-            allowed = PAST if view == "past" else setting.queue
-            for name in wanted:
-                if name not in allowed or (view == "past" and name not in granted["past"]):
-                    raise NotGranted(f"{view}.steps({name!r}) is not granted in setting {setting.name!r}")
+        check(steps, setting, chosen, options)
     return Ask(task, setting, chosen, tuple(options), steps)
 
 
@@ -177,15 +165,8 @@ def build(asking: Ask, examples: Examples, history: History, *, labelled: bool =
     plays = examples.targets
     if labelled:
         examples = examples.only(plays[asking.task.label][1][examples.target])
-    keys = asking.keys
-    if keys:
-        wanted = {name for by in keys for name in by}
-        # a key is the target's where granted, else the moment's
-        of_session = {c for c in wanted if c in schema.PLAYS and schema.PLAYS[c].known == "session"}
-        now = take({c: plays[c] for c in wanted - of_session}, examples.target)
-        now |= take({c: examples.session[c] for c in of_session}, examples.moment)
-        day = examples.session["day"][0][examples.moment]
-        examples = replace(examples, asof=join(history, keys, now, day))
+    if asking.keys:
+        examples = replace(examples, asof=_asof(asking.keys, examples, plays, history))
     features = list(asking.features.values())
     values, known = evaluate(asking.trees, examples)
     moment, target = examples.moment, examples.target
@@ -200,42 +181,28 @@ def build(asking: Ask, examples: Examples, history: History, *, labelled: bool =
         },
         domains={f.name: f.domain for f in features if f.domain}, units={f.name: f.unit for f in features},
         kind="steps" if asking.steps else "rows",
-        tensors=tensors(asking.steps, examples) if asking.steps else None,
+        tensors=_tensors(asking, asking.steps, examples, history) if asking.steps else None,
+        also={n: np.where(plays[n][1], plays[n][0], -1)[target] for n in asking.task.auxiliary} if labelled else {},
     )  # fmt: skip
 
 
-def tensors(steps: Steps, examples: Examples) -> Tensors:
-    """One gather: the past of each moment, T = steps.length places, newest last, and its targets beside it."""
-    begin, end = examples.past
-    rows = end[:, None] - steps.length + np.arange(steps.length)
-    seen = rows >= begin[:, None]
-    past, past_known, past_ids = _gather(examples.plays, steps.past, np.where(seen, rows, 0), seen)
-    first, last = examples.queue
-    width = max(1, int((last - first).max(initial=1)))  # 1 where one play at a time is asked about: no queue is granted
-    rows = first[:, None] + np.arange(width)
-    q_seen = rows < last[:, None]
-    queue, queue_known, queue_ids = _gather(examples.targets, steps.queue, np.where(q_seen, rows, 0), q_seen)
-    place = examples.target - first[examples.moment]
-    return Tensors(past, past_known, seen, past_ids, queue, queue_known, q_seen, queue_ids, examples.moment, place)
+def _asof(keys: Sequence[By], examples: Examples, plays: Columns, history: History) -> dict[tuple[By, str], Any]:
+    """History of the targets: a key is the target's where granted, else the moment's."""
+    wanted = {name for by in keys for name in by}
+    of_session = {c for c in wanted if c in schema.PLAYS and schema.PLAYS[c].known == "session"}
+    now = take({c: plays[c] for c in wanted - of_session}, examples.target)
+    now |= take({c: examples.session[c] for c in of_session}, examples.moment)
+    return join(history, keys, now, examples.session["day"][0][examples.moment])
 
 
-def _gather(plays: Columns, names: Sequence[str], rows: Array, seen: Array) -> tuple[Array, Array, Array]:
-    texts = [n for n in names if (c := schema.column(n)) is not None and c.kind == "text"]
-    numbers = [n for n in names if n not in texts]
+def _tensors(asking: Ask, steps: Steps, examples: Examples, history: History) -> Tensors:
+    def cells(names: Sequence[str], moment: Array, rows: Array, of_past: bool) -> tuple[Array, Array]:
+        trees = tuple(asking.features[name].tree for name in names)
+        plays = examples.plays if of_past else examples.targets
+        asked_of = replace(examples, targets=plays, moment=moment, target=rows, asof={})
+        return evaluate(trees, replace(asked_of, asof=_asof(asked(trees), asked_of, plays, history)))
 
-    def stack(chosen: Sequence[str], dtype: Any) -> tuple[Array, Array]:
-        values = np.zeros((*rows.shape, len(chosen)), dtype)
-        known = np.zeros((*rows.shape, len(chosen)), bool)
-        for d, name in enumerate(chosen):
-            value, is_known = plays[name]
-            if len(value):
-                known[..., d] = is_known[rows] & seen
-                values[..., d] = np.where(known[..., d], value[rows], 0)
-        return values, known
-
-    values, known = stack(numbers, np.float32)
-    ids, _ = stack(texts, np.int64)
-    return values, known, ids
+    return tensors(steps, asking.features, examples, bool(asking.setting.queue), cells)
 
 
 def frozen(rolling: History, personal: History, as_of: int | None) -> dict[By, Any]:

@@ -10,6 +10,10 @@ from segue.tasks.task import CONTENT, START, Setting, Task
 
 OPENING = ("listener", "listener_age", "country", "start_ms", "day")  # what a session's first play says of it
 
+# what else happened with the asked play, and how it came about: nested skips, pauses, seeks
+AUXILIARY = ("skip_1", "skip_3", "not_skipped", "context_switch", "no_pause", "short_pause", "long_pause", "n_seeks_forward",
+             "n_seeks_back", "shuffle", "premium")  # fmt: skip
+
 ONLINE = Setting(
     name="online",
     sentence="As each play starts: all plays before it, and of it what is known at its start",
@@ -28,6 +32,14 @@ CHALLENGE = Setting(
     options=("us_popularity_estimate",),
     metrics=("maa", "fpa", "log_loss", "brier", "auc"),
 )
+LAST = Setting(
+    name="last",
+    sentence="Before the last play of a session: all plays before it, the last one's track and the length",
+    moments="last",
+    now=CONTENT,
+    session=frozenset({"length"}),
+    options=("us_popularity_estimate",),
+)
 
 
 def examples(plays: Columns, setting: Setting) -> Examples:
@@ -35,6 +47,8 @@ def examples(plays: Columns, setting: Setting) -> Examples:
 
         positions        1 2 3 4 5          online      each play is asked about after the one before
         challenge        . . ? ? ?          challenge   asked after floor(5 / 2) = 2, three targets
+
+        last              . . . . ?          asked after 4, one target
 
     A play with `asked` 0 is no target: it started before the play before it had ended.
     """  # fmt: skip
@@ -51,16 +65,20 @@ def examples(plays: Columns, setting: Setting) -> Examples:
         asked_after = np.where(rows > first, position[np.maximum(rows - 1, 0)], 0)
         moment, queue = rows, (rows, rows)
     else:
-        heard = 2 * position <= length
+        if setting.moments == "half":
+            n_heard_of = np.clip(length // 2 + setting.shift, 1, length - 1) if setting.shift else length // 2
+        else:
+            n_heard_of = length - 1
+        heard = position <= n_heard_of
         starts = rows[opens]
         ends = np.append(starts[1:], n)[: len(starts)]
         n_heard = np.add.reduceat(heard, starts) if n else heard
         begin, end = starts, starts + n_heard
-        asked_after = length[starts] // 2
+        asked_after = n_heard_of[starts]
         moment_row = starts
         target = rows[~heard]
         moment = np.cumsum(opens)[~heard] - 1
-        queue = (end, ends)
+        queue = (end, ends) if setting.queue else (end, end)
     listener, known = plays["listener"]
     changes = np.ones(n, bool)
     changes[1:] = (listener[1:] != listener[:-1]) | (known[1:] != known[:-1])
@@ -83,7 +101,8 @@ TASK = Task(
     sentence="Will the listener skip this play?",
     answer="bernoulli",
     label="skipped",
-    settings={"online": ONLINE, "challenge": CHALLENGE},
+    settings={"online": ONLINE, "challenge": CHALLENGE, "last": LAST},
     examples=examples,
     default="online",
+    auxiliary=AUXILIARY,
 )

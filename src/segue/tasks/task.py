@@ -25,12 +25,15 @@ class Setting:
 
     name: str
     sentence: str
-    moments: str  # "each": after each play; "half": after floor(length / 2) plays, all the rest at once
+    moments: (
+        str  # "each": after each play; "half": after floor(length / 2) plays, all the rest at once; "last": before it
+    )
     now: frozenset[str]
     queue: frozenset[str] = frozenset()
     session: frozenset[str] = frozenset()
     options: tuple[str, ...] = ()  # columns of `now` granted on request only
     metrics: tuple[str, ...] = ("log_loss", "brier", "auc")  # the first decides
+    shift: int = 0  # of "half": so many plays later, to train on
 
     def grants(self, options: Iterable[str] = ()) -> dict[str, frozenset[str]]:
         """Every view and the columns it may show; options add to `now`."""
@@ -69,6 +72,7 @@ class Task:
     settings: dict[str, Setting]
     examples: Callable[..., Any]  # (plays: Columns, setting) -> Examples
     default: str
+    auxiliary: tuple[str, ...] = ()  # columns of the target that are labels too, to train on
 
     def setting(self, name: str | None) -> Setting:
         chosen = name or self.default
