@@ -29,7 +29,9 @@ def grid(columns=("x",), width=4):
 def tensors(width=4):
     """Two rows: two targets of the first, one of the second."""
     sees = np.array([[3, 4], [1, -1]])
-    return Tensors(grid(width=width), grid(("y",), 2), sees, True, np.array([0, 0, 1]), np.array([0, 1, 0]))
+    return Tensors(
+        grid(width=width), grid(("y",), 2), sees, np.maximum(sees, 0), True, np.array([0, 0, 1]), np.array([0, 1, 0])
+    )
 
 
 def test_taking_examples_takes_their_labels_keys_and_tensors_along():

@@ -46,6 +46,11 @@ MODELS = {
     ("skip", "ewma"): "segue.models.baseline:Ewma",
     ("skip", "logistic"): "segue.models.linear:Logistic",
     ("skip", "boosting"): "segue.models.boosting:Boosting",
+    ("skip", "lstm"): "segue.models.recurrent:Lstm",
+    ("skip", "bilstm"): "segue.models.recurrent:BiLstm",
+    ("skip", "gru"): "segue.models.recurrent:Gru",
+    ("skip", "layered-lstm"): "segue.models.recurrent:LayeredLstm",
+    ("skip", "attention"): "segue.models.attention:Attention",
 }
 
 

@@ -51,6 +51,7 @@ class Tensors:
     past: Grid
     queue: Grid
     sees: Array  # (R, Q) int64
+    position: Array  # (R, Q) int64 place of the asked play in its session, from 1; 0 where none is asked about
     together: bool  # a target sees the others of its row: the setting grants the queue
     row: Array  # (N,) which row an example stands in
     place: Array  # (N,) which of the row's Q targets it is
@@ -66,7 +67,8 @@ class Tensors:
         asked = np.flatnonzero(self.sees[row] >= 0) if self.together else np.array([place])
         parts = {"past": (self.past, np.arange(n_past)), "queue": (self.queue, asked)}
         return {f"{view} {name}": getattr(grid, name)[row, places]
-                for view, (grid, places) in parts.items() for name in ("values", "known", "ids")}  # fmt: skip
+                for view, (grid, places) in parts.items() for name in ("values", "known", "ids")} | {
+                    "position": self.position[row, asked]}  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.sees)
@@ -79,6 +81,7 @@ def stacked(parts: Sequence[Tensors]) -> Tensors:
     return replace(
         first, past=_grid([p.past for p in parts]), queue=_grid([p.queue for p in parts]),
         sees=_padded([p.sees for p in parts], -1),
+        position=_padded([p.position for p in parts], 0),
         row=np.concatenate([p.row + at for p, at in zip(parts, offset, strict=False)]),
         place=np.concatenate([p.place for p in parts]),
     )  # fmt: skip

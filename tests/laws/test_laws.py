@@ -20,7 +20,7 @@ from segue.noise import Permuted
 PER_SESSION = {
     "online": 1,
     "challenge": 1,
-    "last": 4,
+    "last": 10,
 }  # one play of a session is asked about, not all: fewer cells to compare
 QUESTIONS = [(t, s) for t in registry.TASKS for s in registry.task(t).settings]
 

@@ -109,6 +109,8 @@ def tensors(steps: Steps, features: Mapping[str, Feature], examples: Examples, t
     sees[row, column] = (end - start)[moment]
     rows = np.zeros(sees.shape, np.int64)
     rows[row, column] = asked
+    position = np.zeros(sees.shape, np.int64)
+    position[row, column] = examples.targets["position"][0][asked]
     of_cell = np.zeros(sees.shape, np.int64)
     of_cell[row, column] = moment
     queue = _grid(steps.queue, features, examples.targets, rows, sees >= 0, of_cell, False, cells)
@@ -121,7 +123,7 @@ def tensors(steps: Steps, features: Mapping[str, Feature], examples: Examples, t
     past = _grid(
         steps.past, features, examples.plays, rows, seen, np.broadcast_to(first[:, None], rows.shape), True, cells
     )
-    return Tensors(past, queue, sees, together, np.searchsorted(used, row_of[examples.moment]), place)
+    return Tensors(past, queue, sees, position, together, np.searchsorted(used, row_of[examples.moment]), place)
 
 
 def _grid(

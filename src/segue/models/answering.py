@@ -1,0 +1,223 @@
+"""A trained network that answers: its reader and its ONNX file; torch is needed to write it, never to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from segue import metrics
+from segue.batch import Array, Batch, Bernoulli
+from segue.errors import MissingExtra, Tampered
+from segue.models.model import Floats, Saved, logistic
+from segue.models.reader import Reader, tensors_of, widths
+
+INPUTS = (
+    "past_shared",
+    "past_told",
+    "queue_shared",
+    "own",
+    "past_track",
+    "queue_track",
+    "sees",
+    "position",
+    "ahead",
+    "n",
+)
+TOGETHER = 256  # rows that are answered at a time
+
+
+def exported(net: Any, sizes: Mapping[str, int], together: bool) -> bytes:
+    """The network as ONNX, any number of rows, past and asked plays."""
+    import io
+    import warnings
+
+    import torch
+
+    class Answers(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, *inputs: Any) -> Any:
+            log_odds, moods = self.net(*inputs)[:2]
+            # every input is kept, even one that this network does not read
+            unread = sum(i.float().flatten()[:0].sum() for i in inputs)
+            return log_odds + unread, moods
+
+    rows, past, queue = 2, 3, 3 if together else 4
+    example = {
+        "past_shared": np.zeros((rows, past, sizes["shared"])), "past_told": np.zeros((rows, past, sizes["told"])),
+        "queue_shared": np.zeros((rows, queue, sizes["shared"])), "own": np.zeros((rows, queue, sizes["own"])),
+    }  # fmt: skip
+    whole = {
+        "past_track": np.zeros((rows, past)), "queue_track": np.zeros((rows, queue)), "sees": np.full((rows, queue), 2),
+        "position": np.full((rows, queue), 3), "ahead": np.ones((rows, queue)), "n": np.full(rows, 2),
+    }  # fmt: skip
+    inputs = {k: v.astype(np.float32) for k, v in example.items()} | {k: v.astype(np.int64) for k, v in whole.items()}
+    axes = {
+        name: {0: "rows"} | ({1: "past" if name.startswith("past") else "queue"} if name != "n" else {})
+        for name in INPUTS
+    }
+    out = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Answers().eval(), tuple(torch_inputs(inputs)), out, dynamo=False, opset_version=17, input_names=list(INPUTS),
+            output_names=["log_odds", "moods"],
+            dynamic_axes={**axes, "log_odds": {0: "rows", 1: "queue"}, "moods": {0: "rows"}},
+        )  # fmt: skip
+    return out.getvalue()
+
+
+def calibrated(fitted: FittedNetwork, valid: Batch) -> FittedNetwork:
+    """With a slope and an intercept on the log-odds, fitted on validation plays; both are reported."""
+    from sklearn.linear_model import LogisticRegression
+
+    p = fitted.predict(valid).p
+    before = metrics.calibration(p, valid.label)
+    about = fitted.about | {"ece_before": before.ece, "ece_after": before.ece, "ece_floor": before.floor}
+    if len(np.unique(valid.label)) < 2:
+        return replace(fitted, about=about)
+    x = np.log(p) - np.log1p(-p)
+    line = LogisticRegression(C=1e6).fit(x[:, None], valid.label)
+    if not 0.2 < line.coef_[0, 0] < 5:  # too few plays to tell
+        return replace(fitted, about=about)
+    made = replace(fitted, slope=float(line.coef_[0, 0]), intercept=float(line.intercept_[0]))
+    return replace(made, about=about | {"ece_after": metrics.calibration(made.predict(valid).p, valid.label).ece})
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A trained network: its reader, and the network as ONNX. It answers without torch."""
+
+    reader: Reader
+    onnx: bytes = field(repr=False)
+    columns: tuple[str, ...]
+    slope: float
+    intercept: float
+    causal: bool
+    about: dict[str, Any] = field(repr=False, hash=False)
+
+    def predict(self, batch: Batch) -> Bernoulli:
+        if not len(batch):
+            return Bernoulli(np.zeros(0))
+        tensors = tensors_of(batch)
+        p, parts, weights = np.zeros(len(batch)), [], []
+        order = np.argsort(tensors.row, kind="stable")
+        for rows, mine, log_odds, moods in self._answers(batch, order):
+            chance, weight, part = mixed(self.slope * log_odds + self.intercept, moods)
+            p[mine] = chance[np.searchsorted(rows, tensors.row[mine]), tensors.place[mine]]
+            parts.append(part)
+            weights.append(weight)
+        p = np.clip(p, 1e-12, 1 - 1e-12)
+        if parts[0].shape[1] == 1 or not self.reader.together:
+            return Bernoulli(p)
+        return Bernoulli(p, self._joint(batch, np.concatenate(weights), np.concatenate(parts)))
+
+    def _joint(self, batch: Batch, weights: Floats, parts: Floats) -> tuple[Floats, Floats]:
+        """The moods of every session, in the order in which the examples come to them."""
+        tensors = tensors_of(batch)
+        _, first = np.unique(tensors.row, return_index=True)
+        order = np.argsort(first)
+        return weights[order], parts[order]
+
+    def _answers(self, batch: Batch, order: Array) -> Iterator[tuple[Array, Array, Array, Array]]:
+        tensors = tensors_of(batch)
+        sorted_rows = tensors.row[order]
+        rows = np.unique(sorted_rows)
+        width = widths(tensors, rows)
+        for start in range(0, len(rows), TOGETHER):
+            some = rows[start : start + TOGETHER]
+            mine = order[np.searchsorted(sorted_rows, some[0]) : np.searchsorted(sorted_rows, some[-1], side="right")]
+            inputs = self.reader.read(batch.take(mine), some, width)
+            log_odds, moods = self._run(inputs, np.searchsorted(some, tensors.row[mine]), tensors.place[mine])
+            yield some, mine, log_odds, moods
+
+    def _run(self, inputs: dict[str, Array], row: Array, place: Array) -> tuple[Array, Array]:
+        """Log-odds (R, Q, C) and moods (R, C) of some rows."""
+        if self.causal or self.reader.together:
+            inputs = inputs | {"n": np.maximum(inputs["sees"].max(axis=1), 0)}
+            return self._session(inputs)
+        units = {k: a[row] if k.startswith("past") else a[row, place][:, None] for k, a in inputs.items()}
+        units["n"] = np.maximum(units["sees"][:, 0], 0)
+        answer, _ = self._session(units)
+        log_odds = np.zeros((*inputs["sees"].shape, answer.shape[2]), np.float32)
+        log_odds[row, place] = answer[:, 0]
+        return log_odds, np.zeros((len(inputs["sees"]), answer.shape[2]), np.float32)
+
+    def _session(self, inputs: Mapping[str, Array]) -> tuple[Array, Array]:
+        log_odds, moods = session_of(self.onnx).run(["log_odds", "moods"], {n: inputs[n] for n in INPUTS})
+        if not np.isfinite(log_odds).all() or not np.isfinite(moods).all():
+            raise Tampered("the network's answer is no number: get the bundle again from its source")
+        return log_odds, moods
+
+    def explain(self, batch: Batch) -> Floats:
+        """How far each of `columns` moved each answer: the answer less that with the column unknown, in log-odds."""
+        found = np.zeros((len(batch), len(self.columns)))
+        if not self.columns:
+            return found
+        whole = _log_odds(self.predict(batch).p)
+        for f, name in enumerate(self.columns):
+            i = batch.columns.index(name)
+            known = batch.known.copy()
+            known[:, i] = False
+            without = replace(batch, known=known, values=np.where(known, batch.values, np.float32(0)))
+            found[:, f] = whole - _log_odds(self.predict(without).p)
+        return found
+
+    def save(self) -> Saved:
+        reader, arrays = self.reader.save()
+        settings = {"reader": reader, "columns": list(self.columns), "slope": self.slope, "intercept": self.intercept,
+                    "causal": self.causal, "about": self.about}  # fmt: skip
+        kept = {f"reader.{k}": a for k, a in arrays.items()}
+        return settings, kept | {"network.onnx": np.frombuffer(self.onnx, np.uint8)}
+
+
+def _log_odds(p: Floats) -> Floats:
+    found: Floats = np.log(p) - np.log1p(-p)
+    return found
+
+
+_SESSIONS: dict[int, Any] = {}
+
+
+def session_of(onnx: bytes) -> Any:
+    """A session of onnxruntime for a network, made once; the network may name no file beside itself."""
+    key = hash(onnx)
+    if key not in _SESSIONS:
+        try:
+            import onnxruntime
+        except ImportError as cause:
+            raise MissingExtra("onnxruntime", "neural") from cause
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            found = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        except Exception as cause:  # of many kinds, all its own
+            raise Tampered(f"the network cannot be read ({str(cause)[:100]}): get the bundle again") from cause
+        if len(_SESSIONS) >= 8:
+            _SESSIONS.clear()
+        _SESSIONS[key] = found
+    return _SESSIONS[key]
+
+
+def mixed(log_odds: Array, moods: Array) -> tuple[Floats, Floats, Floats]:
+    """Chances (R, Q); weights (R, C) of the moods and the chances in each (R, C, Q)."""
+    weights = np.exp(moods.astype(np.float64) - moods.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    parts = logistic(log_odds.astype(np.float64)).transpose(0, 2, 1)
+    return np.einsum("rc,rcq->rq", weights, parts), weights, parts
+
+
+def to_device(array: Array, device: str) -> Any:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def torch_inputs(inputs: Mapping[str, Array], device: str = "cpu") -> list[Any]:
+    return [to_device(inputs[name], device) for name in INPUTS]

@@ -1,0 +1,157 @@
+"""Our network: every asked play looks at every play that it may see, heard or asked, and at how those ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from segue.batch import Array
+from segue.models.colistening import vectors_of
+from segue.models.course import levels_of
+from segue.models.model import within
+from segue.models.network import Network
+
+FAR = 40  # plays apart from which on distance is one
+
+
+@dataclass(frozen=True)
+class Attention(Network):
+    """Blocks of attention over heard and asked plays, one head that ranks the four ways in which a play can end."""
+
+    hidden_size: int = 96
+    layers: int = 3
+    heads: int = 6
+    moods: int = 4  # product distributions that the answer is a mixture of; 1: plays are independent
+    vectors: int = 32  # width of the co-listening vectors of tracks; 0: none
+    own_features: bool = True  # the asked plays' own features at the head
+    n_tracks: int = 200_000
+    auxiliary: float = 0.3  # weight of the four levels beside skipped or not
+    average: float = 0.995
+    jitter: int = 1
+
+    features: ClassVar[bool] = True
+    sentence: ClassVar[str] = "attention over heard and asked plays, with moods and levels of skips (ours)"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(self, layers=(0, 24), heads=(1, 64), moods=(1, 32), vectors=(0, 512), hidden_size=(self.heads, 4096))
+
+    def prepared(self, net: Any, inputs: Mapping[str, Array]) -> None:
+        """Co-listening vectors of the vocabulary, from training sessions alone."""
+        import torch
+
+        if net.vectors is not None:
+            found = vectors_of(inputs, net.vectors.weight.shape[0], net.vectors.weight.shape[1], self.seed)
+            with torch.no_grad():
+                net.vectors.weight.copy_(torch.from_numpy(found))
+
+    def network(self, sizes: Mapping[str, int]) -> Any:
+        import torch
+        from torch import nn
+        from torch.nn import functional as F
+
+        width, n_heads = self.hidden_size - self.hidden_size % self.heads, self.heads
+        n_vectors = self.vectors if sizes["tracks"] else 0
+        own, together = self.own_features and sizes["own"] > 0, bool(sizes["together"])
+        settings = self
+
+        class Block(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+                self.ask = nn.Linear(width, 3 * width)
+                self.tell = nn.Linear(width, width)
+                self.think = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+                self.near = nn.Embedding(2 * FAR + 1, n_heads)  # what distance adds to attention
+                self.drop = nn.Dropout(settings.dropout)
+                nn.init.zeros_(self.near.weight)
+
+            def forward(self, x: Any, sees: Any, apart: Any) -> Any:
+                rows, places, _ = x.shape
+                q, k, v = (
+                    self.ask(self.first(x)).view(rows, places, 3, n_heads, width // n_heads).permute(2, 0, 3, 1, 4)
+                )
+                bias = self.near(apart).permute(0, 3, 1, 2) + (1 - sees[:, None].to(x.dtype)) * -1e4
+                seen = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+                x = x + self.drop(self.tell(seen.transpose(1, 2).reshape(rows, places, width)))
+                return x + self.drop(self.think(self.second(x)))
+
+        class Net(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.vectors = nn.Embedding(sizes["tracks"] + 1, n_vectors) if n_vectors else None
+                if self.vectors is not None:
+                    self.vectors.weight.requires_grad_(False)
+                self.track = nn.Sequential(nn.Linear(sizes["shared"] + n_vectors, 2 * width), nn.GELU(),
+                                           nn.Linear(2 * width, width))  # fmt: skip
+                self.told = nn.Linear(max(1, sizes["told"]), width)
+                self.asked = nn.Linear(2, width)
+                self.place = nn.Embedding(64, width)
+                nn.init.normal_(self.place.weight, std=0.02)
+                self.blocks = nn.ModuleList([Block() for _ in range(settings.layers)])
+                self.last = nn.LayerNorm(width)
+                self.own = nn.Linear(sizes["own"], width) if own else None
+                self.head = nn.Sequential(nn.Linear(width * (2 if own else 1), 2 * width), nn.GELU(),
+                                          nn.Dropout(settings.dropout), nn.Linear(2 * width, 4 * settings.moods))  # fmt: skip
+                self.mood = nn.Linear(width, settings.moods)
+
+            def of_track(self, shared: Any, track: Any) -> Any:
+                return self.track(shared if self.vectors is None else torch.cat([shared, self.vectors(track)], -1))
+
+            def forward(
+                self, past_shared: Any, past_told: Any, queue_shared: Any, own: Any, past_track: Any, queue_track: Any,
+                sees: Any, position: Any, ahead: Any, n: Any,
+            ) -> Any:  # fmt: skip
+                device, n_past = sees.device, past_shared.shape[1]
+                heard = self.of_track(past_shared, past_track) + self.told(past_told)
+                asking = torch.stack([torch.ones_like(position), torch.log1p(position.float()) / 3], -1)
+                asked = self.of_track(queue_shared, queue_track) + self.asked(asking.to(heard.dtype))
+                at = torch.arange(n_past, device=device)[None]
+                there = sees + ahead - 1  # where a target stands, counted from its row's first play
+                place = torch.cat([at.expand(sees.shape[0], -1), there.clamp(min=0)], 1)
+                x = torch.cat([heard, asked], 1) + self.place(place.clamp(max=63))
+                apart = (place[:, None, :] - place[:, :, None]).clamp(-FAR, FAR) + FAR
+                mask = self.who_sees_whom(sees, n, at)
+                for block in self.blocks:
+                    x = block(x, mask, apart)
+                x = self.last(x)
+                targets = x[:, n_past:]
+                if self.own is not None:
+                    targets = torch.cat([targets, self.own(own)], -1)
+                levels = self.head(targets).view(targets.shape[0], targets.shape[1], settings.moods, 4)
+                if not together:  # the moods of several moments are not one
+                    levels = levels[:, :, :1]
+                log_odds = torch.logsumexp(levels[..., :2], -1) - torch.logsumexp(levels[..., 2:], -1)
+                if not together:
+                    return log_odds, log_odds[:, 0] * 0, levels
+                there = torch.cat([(at < n[:, None]), sees >= 0], 1)[..., None].to(x.dtype)
+                session = (x * there).sum(1) / there.sum(1).clamp(min=1)
+                return log_odds, torch.log_softmax(self.mood(session), -1), levels
+
+            def who_sees_whom(self, sees: Any, n: Any, at: Any) -> Any:
+                """(R, L, L): the plays heard before, all of them where targets see each other; for a target, what `sees` says."""
+                rows, n_asked, n_past = sees.shape[0], sees.shape[1], at.shape[1]
+                heard = (at < n[:, None])[:, None, :].expand(-1, n_past, -1)
+                asked = (sees >= 0)[:, None, :]
+                target = at[:, None, :] < sees[..., None]
+                if together:
+                    above = torch.cat([heard, asked.expand(-1, n_past, -1)], 2)
+                    below = torch.cat([target, asked.expand(-1, n_asked, -1)], 2)
+                else:
+                    earlier = (at.transpose(0, 1) >= at)[None]
+                    itself = torch.arange(n_asked, device=sees.device)
+                    itself = (itself[:, None] == itself[None])[None].expand(rows, -1, -1)
+                    above = torch.cat([heard & earlier, torch.zeros_like(heard[:, :, :1]).expand(-1, -1, n_asked)], 2)
+                    below = torch.cat([target, itself], 2)
+                return torch.cat([above, below], 1)
+
+            def also(self, levels: Any, moods: Any, label: Any, also: Any) -> Any:
+                """How well the four levels are told, moods together."""
+                level = levels_of(label, also)
+                said = torch.log_softmax(levels.float(), -1)
+                at = level.clamp(min=0)[..., None, None].expand(-1, -1, levels.shape[2], 1)
+                each = torch.gather(said, -1, at)[..., 0] * (level >= 0)[..., None]
+                return -torch.logsumexp(moods.float() + each.sum(1), -1).sum() / (level >= 0).sum().clamp(min=1)
+
+        return Net()

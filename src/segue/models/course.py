@@ -1,0 +1,251 @@
+"""The course of a training: epochs, early stopping where validation gets no better, checkpoints that it goes on from."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segue import metrics
+from segue.batch import Array, Batch
+from segue.decode import position_weights
+from segue.models.answering import FittedNetwork, calibrated, exported, mixed, to_device, torch_inputs
+from segue.models.reader import Reader
+from segue.models.stored import Stored
+
+if TYPE_CHECKING:
+    from segue.models.network import Network
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a long training leaves its checkpoints and curves, and whom it tells how far it is."""
+
+    folder: Path | None = None
+    told: Callable[[str], None] = lambda line: None
+
+
+def trained(
+    model: Network, net: Any, reader: Reader, data: Sequence[Stored], held: Stored, valid: Batch, columns: Sequence[str],
+    run: Run,
+) -> FittedNetwork:  # fmt: skip
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    net.to(device)
+    decides = "maa" if reader.together else "log_loss"
+    weights = [p for p in net.parameters() if p.requires_grad]
+    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}
+    decay = {"weight_decay": model.weight_decay} if model.optimizer == "adamw" else {}
+    optimizer = kinds[model.optimizer](weights, lr=model.learning_rate, **decay)
+    averaged = {k: v.detach().clone() for k, v in net.state_dict().items()}
+    per_epoch = -(-min(len(data[0]), len(data[0])) // model.batch_size)
+    course = Course()
+    checkpoint = Checkpoint(run.folder, model, net, averaged, optimizer)
+    course = checkpoint.resume(course)
+    while not course.is_over(model):
+        epoch, begun = len(course.lines), time.perf_counter()
+        rng = np.random.default_rng([model.seed, epoch])
+        torch.manual_seed(int(rng.integers(2**62)))
+        stored = data[int(rng.integers(len(data)))] if epoch % 2 and len(data) > 1 else data[0]
+        n_steps, total, told = -(-len(stored) // model.batch_size), 0.0, 0
+        net.train()
+        for step, units in enumerate(stored.epoch(rng, model.batch_size)):
+            done = (epoch + step / max(1, n_steps)) / model.epochs
+            for group in optimizer.param_groups:
+                group["lr"] = model.learning_rate * _schedule(done)
+            inputs, label, also = stored.some(units)
+            with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+                out = net(*torch_inputs(inputs, device))
+                loss = _loss(
+                    model, net, out, to_device(label, device), {k: to_device(a, device) for k, a in also.items()}
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            optimizer.step()
+            keep = min(model.average, (1 + epoch * per_epoch + step) / (10 + epoch * per_epoch + step))
+            with torch.no_grad():
+                for name, value in net.state_dict().items():
+                    if keep and value.dtype.is_floating_point:
+                        averaged[name].lerp_(value, 1 - keep)
+                    else:
+                        averaged[name].copy_(value)
+            total, told = total + float(loss.detach()), told + 1
+            if step % 20 == 0:
+                run.told(f"epoch {epoch + 1} of {model.epochs}, {step / max(1, n_steps):.0%}, loss {total / told:.4f}")
+        score = _validated(net, averaged, held, valid, decides, device)
+        course.lines.append({"epoch": epoch + 1, "train_loss": total / max(1, told), **score,
+                             "seconds": time.perf_counter() - begun})  # fmt: skip
+        checkpoint.keep(course, decides)
+        shown = f", MAA {score['maa']:.4f}" if "maa" in score else ""
+        run.told(
+            f"epoch {epoch + 1} of {model.epochs}: loss {total / max(1, told):.4f}, validation {score['log_loss']:.4f}{shown}"
+        )
+    net.load_state_dict(checkpoint.best)
+    net.to("cpu").eval()
+    about = {"epochs": course.lines, "best_epoch": course.best + 1, "parameters": sum(p.numel() for p in net.parameters()),
+             "settings": asdict(model)}  # fmt: skip
+    onnx = exported(net, reader.sizes, reader.together)
+    fitted = FittedNetwork(reader, onnx, tuple(columns), 1.0, 0.0, model.causal, about)
+    fitted = calibrated(fitted, valid)
+    checkpoint.done()
+    return fitted
+
+
+@dataclass
+class Course:
+    """How training went, an epoch a line; `best` counts from 0."""
+
+    lines: list[dict[str, float]] = field(default_factory=list)
+    best: int = -1
+
+    def is_over(self, model: Network) -> bool:
+        since = len(self.lines) - 1 - self.best
+        return len(self.lines) >= model.epochs or (bool(self.lines) and since >= max(1, model.patience))
+
+
+class Checkpoint:
+    """The state of a training at the end of an epoch, from which it goes on to the same result."""
+
+    def __init__(self, folder: Path | None, model: Network, net: Any, averaged: dict[str, Any], optimizer: Any) -> None:
+        self.folder, self.model, self.net, self.averaged, self.optimizer = folder, model, net, averaged, optimizer
+        self.best = {k: v.detach().clone() for k, v in averaged.items()}
+
+    def resume(self, course: Course) -> Course:
+        if self.folder is None or not (self.folder / "checkpoint.json").is_file():
+            return course
+        from safetensors.torch import load_file
+
+        told = json.loads((self.folder / "checkpoint.json").read_text())
+        if told["settings"] != json.loads(json.dumps(asdict(self.model))):
+            return course  # of another training
+        held = load_file(self.folder / told["file"])
+        parts = {
+            p: {k[len(p) + 1 :]: v for k, v in held.items() if k.startswith(f"{p}/")} for p in ("net", "mean", "best")
+        }
+        self.net.load_state_dict(parts["net"])
+        for name, value in parts["mean"].items():
+            self.averaged[name].copy_(value)
+        self.best = parts["best"]
+        state = self.optimizer.state_dict()
+        state["state"] = {}
+        for key, value in held.items():
+            if key.startswith("adam/"):
+                _, number, name = key.split("/")
+                state["state"].setdefault(int(number), {})[name] = value
+        self.optimizer.load_state_dict(state)
+        return Course(told["lines"], told["best"])
+
+    def keep(self, course: Course, decides: str) -> None:
+        """Remember the best so far and, where there is a folder, write all of it aside, then rename."""
+        now = course.lines[-1]
+        best = course.lines[course.best] if course.best >= 0 else None
+        if best is None or (now[decides] > best[decides] if decides == "maa" else now[decides] < best[decides]):
+            course.best = len(course.lines) - 1
+            self.best = {k: v.detach().clone() for k, v in self.averaged.items()}
+        if self.folder is None:
+            return
+        from safetensors.torch import save_file
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        held = {f"{p}/{k}": v for p, of in (("net", self.net.state_dict()), ("mean", self.averaged), ("best", self.best))
+                for k, v in of.items()}  # fmt: skip
+        held |= {f"adam/{n}/{k}": v for n, of in self.optimizer.state_dict()["state"].items() for k, v in of.items()}
+        name = f"checkpoint-{len(course.lines):04d}.safetensors"
+        save_file({k: v.detach().clone().contiguous() for k, v in held.items()}, self.folder / f".{name}")
+        os.replace(self.folder / f".{name}", self.folder / name)
+        told = {"settings": asdict(self.model), "file": name, "lines": course.lines, "best": course.best}
+        (self.folder / ".checkpoint.json").write_text(json.dumps(told))
+        os.replace(self.folder / ".checkpoint.json", self.folder / "checkpoint.json")
+        for old in self.folder.glob("checkpoint-*.safetensors"):
+            if old.name != name:
+                old.unlink()
+
+    def done(self) -> None:
+        """The bundle is what stays."""
+        if self.folder is not None:
+            for old in (*self.folder.glob("checkpoint-*.safetensors"), self.folder / "checkpoint.json"):
+                old.unlink(missing_ok=True)
+
+
+def _schedule(done: float) -> float:
+    return min(1.0, 0.04 + done / 0.1) if done < 0.1 else 0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9)) + 1e-3
+
+
+def _loss(model: Network, net: Any, out: tuple[Any, ...], label: Any, also: Mapping[str, Any]) -> Any:
+    """Log-loss of the asked plays, of the moods together where there are several; and what else the network tells."""
+    import torch
+
+    log_odds, moods = out[0].float(), out[1].float()
+    known = (label >= 0).float()
+    if model.loss == "position":
+        places = label.shape[1]
+        size = known.sum(1, keepdim=True).clamp(min=1).long()
+        table = torch.zeros(places + 1, places)
+        for t in range(1, places + 1):
+            table[t, :t] = torch.from_numpy(position_weights(t) / position_weights(t).mean())
+        weight = known * table.to(label.device)[size[:, 0]]
+    else:
+        weight = known
+    each = -torch.nn.functional.binary_cross_entropy_with_logits(
+        log_odds, label.clamp(min=0)[..., None].expand_as(log_odds), reduction="none"
+    )
+    whole = torch.logsumexp(moods + (each * weight[..., None]).sum(1), dim=-1)
+    loss = -whole.sum() / weight.sum().clamp(min=1)
+    if model.auxiliary and len(out) > 2:
+        loss = (1 - model.auxiliary) * loss + model.auxiliary * net.also(out[2], out[1], label, also)
+    return loss
+
+
+def levels_of(label: Any, also: Mapping[str, Any]) -> Any:
+    """How each play ended, (R, Q): 0 skipped very briefly, 1 briefly, 2 mostly heard, 3 wholly; -1 where that is not said."""
+    import torch
+
+    first, third = also.get("skip_1"), also.get("skip_3")
+    if first is None or third is None:
+        return torch.full(label.shape, -1, dtype=torch.long, device=label.device)
+    skipped = label > 0.5
+    level = torch.where(skipped, torch.where(first == 1, 0, 1), torch.where(third == 1, 2, 3))
+    said = (label >= 0) & torch.where(skipped, first >= 0, third >= 0)
+    return torch.where(said, level, -1)
+
+
+def _validated(
+    net: Any, averaged: Mapping[str, Any], held: Stored, valid: Batch, decides: str, device: str
+) -> dict[str, float]:
+    import torch
+
+    now = {k: v.detach().clone() for k, v in net.state_dict().items()}
+    net.load_state_dict(averaged)
+    net.eval()
+    p = np.zeros(held.label.shape)
+    with torch.no_grad():
+        for first in range(0, len(held), 1024):
+            units = np.arange(first, min(first + 1024, len(held)))
+            inputs, _, _ = held.some(units)
+            log_odds, moods = (o.float().cpu().numpy() for o in net(*torch_inputs(inputs, device))[:2])
+            _put(p, held.row[units], held.place[units], mixed(log_odds, moods)[0])
+    net.load_state_dict(now)
+    answer = np.clip(p[held.cell], 1e-7, 1 - 1e-7)
+    found = {"log_loss": float(metrics.log_loss(answer, valid.label).mean())}
+    if decides == "maa":
+        keys = valid.keys
+        found["maa"] = float(
+            metrics.session_aa(answer >= 0.5, valid.label, keys["session"], keys["position"]).aa.mean()
+        )
+    return found
+
+
+def _put(table: Array, row: Array, place: Array, values: Array) -> None:
+    if len(place) and place[0] >= 0:
+        table[row, place] = values[:, 0]
+    else:
+        table[row, : values.shape[1]] = values
