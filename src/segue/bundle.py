@@ -3,6 +3,7 @@
 card.json             what it answers, how it was trained, how well it did
 features.json         the trees of its features
 model.json            the model's plain settings      model.safetensors      its arrays
+network.onnx          the network, where the model is one
 history.safetensors   plays and skips per track and artist, as of a day
 tracks.safetensors    attributes of tracks, where a feature asks for them
 baselines.*           the baselines fitted on the same days, likewise
@@ -16,6 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,12 @@ from segue.features import tree
 from segue.features.build import Ask
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
+from segue.features.steps import Steps, check
 from segue.live import EPOCH, Bundle, vocabulary
 from segue.parts import sha256 as _sha256
 
 FORMAT = 1
+NETWORK = ".onnx"  # how the names of arrays end that are files of their own
 LARGEST = 4 << 30  # bytes of one file: more is not a bundle
 AGAIN = "get the bundle again from its source"
 _DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError)
@@ -57,11 +61,14 @@ def save(
         written = tree.to_json({n: f.tree for n, f in asking.features.items()})
         written["about"] = {n: [f.unit, f.sentence, list(f.domain)] for n, f in asking.features.items()}
         whole = card | {"format": FORMAT, "task": asking.task.name, "setting": asking.setting.name, "model": model,
-                        "options": list(asking.options)}  # fmt: skip
+                        "options": list(asking.options), "steps": asdict(asking.steps) if asking.steps else None}  # fmt: skip
         _write(aside / "card.json", whole)
         _write(aside / "features.json", written)
         _write(aside / "model.json", settings)
-        save_file(_flat(arrays), aside / "model.safetensors")
+        networks = {name: a for name, a in arrays.items() if name.endswith(NETWORK)}
+        for name, content in networks.items():
+            (aside / name).write_bytes(np.asarray(content, np.uint8).tobytes())
+        save_file(_flat({k: a for k, a in arrays.items() if k not in networks}), aside / "model.safetensors")
         marks = {name: one.save() for name, one in (baselines or {}).items()}
         _write(aside / "baselines.json", {name: said for name, (said, _) in marks.items()})
         save_file(_flat({f"{n}|{k}": a for n, (_, held) in marks.items() for k, a in held.items()}),
@@ -134,13 +141,19 @@ def open_bundle(path: str | Path) -> Bundle:
             unit, sentence, domain = written["about"][name]
             features[name] = Feature(name, str(unit), str(sentence), root, tuple(map(str, domain)))
         task = registry.task(card["task"])
-        asking = Ask(task, task.setting(card["setting"]), features, tuple(card["options"]))
+        steps = card.get("steps")
+        steps = steps and Steps(tuple(map(str, steps["past"])), tuple(map(str, steps["queue"])), int(steps["length"]))
+        asking = Ask(task, task.setting(card["setting"]), features, tuple(card["options"]), steps)
+        if steps:
+            check(steps, asking.setting, features, asking.options)
         for feature in features.values():
             why = asking.setting.refuses(feature, asking.options)
             if why:
                 raise Tampered(f"{folder}: feature {feature.name!r} looks ahead ({why}): {AGAIN}")
         settings = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        fitted = registry.model(card["task"], card["model"]).open(settings, _arrays(folder / "model.safetensors"))
+        fitted = registry.model(card["task"], card["model"]).open(
+            settings, _arrays(folder / "model.safetensors") | _networks(folder)
+        )
         baselines = _baselines(folder, str(card["task"]))
         missing = [c for one in (fitted, *baselines.values()) for c in one.columns if c not in features]
         if missing:
@@ -150,17 +163,17 @@ def open_bundle(path: str | Path) -> Bundle:
         if [case["request"] for case in golden] != _requests(asking.setting.moments):
             raise Tampered(f"{folder}: golden.json does not hold the golden requests: {AGAIN}")
         for case in golden:
-            _same(bundle.predict(case["request"]).to_json(), case["answer"], folder)
+            _same(bundle.predict(case["request"]).to_json(), case["answer"], folder, 1e-4 if steps else 1e-9)
     except (*_DAMAGE, SafetensorError, AskedWrongly, BadInput) as cause:
         raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
     return bundle
 
 
-def _same(answer: dict[str, Any], golden: dict[str, Any], folder: Path) -> None:
-    """The probabilities of a golden answer, to 1e-9: another machine's exp may differ in its last bit."""
+def _same(answer: dict[str, Any], golden: dict[str, Any], folder: Path, within: float) -> None:
+    """The probabilities of a golden answer, to 1e-9, of a network to 1e-4: another machine's sums differ in their last bits."""
     now, then = answer["answers"], golden["answers"]
     if len(now) != len(then) or not all(
-        abs(a["probability"] - b["probability"]) <= 1e-9 for a, b in zip(now, then, strict=True)
+        abs(a["probability"] - b["probability"]) <= within for a, b in zip(now, then, strict=True)
     ):
         raise Tampered(f"{folder} answers a golden request otherwise than when it was written: {AGAIN}")
 
@@ -199,6 +212,10 @@ def _arrays(path: Path) -> dict[str, Array]:
 
     arrays: dict[str, Array] = load_file(path)
     return arrays
+
+
+def _networks(folder: Path) -> dict[str, Array]:
+    return {path.name: np.frombuffer(path.read_bytes(), np.uint8) for path in sorted(folder.glob(f"*{NETWORK}"))}
 
 
 def _baselines(folder: Path, task: str) -> dict[str, Any]:

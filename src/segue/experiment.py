@@ -15,7 +15,9 @@ from segue.batch import Batch, Bernoulli, concat
 from segue.errors import AskedWrongly, UnknownName
 from segue.exam import Answer, Exam, clusters, handed_in, resampling, together
 from segue.features.build import Ask, ask, from_library
+from segue.features.steps import everything
 from segue.library import Library, open_library
+from segue.models.course import Run
 from segue.noise import Permuted
 from segue.scores import FLOOR, Comparison, Score, Trial, better, judge, per_example
 from segue.splits import TEST, TRAIN, VALID, Split
@@ -42,9 +44,9 @@ class Prepared:
 
 def prepare(
     task: str, library: Library | Permuted | str, setting: str | None = None, *, features: Iterable[str] | None = None,
-    options: Iterable[str] = (), progress: Progress = lambda done, n, name: None,
+    options: Iterable[str] = (), models: Iterable[Any] = (), progress: Progress = lambda done, n, name: None,
 ) -> Prepared:  # fmt: skip
-    """Choose features and build every example of a library once."""
+    """Choose features and build every example of a library once; with tensors, where one of the models reads them."""
     opened = open_library(library) if isinstance(library, str) else library
     asked_task = registry.task(task)
     chosen = asked_task.setting(setting)
@@ -54,8 +56,14 @@ def prepare(
     read = None if wanted is None else [*dict.fromkeys([*wanted, *sorted(_OF_BASELINES)])]
     asking = ask(asked_task, chosen, known, names=read, options=options)
     _, left_out = asked_task.choose(chosen, known, None, options)
+    networks = [one for one in models if reads_steps(one)]
+    if networks:
+        told = {n: f for n, f in asking.features.items() if wanted is None or n in wanted}
+        asking = replace(asking, steps=everything(chosen, told, options))
+    reach = max((getattr(one, "jitter", 0) for one in networks), default=0) if chosen.moments == "half" else 0
+    shifts = [s for k in range(1, reach + 1) for s in (-k, k)]
     begun = time.perf_counter()
-    batch, rolling = from_library(asking, opened, progress=progress)
+    batch, rolling = from_library(asking, opened, shifts=shifts, progress=progress)
     if not len(batch):
         if opened.manifest["unknown_labels"] == opened.manifest["kept"]:
             raise AskedWrongly(
@@ -81,7 +89,8 @@ def _telling(asking: Ask, batch: Batch) -> tuple[Ask, Batch, dict[str, str]]:
             silent[name] = "never known in this library"
         elif known.all() and (value == value[0]).all():
             silent[name] = "the same for every play of this library"
-    kept = [c for c in batch.columns if c not in silent or c in _OF_BASELINES]
+    told = set(asking.steps.past + asking.steps.queue) if asking.steps else set()
+    kept = [c for c in batch.columns if c not in silent or c in _OF_BASELINES or c in told]
     return replace(asking, features={n: asking.features[n] for n in kept}), batch.select(kept), silent
 
 
@@ -123,7 +132,8 @@ def compare(
         raise AskedWrongly("leave one out, folds and a split by name exclude each other: choose one")
     opened = library if isinstance(library, Library) else open_library(library)
     asked = Permuted(opened, seed) if permute else opened
-    prepared = prepare(task, asked, setting, features=features, options=options, progress=progress)
+    prepared = prepare(task, asked, setting, features=features, options=options, progress=progress,
+                       models=[registry.model(task, name)() for name in names])  # fmt: skip
     batch = prepared.batch
     if leave_one_out:
         listeners = np.unique(batch.keys["listener"])
@@ -149,7 +159,7 @@ def compare(
 
         def step(name: str, n: int = n, done: list[int] = done) -> None:
             progress(n * len(names) + done[0], len(cuts) * len(names), name)
-            done[0] += 1
+            done[0] += ":" not in name
 
         fits = {
             name: _fit(prepared, cut, name, exam, seed=seed, seeds=seeds, budget=budget, step=step) for name in names
@@ -195,14 +205,15 @@ def _fit(
     """What one model, fitted from each of its seeds, says of the test; and how it came to that, as `Score` calls it."""
     step(name)
     begun = time.perf_counter()
-    own = prepared.batch if name in BASELINES else prepared.batch.select(prepared.columns)
-    chosen, trials = tuned(prepared.asking.task.name, name, own, cut, exam.wanted[0], budget=budget, seed=seed)
+    own = own_batch(prepared, name)
+    fits, trials, of_seeds = fitted(
+        prepared.asking.task.name, name, own, cut, exam.wanted[0], budget=budget, seed=seed, seeds=seeds,
+        run=Run(told=lambda line: step(f"{name}: {line}")),
+    )  # fmt: skip
     seen = own.take(cut.rows(TRAIN, VALID))
-    of_seeds = tuple(range(seed, seed + seeds)) if hasattr(chosen, "seed") else (seed,)
-    fits = [(replace(chosen, seed=one) if len(of_seeds) > 1 else chosen).fit(seen) for one in of_seeds]
     answer = answered_by(name, fits, exam.held, exam.wanted, of_seeds)
     seconds = time.perf_counter() - begun
-    accuracy = np.mean([metrics.correct(fitted.predict(seen).p, seen.label).mean() for fitted in fits])
+    accuracy = np.mean([metrics.correct(one.predict(seen).p, seen.label).mean() for one in fits])
     return answer, {"train_accuracy": float(accuracy), "trials": trials, "seconds": seconds}
 
 
@@ -249,29 +260,67 @@ def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Exam
 
 
 def names_of(task: str, models: Sequence[str] | None) -> list[str]:
+    """The models asked for, with a baseline among them; None: all but networks, which take their time."""
     registry.task(task)
-    names = (
-        [models]
-        if isinstance(models, str)
-        else list(models)
-        if models
-        else [name for t, name in registry.MODELS if t == task]
-    )
+    names = [models] if isinstance(models, str) else list(models or [])
+    if not names:
+        names = [name for t, name in registry.MODELS if t == task and not reads_steps(registry.model(t, name))]
     for name in names:
         registry.model(task, name)
     return names if any(n in BASELINES for n in names) else ["prior", "repeat-last", *names]
 
 
+def reads_steps(model: Any) -> bool:
+    """A network, or a model with one in it."""
+    return getattr(model, "reads", "rows") == "steps"
+
+
+def own_batch(prepared: Prepared, name: str) -> Batch:
+    """What one model is given: the features asked for, and tensors only if it reads them."""
+    own = prepared.batch if name in BASELINES else prepared.batch.select(prepared.columns)
+    needs = reads_steps(registry.model(prepared.asking.task.name, name))
+    return own if needs else replace(own, tensors=None, elsewhere=(), kind="rows")
+
+
+def fitted(
+    task: str, name: str, batch: Batch, cut: Split, decides: str, *, budget: int = BUDGET, seed: int = 0, seeds: int = 1,
+    settings: Mapping[str, Any] | None = None, run: Run | None = None,
+) -> tuple[list[Any], tuple[Trial, ...], tuple[int, ...]]:  # fmt: skip
+    """A model's fits, one for each seed, what tuning tried, and the seeds.
+
+    A network is not tuned: it keeps the validation days to stop by and to be calibrated on, and is not fitted on them after.
+    """
+    model = registry.model(task, name)
+    of_seeds = tuple(range(seed, seed + seeds)) if hasattr(model(), "seed") else (seed,)
+    if not reads_steps(model):
+        chosen, trials = tuned(task, name, batch, cut, decides, budget=budget, seed=seed, settings=settings)
+        seen = batch.take(cut.rows(TRAIN, VALID))
+        return (
+            [(replace(chosen, seed=one) if len(of_seeds) > 1 else chosen).fit(seen) for one in of_seeds],
+            trials,
+            of_seeds,
+        )
+    train, valid = batch.take(cut.rows(TRAIN)), batch.take(cut.rows(VALID))
+    asked = [replace(with_settings(model(), name, settings or {}), seed=one) for one in of_seeds]
+    fits = [one.fit(train, valid, run) for one in asked]
+    made = []
+    for one, fit in zip(asked, fits, strict=True):
+        if len(valid):
+            value = float(per_example(decides, answered_by(name, [fit], valid, [decides]), valid).mean())
+            made.append(Trial(asdict(one), value))
+    return fits, tuple(made), of_seeds
+
+
 def tune(
     task: str, name: str, batch: Batch, cut: Split, decides: str, *, budget: int = BUDGET, seed: int = 0,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None, run: Run | None = None,
 ) -> tuple[Any, tuple[Trial, ...]]:  # fmt: skip
     """Try at most `budget` settings on the validation days, then fit the best on training and validation days.
 
     Settings given by name are fixed: then only they are tried.
     """
-    chosen, trials = tuned(task, name, batch, cut, decides, budget=budget, seed=seed, settings=settings)
-    return chosen.fit(batch.take(cut.rows(TRAIN, VALID))), trials
+    fits, trials, _ = fitted(task, name, batch, cut, decides, budget=budget, seed=seed, settings=settings, run=run)
+    return fits[0], trials
 
 
 def tuned(
@@ -282,7 +331,7 @@ def tuned(
     model = registry.model(task, name)()
     if hasattr(model, "seed"):
         model = replace(model, seed=seed)
-    grid = [_with(model, name, settings)] if settings else list(model.grid())[:budget]
+    grid = [with_settings(model, name, settings)] if settings else list(model.grid())[:budget]
     train, valid = batch.take(cut.rows(TRAIN)), batch.take(cut.rows(VALID))
     trials, best = [], None
     if len(valid):
@@ -295,7 +344,7 @@ def tuned(
     return best[1] if best else grid[0], tuple(trials)
 
 
-def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
+def with_settings(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
     """A model with some hyper-parameters given; text is read as the kind of the default."""
     known = asdict(model)
     given = {}
@@ -303,10 +352,17 @@ def _with(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
         if key not in known:
             raise UnknownName(f"setting of {name}", key, known or ("(none)",))
         try:
-            given[key] = type(known[key])(value)
+            given[key] = _flag(value) if isinstance(known[key], bool) else type(known[key])(value)
         except ValueError:
             raise AskedWrongly(f"{key}={value}: expected a number such as {known[key]}") from None
     return replace(model, **given)
+
+
+def _flag(value: Any) -> bool:
+    said = str(value).lower()
+    if said not in ("true", "false", "1", "0", "yes", "no"):
+        raise ValueError(said)
+    return said in ("true", "1", "yes")
 
 
 def check_split(cut: Split) -> None:

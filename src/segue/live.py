@@ -96,12 +96,14 @@ class Bundle:
             asked = asked.model_copy(update={"listener": NEW})
         batch = self.batch(asked, personal=personal)
         p = self.fitted.predict(batch).p
-        moved = self.fitted.explain(batch)
+        named, moved = self._moved(batch)
         order = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :3]
         coming = [asked.next] if asked.next is not None else asked.queue
         answers = []
         for i, play in enumerate(coming):
-            reasons = [self._reason(batch, i, int(f), float(moved[i, f])) for f in order[i] if abs(moved[i, f]) > 1e-9]
+            reasons = [
+                self._reason(batch, i, named[f], float(moved[i, f])) for f in order[i] if abs(moved[i, f]) > 1e-9
+            ]
             answers.append(Answer(int(batch.keys["position"][i]), play.track, float(p[i]), tuple(reasons)))
         return Prediction(self.asking.setting.name, tuple(answers), self._notes(asked))
 
@@ -211,8 +213,16 @@ class Bundle:
             return local.date().toordinal() - EPOCH
         return int(self.card["history_as_of_day"])
 
-    def _reason(self, batch: Batch, i: int, f: int, moved: float) -> dict[str, Any]:
-        name = self.fitted.columns[f]
+    def _moved(self, batch: Batch) -> tuple[list[tuple[str, str]], Array]:
+        """What moved each answer: pairs of where and what, and by how much in log-odds."""
+        if hasattr(self.fitted, "reasons"):
+            return self.fitted.reasons(batch)  # type: ignore[no-any-return]
+        return [("own", c) for c in self.fitted.columns], self.fitted.explain(batch)
+
+    def _reason(self, batch: Batch, i: int, named: tuple[str, str], moved: float) -> dict[str, Any]:
+        view, name = named
+        if view != "own":
+            return _reason_of_play(batch, i, view, name, moved)
         feature = self.asking.features[name]
         value, known = batch.column(name)
         shown: Any = round(float(value[i]), 4) if known[i] else None
@@ -234,6 +244,29 @@ class Bundle:
         from html import escape
 
         return f"<pre>{escape(json.dumps(self.card, indent=1, ensure_ascii=False)[:4000])}</pre>"
+
+
+def _reason_of_play(batch: Batch, i: int, view: str, name: str, moved: float) -> dict[str, Any]:
+    """What a network read of a heard play, or in a column of all of them or of the asked play."""
+    tensors = batch.tensors
+    assert tensors is not None
+    row, place = int(tensors.row[i]), int(tensors.place[i])
+    made: dict[str, Any] = {"unit": "1", "value": None, "log_odds": round(moved, 4)}
+    if view == "play":
+        at = int(tensors.sees[row].max()) - int(name)
+        c = tensors.past.columns.index("skipped") if "skipped" in tensors.past.columns else -1
+        if c >= 0 and tensors.past.known[row, at, c]:
+            made["value"] = "skipped" if tensors.past.values[row, at, c] else "heard out"
+        back = "The last play" if name == "1" else f"The play {name} plays ago"
+        return made | {"feature": f"play -{name}", "sentence": f"{back} and what came of it"}
+    column = schema.column(name)
+    sentence = column.sentence if column else name
+    if view == "queue":
+        c = tensors.queue.columns.index(name)
+        if tensors.queue.known[row, place, c]:
+            made["value"] = round(float(tensors.queue.values[row, place, c]), 4)
+        return made | {"feature": f"queue.{name}", "sentence": sentence}
+    return made | {"feature": f"past.{name}", "sentence": f"Of the plays heard: {sentence[0].lower()}{sentence[1:]}"}
 
 
 _EMPTY = np.zeros(0, np.int64)

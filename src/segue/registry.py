@@ -50,6 +50,10 @@ MODELS = {
     ("skip", "bilstm"): "segue.models.recurrent:BiLstm",
     ("skip", "gru"): "segue.models.recurrent:Gru",
     ("skip", "layered-lstm"): "segue.models.recurrent:LayeredLstm",
+    ("skip", "seq2seq"): "segue.models.seq2seq:Seq2Seq",
+    ("skip", "one-input-lstm"): "segue.models.fusion:OneInputLstm",
+    ("skip", "fusion"): "segue.models.fusion:Fusion",
+    ("skip", "winner2019"): "segue.models.winner2019:Winner2019",
     ("skip", "attention"): "segue.models.attention:Attention",
 }
 

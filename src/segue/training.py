@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from segue import bundle, schema, splits
+from segue import bundle, registry, schema, splits
 from segue.batch import Batch
 from segue.errors import AskedWrongly, BadInput
 from segue.exam import clusters, resampling
-from segue.experiment import BASELINES, BUDGET, Prepared, Progress, answered_by, check_split, names_of, prepare, tune
+from segue.experiment import (
+    BASELINES,
+    BUDGET,
+    Prepared,
+    Progress,
+    answered_by,
+    check_split,
+    names_of,
+    own_batch,
+    prepare,
+    reads_steps,
+    tune,
+    with_settings,
+)
 from segue.features.build import from_library
 from segue.features.history import is_personal
 from segue.library import Library, open_library
 from segue.live import Bundle
+from segue.models.course import Run
 from segue.scores import Comparison, Score, better, difference, per_example, plain, score
 from segue.splits import TEST, TRAIN, VALID, Split
 
@@ -33,7 +48,8 @@ def train(
     """
     bundle.free(out, overwrite)
     names_of(task, [model])
-    prepared = prepare(task, library, setting, features=features, options=options, progress=progress)
+    chosen = with_settings(registry.model(task, model)(), model, settings or {})
+    prepared = prepare(task, library, setting, features=features, options=options, models=[chosen], progress=progress)
     asking, batch = prepared.asking, prepared.batch
     cut = splits.by_time(batch.keys)
     check_split(cut)
@@ -43,11 +59,13 @@ def train(
     marks, fits = {}, {}
     for n, name in enumerate(BASELINES):
         progress(n, len(BASELINES) + 1, name)
-        fits[name] = tune(task, name, batch, cut, decides, budget=budget, seed=seed)[0]
+        fits[name] = tune(task, name, own_batch(prepared, name), cut, decides, budget=budget, seed=seed)[0]
         marks[name] = answered_by(name, [fits[name]], held, wanted)
     progress(len(BASELINES), len(BASELINES) + 1, model)
-    own_batch = batch if model in BASELINES else batch.select(prepared.columns)
-    fitted, trials = tune(task, model, own_batch, cut, decides, budget=budget, seed=seed, settings=settings)
+    run = Run(run_folder(out) if reads_steps(chosen) else None, f"{prepared.library.fingerprint()} {asking.setting.name}",
+              lambda line: progress(len(BASELINES), len(BASELINES) + 1, f"{model}: {line}"))  # fmt: skip
+    fitted, trials = tune(task, model, own_batch(prepared, model), cut, decides, budget=budget, seed=seed, settings=settings,
+                          run=run)  # fmt: skip
     p = answered_by(model, [fitted], held, wanted)
     best = max(marks, key=lambda m: better(decides, float(per_example(decides, marks[m], held).mean())))
     own = score(model, p, held, wanted, draw)
@@ -61,6 +79,12 @@ def train(
                        baselines=fits, overwrite=overwrite)  # fmt: skip
     progress(len(BASELINES) + 1, len(BASELINES) + 1, "done")
     return made
+
+
+def run_folder(out: str | Path) -> Path:
+    """Where a long training leaves its checkpoints and curves: beside the bundle."""
+    target = Path(out).expanduser()
+    return target.with_name(f"{target.name}.run")
 
 
 def _card(

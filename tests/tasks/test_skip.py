@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from by_hand import plays, session
 from segue import registry, schema
 from segue.errors import AskedWrongly, NotGranted, UnknownName
-from segue.features.build import Steps, ask
+from segue.features.build import Steps, ask, build
 from segue.features.columns import from_arrow, key64
 from segue.features.feature import Feature
 from segue.features.words import History, Now, Plays, Session
-from segue.tasks.skip import CHALLENGE, ONLINE, TASK
+from segue.tasks.skip import CHALLENGE, LAST, ONLINE, TASK
 
 NOW, PAST, QUEUE, HISTORY, SESSION = Now(), Plays("past"), Plays("queue"), History(), Session()
 
@@ -282,3 +284,113 @@ def test_settings_are_found_by_name_and_online_is_the_one_not_named():
     assert TASK.setting("challenge") is CHALLENGE
     with pytest.raises(UnknownName, match="no setting of skip is called 'onlin'; did you mean online"):
         TASK.setting("onlin")
+
+
+def test_last_asks_about_the_last_play_after_all_before_it():
+    sessions = [session(name, skipped=[0] * n) for name, n in (("a", 5), ("b", 2), ("c", 1))]
+    assert laid_out(LAST, *sessions) == {
+        "asked_after": [4, 1, 0],
+        "past": [(0, 4), (5, 6), (7, 7)],
+        "recent": [(0, 0)] * 3,
+        "queue": [(4, 4), (6, 6), (7, 7)],
+        "moment": [0, 1, 2],
+        "target": [4, 6, 7],
+    }
+
+
+@pytest.mark.parametrize(
+    ("positions", "length", "asked_after", "past", "targets"),
+    [
+        ([1, 2, 5], 5, 4, (0, 2), [2]),  # 3 and 4 are missing
+        ([1, 2, 3], 5, 4, (0, 3), []),  # the last is missing
+        ([5], 5, 4, (0, 0), [0]),  # all before it are missing
+    ],
+)
+def test_last_counts_by_position_and_length_and_not_by_rows(positions, length, asked_after, past, targets):
+    found = laid_out(LAST, session(position=positions, session_length=length, skipped=[0] * len(positions)))
+    assert (found["asked_after"], found["past"], found["target"]) == ([asked_after], [past], targets)
+
+
+def test_last_does_not_ask_about_a_last_play_that_overlaps_the_one_before():
+    found = laid_out(LAST, session("a", skipped=[1, 0], asked=[1, 0]), session("b", skipped=[1, 0], asked=[0, 1]))
+    assert (found["moment"], found["target"], found["past"]) == ([1], [3], [(0, 1), (2, 3)])
+
+
+def test_last_has_no_examples_of_an_empty_table():
+    assert set(map(tuple, laid_out(LAST).values())) == {()}
+
+
+def test_last_grants_the_length_and_the_track_and_no_queue():
+    for tree in (SESSION.length, NOW.artist, NOW.energy, NOW.position, PAST.mean("skipped"), PAST.count(same="artist"),
+                 HISTORY.rate("track")):  # fmt: skip
+        assert refusal(LAST, tree) is None
+    assert refusal(LAST, QUEUE.count()) == "queue is not granted in setting 'last'"
+    assert refusal(LAST, QUEUE.mean("energy")) == "queue is not granted in setting 'last'"
+    assert refusal(LAST, NOW.shuffle) == "now.shuffle is not granted in setting 'last'"
+    assert refusal(LAST, SESSION.start_ms) == "session.start_ms is not granted in setting 'last'"
+    assert refusal(LAST, HISTORY.rate("listener")) == (
+        "history by 'listener' needs 'listener', which setting 'last' does not grant"
+    )
+    assert refusal(LAST, NOW.us_popularity_estimate, ["us_popularity_estimate"]) is None
+    assert TASK.setting("last") is LAST
+
+
+def test_in_last_nothing_is_granted_that_is_known_at_the_end_of_the_asked_play():
+    granted = LAST.grants(LAST.options)
+    late = {c.name for c in schema.PLAYS.values() if c.known == "end"}
+    assert not late & (granted["now"] | granted["queue"] | granted["session"])
+    assert late < granted["past"]
+    assert "session_length" not in granted["past"] | granted["recent"]
+
+
+@pytest.mark.parametrize(
+    ("shift", "asked_after", "n_targets"),
+    [
+        (-1, [1, 1, 2, 0], [4, 1, 4, 1]),
+        (0, [2, 1, 3, 0], [3, 1, 3, 1]),
+        (1, [3, 1, 4, 0], [2, 1, 2, 1]),
+        (2, [4, 1, 5, 0], [1, 1, 1, 1]),
+        (9, [4, 1, 5, 0], [1, 1, 1, 1]),
+        (-9, [1, 1, 1, 0], [4, 1, 5, 1]),
+    ],
+)
+def test_a_shift_asks_so_many_plays_later_and_leaves_one_to_hear_and_one_to_ask_about(shift, asked_after, n_targets):
+    sessions = [session(name, skipped=[0] * n) for name, n in (("a", 5), ("b", 2), ("c", 6), ("d", 1))]
+    found = laid_out(replace(CHALLENGE, shift=shift), *sessions)
+    first = [0, 5, 7, 13]
+    assert found["asked_after"] == asked_after
+    assert found["past"] == [(f, f + n) for f, n in zip(first, asked_after, strict=True)]
+    assert [found["moment"].count(m) for m in range(4)] == n_targets
+    assert found["queue"] == [(f + n, f + n + q) for f, n, q in zip(first, asked_after, n_targets, strict=True)]
+
+
+def test_a_shift_moves_no_moment_but_the_half():
+    some = session("a", skipped=[0] * 5)
+    for setting in (ONLINE, LAST):
+        assert laid_out(replace(setting, shift=1), some) == laid_out(setting, some)
+
+
+def test_the_nested_skips_are_labels_to_train_on_and_never_granted():
+    granted = {name: setting.grants(setting.options) for name, setting in TASK.settings.items()}
+    assert {"skip_1", "skip_3", "not_skipped"} < set(TASK.auxiliary)
+    assert set(TASK.auxiliary) <= set(schema.PLAYS)
+    for views in granted.values():
+        assert not {"skip_1", "skip_3", "not_skipped"} & (views["now"] | views["queue"])
+
+
+def built(setting, *sessions, labelled=True):
+    table = plays(*sessions)
+    columns = from_arrow(table, table.column_names)
+    asking = ask(TASK, setting, {"p": Feature("p", "1", "Place", NOW.position)})
+    return build(asking, TASK.examples(columns, setting), {}, labelled=labelled)
+
+
+def test_what_else_happened_with_the_asked_play_stands_beside_its_label():
+    some = session(skipped=[0, 1, None, 0], skip_1=[0, 1, 1, None], n_seeks_back=[3, 2, 1, 0])
+    found = built(ONLINE, some)
+    assert found.also["skip_1"].tolist() == [0, 1, -1]
+    assert found.also["n_seeks_back"].tolist() == [3, 2, 0]
+    assert found.also["premium"].tolist() == [-1] * 3
+    assert set(found.also) == set(TASK.auxiliary)
+    assert built(CHALLENGE, some).also["n_seeks_back"].tolist() == [0]
+    assert built(ONLINE, some, labelled=False).also == {}

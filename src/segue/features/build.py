@@ -217,7 +217,7 @@ def frozen(rolling: History, personal: History, as_of: int | None) -> dict[By, A
 
 
 def from_library(
-    asking: Ask, library: Any, *, snapshot: History | None = None,
+    asking: Ask, library: Any, *, snapshot: History | None = None, shifts: Sequence[int] = (),
     progress: Callable[[int, int, str], None] = lambda done, n, name: None,
 ) -> tuple[Batch, History]:  # fmt: skip
     """All examples of a library, part by part.
@@ -225,6 +225,7 @@ def from_library(
     Parameters
     ----------
     snapshot : history to freeze tracks and artists at (a bundle's); None: every day sees the days before it
+    shifts : also ask the same sessions so many plays later (or earlier), to train on: `elsewhere` in the batch
 
     Returns
     -------
@@ -239,7 +240,12 @@ def from_library(
     for number, plays in enumerate(library.plays(stored)):
         progress(number, len(library.parts), "features")
         columns = table(plays, known_tracks, names)
-        examples = asking.task.examples(columns, asking.setting)
-        batches.append(build(asking, examples, history, part=number))
+
+        def asked_at(shift: int, columns: Columns = columns, number: int = number) -> Batch:
+            setting = replace(asking.setting, shift=shift)
+            return build(asking, asking.task.examples(columns, setting), history, part=number)
+
+        made = asked_at(0)
+        batches.append(replace(made, elsewhere=tuple(asked_at(s) for s in shifts)) if shifts else made)
     progress(len(library.parts), len(library.parts), "features")
     return concat(batches), rolling

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ INPUTS = (
     "n",
 )
 TOGETHER = 256  # rows that are answered at a time
+PLAYS_BACK = 10  # heard plays whose part in an answer is told
 
 
 def exported(net: Any, sizes: Mapping[str, int], together: bool) -> bytes:
@@ -107,7 +108,7 @@ class FittedNetwork:
         tensors = tensors_of(batch)
         p, parts, weights = np.zeros(len(batch)), [], []
         order = np.argsort(tensors.row, kind="stable")
-        for rows, mine, log_odds, moods in self._answers(batch, order):
+        for rows, mine, log_odds, moods, _ in self._answers(batch, order):
             chance, weight, part = mixed(self.slope * log_odds + self.intercept, moods)
             p[mine] = chance[np.searchsorted(rows, tensors.row[mine]), tensors.place[mine]]
             parts.append(part)
@@ -124,7 +125,7 @@ class FittedNetwork:
         order = np.argsort(first)
         return weights[order], parts[order]
 
-    def _answers(self, batch: Batch, order: Array) -> Iterator[tuple[Array, Array, Array, Array]]:
+    def _answers(self, batch: Batch, order: Array) -> Iterator[tuple[Array, Array, Array, Array, dict[str, Array]]]:
         tensors = tensors_of(batch)
         sorted_rows = tensors.row[order]
         rows = np.unique(sorted_rows)
@@ -134,7 +135,7 @@ class FittedNetwork:
             mine = order[np.searchsorted(sorted_rows, some[0]) : np.searchsorted(sorted_rows, some[-1], side="right")]
             inputs = self.reader.read(batch.take(mine), some, width)
             log_odds, moods = self._run(inputs, np.searchsorted(some, tensors.row[mine]), tensors.place[mine])
-            yield some, mine, log_odds, moods
+            yield some, mine, log_odds, moods, inputs
 
     def _run(self, inputs: dict[str, Array], row: Array, place: Array) -> tuple[Array, Array]:
         """Log-odds (R, Q, C) and moods (R, C) of some rows."""
@@ -155,17 +156,50 @@ class FittedNetwork:
         return log_odds, moods
 
     def explain(self, batch: Batch) -> Floats:
-        """How far each of `columns` moved each answer: the answer less that with the column unknown, in log-odds."""
-        found = np.zeros((len(batch), len(self.columns)))
-        if not self.columns:
+        """How far each of `columns` moved each answer, in log-odds: the answer less that with the column as usual."""
+        return self._moved(batch, [{"own": self.reader.own.source == f} for f in range(len(self.columns))])
+
+    def reasons(self, batch: Batch) -> tuple[list[tuple[str, str]], Floats]:
+        """All that moved each answer, (N, K) log-odds: pairs of where and what, each held against what is usual there.
+
+        ("own", feature), ("past", column) of all heard plays, ("queue", column) of the asked, ("play", how many plays back).
+        """
+        names: list[tuple[str, str]] = [("own", c) for c in self.columns]
+        parts: list[dict[str, Any]] = [{"own": self.reader.own.source == f} for f in range(len(self.columns))]
+        for view, encoder, inputs in (("past", self.reader.told, ("past_told",)), ("past", self.reader.shared, ("past_shared",)),
+                                      ("queue", self.reader.shared, ("queue_shared",))):  # fmt: skip
+            read = np.unique(encoder.source)
+            names += [(view, encoder.columns[f]) for f in read]
+            parts += [dict.fromkeys(inputs, encoder.source == f) for f in read]
+        longest = int(tensors_of(batch).sees[tensors_of(batch).row].max(initial=0))
+        names += [("play", str(back)) for back in range(1, min(longest, PLAYS_BACK) + 1)]
+        parts += [{"back": np.int64(back)} for back in range(1, min(longest, PLAYS_BACK) + 1)]
+        return names, self._moved(batch, parts)
+
+    def _moved(self, batch: Batch, parts: Sequence[Mapping[str, Any]]) -> Floats:
+        """(N, len(parts)): each answer less that with some of its inputs as usual, which is 0; many are asked at once."""
+        found = np.zeros((len(batch), len(parts)))
+        if not len(batch) or not parts:
             return found
-        whole = _log_odds(self.predict(batch).p)
-        for f, name in enumerate(self.columns):
-            i = batch.columns.index(name)
-            known = batch.known.copy()
-            known[:, i] = False
-            without = replace(batch, known=known, values=np.where(known, batch.values, np.float32(0)))
-            found[:, f] = whole - _log_odds(self.predict(without).p)
+        tensors = tensors_of(batch)
+        order = np.argsort(tensors.row, kind="stable")
+        at_once = max(1, TOGETHER // max(1, len(np.unique(tensors.row[order[:TOGETHER]]))))
+        for rows, mine, log_odds, moods, inputs in self._answers(batch, order):
+            row, place = np.searchsorted(rows, tensors.row[mine]), tensors.place[mine]
+            whole = self._log_odds(log_odds, moods)[row, place]
+            for first in range(0, len(parts), at_once):
+                some = parts[first : first + at_once]
+                without = [_without(inputs, part) for part in some]
+                tiled = {k: np.concatenate([w[k] for w in without]) for k in inputs}
+                shift = np.arange(len(some)) * len(rows)
+                answer, mood = self._run(tiled, (row + shift[:, None]).ravel(), np.tile(place, len(some)))
+                now = self._log_odds(answer, mood)[(row + shift[:, None]), place]
+                found[mine, first : first + at_once] = (whole - now).T
+        return found
+
+    def _log_odds(self, log_odds: Array, moods: Array) -> Floats:
+        p = np.clip(mixed(self.slope * log_odds + self.intercept, moods)[0], 1e-12, 1 - 1e-12)
+        found: Floats = np.log(p) - np.log1p(-p)
         return found
 
     def save(self) -> Saved:
@@ -176,9 +210,19 @@ class FittedNetwork:
         return settings, kept | {"network.onnx": np.frombuffer(self.onnx, np.uint8)}
 
 
-def _log_odds(p: Floats) -> Floats:
-    found: Floats = np.log(p) - np.log1p(-p)
-    return found
+def _without(inputs: Mapping[str, Array], part: Mapping[str, Any]) -> dict[str, Array]:
+    """The inputs with some columns, or the play so many plays back, as usual: 0."""
+    made = dict(inputs)
+    if "back" in part:
+        at = np.maximum(inputs["sees"].max(axis=1), 0) - part["back"]
+        here = np.flatnonzero(at >= 0)
+        for name in ("past_shared", "past_told", "past_track"):
+            made[name] = inputs[name].copy()
+            made[name][here, at[here]] = 0
+        return made
+    for name, columns in part.items():
+        made[name] = np.where(columns, np.float32(0), inputs[name])
+    return made
 
 
 _SESSIONS: dict[int, Any] = {}

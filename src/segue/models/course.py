@@ -29,6 +29,7 @@ class Run:
     """Where a long training leaves its checkpoints and curves, and whom it tells how far it is."""
 
     folder: Path | None = None
+    of: str = ""  # what is trained on: a checkpoint of anything else is not gone on from
     told: Callable[[str], None] = lambda line: None
 
 
@@ -48,7 +49,7 @@ def trained(
     averaged = {k: v.detach().clone() for k, v in net.state_dict().items()}
     per_epoch = -(-min(len(data[0]), len(data[0])) // model.batch_size)
     course = Course()
-    checkpoint = Checkpoint(run.folder, model, net, averaged, optimizer)
+    checkpoint = Checkpoint(run, model, net, averaged, optimizer)
     course = checkpoint.resume(course)
     while not course.is_over(model):
         epoch, begun = len(course.lines), time.perf_counter()
@@ -115,8 +116,9 @@ class Course:
 class Checkpoint:
     """The state of a training at the end of an epoch, from which it goes on to the same result."""
 
-    def __init__(self, folder: Path | None, model: Network, net: Any, averaged: dict[str, Any], optimizer: Any) -> None:
-        self.folder, self.model, self.net, self.averaged, self.optimizer = folder, model, net, averaged, optimizer
+    def __init__(self, run: Run, model: Network, net: Any, averaged: dict[str, Any], optimizer: Any) -> None:
+        self.folder, self.model, self.net, self.averaged, self.optimizer = run.folder, model, net, averaged, optimizer
+        self.of = run.of
         self.best = {k: v.detach().clone() for k, v in averaged.items()}
 
     def resume(self, course: Course) -> Course:
@@ -125,7 +127,7 @@ class Checkpoint:
         from safetensors.torch import load_file
 
         told = json.loads((self.folder / "checkpoint.json").read_text())
-        if told["settings"] != json.loads(json.dumps(asdict(self.model))):
+        if told["settings"] != json.loads(json.dumps(asdict(self.model))) or told["of"] != self.of:
             return course  # of another training
         held = load_file(self.folder / told["file"])
         parts = {
@@ -162,7 +164,7 @@ class Checkpoint:
         name = f"checkpoint-{len(course.lines):04d}.safetensors"
         save_file({k: v.detach().clone().contiguous() for k, v in held.items()}, self.folder / f".{name}")
         os.replace(self.folder / f".{name}", self.folder / name)
-        told = {"settings": asdict(self.model), "file": name, "lines": course.lines, "best": course.best}
+        told = {"of": self.of, "settings": asdict(self.model), "file": name, "lines": course.lines, "best": course.best}
         (self.folder / ".checkpoint.json").write_text(json.dumps(told))
         os.replace(self.folder / ".checkpoint.json", self.folder / "checkpoint.json")
         for old in self.folder.glob("checkpoint-*.safetensors"):

@@ -61,9 +61,10 @@ class Reader:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How wide the inputs are."""
+        """How wide the inputs are; `skipped`: which column of `told` says that a heard play was skipped, -1 if none does."""
         return {"shared": len(self.shared.source), "told": len(self.told.source), "own": len(self.own.source),
-                "tracks": len(self.tracks), "together": int(self.together)}  # fmt: skip
+                "tracks": len(self.tracks), "together": int(self.together),
+                "skipped": _value_of(self.told, "skipped")}  # fmt: skip
 
     def read(self, batch: Batch, rows: Array, width: tuple[int, int]) -> dict[str, Array]:
         """The inputs of some rows, T and Q as `width` says."""
@@ -141,6 +142,12 @@ class Reader:
             raise Tampered(
                 f"the network's reader is damaged ({cause}): get the bundle again from its source"
             ) from cause
+
+
+def _value_of(encoder: Encoder, name: str) -> int:
+    """The encoded column that is the value of a source column, -1 if there is none."""
+    found = [e for e, f in enumerate(encoder.source) if encoder.columns[f] == name and encoder.kind[e] == 0]
+    return found[0] if found else -1
 
 
 def tensors_of(batch: Batch) -> Tensors:
