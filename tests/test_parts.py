@@ -30,7 +30,8 @@ def sorts(monkeypatch):
 def log(folder, change=lambda rows: rows):
     """One log of some sessions, its rows changed."""
     mssd.sample(folder / "sample", sessions=40, seed=2)
-    lines = [line for path in sorted((folder / "sample" / "training_set").iterdir()) for line in gzip.open(path, "rt")]
+    logs = sorted((folder / "sample" / "training_set").iterdir())
+    lines = [line for path in logs for line in gzip.decompress(path.read_bytes()).decode().splitlines(keepends=True)]
     rows = sorted(
         {line for line in lines if "2018-07-15" in line}, key=lambda row: (row.split(",")[0], int(row.split(",")[1]))
     )
