@@ -290,6 +290,12 @@ WRONG = [
 ]  # fmt: skip
 
 
+def test_a_clock_that_was_never_set_is_told_which_years_there_are(tmp_path, embedded):
+    piece, _ = piece_of([written(tmp_path, [record(endTime="1969-12-31 23:59")])], embedded)
+    ((*_, reason),) = piece.rejects
+    assert reason == "expected a UTC minute from 1970 to 2099, such as 2024-01-31 10:00"
+
+
 def test_a_value_of_the_wrong_kind_is_rejected_with_column_and_value(tmp_path, embedded):
     plays, rejects = read(tmp_path, embedded, [*(record(**{c: value}) for c, value, _ in WRONG), record()])
     assert rejects == [(column, shown) for column, _, shown in WRONG]

@@ -135,7 +135,7 @@ def _wrong(record: dict[str, Any]) -> tuple[str, Any, str] | None:
     """The first value that is not what the format promises: (column, value, reason)."""
     end = record.get("endTime")
     if not isinstance(end, str) or _minute(end) is None:
-        return "endTime", end, "expected a UTC minute such as 2024-01-31 10:00"
+        return "endTime", end, "expected a UTC minute from 1970 to 2099, such as 2024-01-31 10:00"
     ms = record.get("msPlayed")
     if type(ms) is not int or not 0 <= ms <= _LONGEST_MS:
         return "msPlayed", ms, f"expected milliseconds from 0 to {_LONGEST_MS}"
