@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segue.display import Pace, _fitting, _width, reading_bar
+from segue.display import Pace, _doing, _fitting, _width, reading_bar
 from segue.exam import CEILINGS
 from segue.intervals import Interval
 from segue.metrics import Bins, Calibration
@@ -88,3 +88,9 @@ def test_where_nobody_looks_nothing_is_drawn(capsys):
         progress(0, 10, "log.csv")
         progress(10, 10, "log.csv", rows=5)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_says_its_word_once():
+    assert _doing("fitting", "boosting") == "fitting boosting"
+    assert _doing("looking", "looking into raw.tar.gz") == "looking into raw.tar.gz"
+    assert len(_doing("fitting", "x" * 100)) == 60

@@ -23,9 +23,10 @@ from segue.library import ingest, open_library
 from test_library import content, history
 
 INGEST = """
-import sys
+import signal, sys
 from segue.library import ingest
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background has it ignored
 source, folder, out, jobs = sys.argv[1:5]
 print("begun", flush=True)
 ingest(source, folder, out, overwrite=True, jobs=int(jobs))

@@ -239,7 +239,12 @@ def progress_bar(word: str) -> Iterator[Callable[[int, int, str], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(word, total=None)
-        yield lambda done, n, name: bar.update(task, completed=done, total=n, description=f"{word} {name}"[:60])
+        yield lambda done, n, name: bar.update(task, completed=done, total=n, description=_doing(word, name))
+
+
+def _doing(word: str, name: str) -> str:
+    """What a bar says; the word once, also where the name begins with it."""
+    return (name if name.startswith(f"{word} ") else f"{word} {name}")[:60]
 
 
 class Pace:

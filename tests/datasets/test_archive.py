@@ -101,6 +101,22 @@ def test_another_process_reads_the_same(tmp_path):
     assert read(pickle.loads(pickle.dumps(tar))) == FILES
 
 
+def test_another_process_unpacks_all_just_once_in_whatever_order_it_reads(tmp_path, monkeypatch):
+    files = {f"{n}.csv": random.Random(n).randbytes(20_000) for n in range(100)}
+    tar = pickle.loads(pickle.dumps(Tar(written(tmp_path, tar_of(files, "w:gz")))))
+    unpacked, plain = [], Inflated.read
+
+    def counted(stream, n_bytes):
+        unpacked.append(n_bytes)
+        return plain(stream, n_bytes)
+
+    monkeypatch.setattr(Inflated, "read", counted)
+    for name in reversed(files):
+        with tar.open(name) as source:
+            assert source.read() == files[name]
+    assert sum(unpacked) < 3 * 100 * 20_512
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_of_a_tar_cut_anywhere_the_files_before_are_whole_and_the_loss_is_said(tmp_path, mode):
     raw = tar_of(FILES, mode)

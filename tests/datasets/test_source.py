@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_found_with_the_reason(tmp_path):
     assert {file.name: file.unread for file in there} == {
         "a.csv": "empty",
         "b.csv": "a link that leads to no file: give what it should lead to",
-        "c": "a link that leads to no file: give what it should lead to",
+        "c": "a link to a folder, which is not followed: give that folder itself",
         "d.csv.xz": "packed with xz: unpack it",
         "e.csv": "a device, and no file",
         "f.csv": "",

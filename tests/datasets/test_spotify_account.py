@@ -95,7 +95,7 @@ def test_a_play_whose_names_spotify_lost_stays_with_its_track_unknown(tmp_path, 
         ("artist", None, 1, None),
         (None, None, None, None),
     ]
-    assert (len(piece.tracks), piece.rejects) == (0, [])
+    assert (len(piece.tracks), list(piece.rejects)) == (0, [])
 
 
 # the clock and the order
@@ -149,6 +149,14 @@ def test_the_order_of_records_and_files_does_not_matter(tmp_path, embedded):
         said.append([{k: v for k, v in p.items() if k != "source_row"} for p in plays])
     assert said[1:] == said[:1] * 3
     assert [p["position"] for p in said[0]] == [1, 2, 3, 4, 5, 6, 7, 1, 2]
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 3, 100])
+def test_it_makes_no_difference_how_many_plays_become_a_table_at_a_time(tmp_path, embedded, monkeypatch, at_a_time):
+    written(tmp_path / "anna", [record(), *map(at, range(1, 6))])
+    _, whole = piece_of([tmp_path / "anna"], embedded)
+    monkeypatch.setattr(spotify_account, "_ROWS_AT_A_TIME", at_a_time)
+    assert piece_of([tmp_path / "anna"], embedded)[1] == whole
 
 
 def test_files_are_taken_in_the_order_of_their_numbers(tmp_path, embedded):
@@ -223,7 +231,7 @@ def test_podcasts_and_audiobooks_are_set_aside_and_counted(tmp_path, embedded):
     book = {"endTime": "2024-01-31 10:00", "authorName": "A", "audiobookName": "B", "chapterName": "C", "msPlayed": 1}
     written(tmp_path / "anna", [book], "StreamingHistory_audiobook_0.json")
     piece, plays = piece_of([tmp_path / "anna"], embedded)
-    assert (len(plays), piece.set_aside, piece.rejects) == (1, {"podcast": 2, "audiobook": 1}, [])
+    assert (len(plays), piece.set_aside, list(piece.rejects)) == (1, {"podcast": 2, "audiobook": 1}, [])
 
 
 def test_podcasts_alone_make_an_empty_library(tmp_path):
@@ -280,6 +288,12 @@ WRONG = [
     ("artistName", None, "None"), ("artistName", "", ""), ("artistName", " \t", " \t"), ("artistName", ["A"], "['A']"),
     ("artistName", "half \ud800", "half ?"), ("trackName", None, "None"), ("trackName", 7, "7"), ("trackName", {}, "{}"),
 ]  # fmt: skip
+
+
+def test_a_clock_that_was_never_set_is_told_which_years_there_are(tmp_path, embedded):
+    piece, _ = piece_of([written(tmp_path, [record(endTime="1969-12-31 23:59")])], embedded)
+    ((*_, reason),) = piece.rejects
+    assert reason == "expected a UTC minute from 1970 to 2099, such as 2024-01-31 10:00"
 
 
 def test_a_value_of_the_wrong_kind_is_rejected_with_column_and_value(tmp_path, embedded):

@@ -292,6 +292,12 @@ WRONG = [
 ]  # fmt: skip
 
 
+def test_a_clock_that_was_never_set_is_told_which_years_there_are(tmp_path, embedded):
+    piece, _ = piece_of([written(tmp_path, json.dumps([record(ts="1969-12-31T23:59:59Z")]))], embedded)
+    ((*_, reason),) = piece.rejects
+    assert reason == "expected a UTC time from 1970 to 2099, such as 2024-01-31T10:00:00Z"
+
+
 def test_a_value_of_the_wrong_kind_is_rejected_with_column_and_value(tmp_path, embedded):
     records = [record(**{column: value}) for column, value, _ in WRONG]
     plays, rejects = read(tmp_path, embedded, [*records, record()])

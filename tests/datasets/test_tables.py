@@ -57,7 +57,7 @@ def test_a_row_of_a_stream_becomes_a_play_of_a_session_that_is_cut(tmp_path, emb
         "first_of_track": 1, "session_length": 2,
     }  # fmt: skip
     assert (second["position"], second["skipped"], second["end_ms"]) == (2, 1, TEN + 189_000)
-    assert (piece.rejects, piece.tracks) == ([], None)
+    assert (list(piece.rejects), piece.tracks) == ([], None)
     assert piece.notes == {
         "rows read by columns listener from 'user_id', track from 'track_id', start_ms from 'start_time', "
         "played_ms from 'ms_played', skipped from 'skipped' (told by their names)": 2
@@ -75,7 +75,7 @@ def test_sessions_that_the_table_tells_are_taken_as_they_are(tmp_path, embedded)
         {"session_id": "t", "position": 1, "source_row": 4, "asked": 1, "track": "a", "skipped": 0, "first_of_track": 1,
          "session_length": 1},
     ]  # fmt: skip
-    assert piece.rejects == []
+    assert list(piece.rejects) == []
 
 
 def test_sessions_without_positions_are_in_the_order_of_their_clock_and_ties_of_rows(tmp_path, embedded):
@@ -205,7 +205,7 @@ def test_a_value_that_its_column_does_not_hold_is_rejected_with_line_column_and_
 def test_a_column_whose_values_are_not_what_its_name_says_is_not_taken_unless_it_is_given(tmp_path, embedded):
     path = written(tmp_path, "session_id,position,track_id,time\ns,1,a,3:45\ns,2,b,4:10\n")
     piece, plays = read(embedded, path)
-    assert ([p["start_ms"] for p in plays], piece.rejects) == ([None, None], [])
+    assert ([p["start_ms"] for p in plays], list(piece.rejects)) == ([None, None], [])
     assert piece.notes["columns not taken for start_ms, as their names say: most of their values are none"] == 1
     piece, plays = read(embedded, path, columns="start=time")
     assert (plays, [column for _, column, _, _ in rejects(piece)]) == ([], ["time", "time"])
@@ -389,6 +389,15 @@ def test_files_of_one_folder_and_header_are_one_table_and_other_tables_are_passe
     assert counts["passed_over"] == ["log.json", "readme.txt", "tracks.csv"]
     assert [(r["file"], r["line"], r["reason"][:22]) for r in library.rejects().to_pylist()] == [
         ("2.csv", 3, "same play as line 2 of"), ("2.csv", 4, "expected a UTC time fr")]  # fmt: skip
+
+
+def test_rejects_lie_by_file_and_line_whatever_is_wrong_with_them(tmp_path):
+    ragged, no_clock, good = "u\n", "u,c,x,1,0\n", f"u,a,{TEN},1000,0\n"
+    written(tmp_path / "raw", STREAM + good + no_clock + ragged, "1.csv")
+    written(tmp_path / "raw", STREAM + ragged + good + no_clock + ragged, "2.csv")
+    library = ingest("tables", [tmp_path / "raw"], tmp_path / "out")
+    assert [(r["file"], r["line"]) for r in library.rejects().to_pylist()] == [
+        ("1.csv", 3), ("1.csv", 4), ("2.csv", 2), ("2.csv", 3), ("2.csv", 4), ("2.csv", 5)]  # fmt: skip
 
 
 def test_packed_tables_hold_the_same_rows(tmp_path):

@@ -193,6 +193,7 @@ class Tar:
             for n, entry in enumerate(found)
         ]
         self._files = {entry.name: entry for entry in self.entries if entry.is_read}
+        self._begins = sorted(entry.offset for entry in self._files.values())
 
     def n_bytes(self, member: str) -> int:
         return self._files[member].size
@@ -201,13 +202,20 @@ class Tar:
         """One file's bytes, from a reader of its own."""
         entry, stream = self._files[member], self._stream()
         try:
-            stream.seek(entry.offset)
             if isinstance(stream, Inflated):
-                stream.mark()  # another process has none at first: it gets them file by file, and unpacks all just once
+                self._mark(stream, entry.offset)
+            stream.seek(entry.offset)
         except BaseException:
             stream.close()
             raise
         return io.BufferedReader(Part(stream, entry.size), 1 << 16)
+
+    def _mark(self, stream: Inflated, until: int) -> None:
+        """Mark the files up to there. Another process has no marks at first; so it unpacks all just once, in any order."""
+        last = stream.marks[-1][0] if stream.marks else -1
+        for at in self._begins[bisect_right(self._begins, last) : bisect_right(self._begins, until)]:
+            stream.seek(at)
+            stream.mark()
 
     def _stream(self) -> Any:
         return self.path.open("rb") if self._marks is None else Inflated(self.path, self._marks)

@@ -192,6 +192,8 @@ def _inside(folder: Path) -> list[Path]:
 
 def _files(path: Path, progress: Progress) -> list[LogFile]:
     suffix = path.name.lower()
+    if path.is_symlink() and path.is_dir():
+        return [LogFile(path, unread="a link to a folder, which is not followed: give that folder itself")]
     if path.is_symlink() and not path.is_file():
         return [LogFile(path, unread="a link that leads to no file: give what it should lead to")]
     if not path.is_file():

@@ -140,7 +140,7 @@ def _wrong(record: dict[str, Any]) -> tuple[str, Any, str] | None:
     """The first value that is not what the format promises: (column, value, reason)."""
     ts = record.get("ts")
     if not isinstance(ts, str) or _clock(ts) is None:
-        return "ts", ts, "expected a UTC time such as 2024-01-31T10:00:00Z"
+        return "ts", ts, "expected a UTC time from 1970 to 2099, such as 2024-01-31T10:00:00Z"
     ms = record.get("ms_played")
     if type(ms) is not int or not 0 <= ms <= 7 * _DAY_MS:
         return "ms_played", ms, "expected milliseconds from 0 to 604800000"

@@ -6,9 +6,8 @@ that is spoken of ten times would be worked out ten times.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from sys import intern
 from typing import Any
 
 from segue import schema
@@ -218,8 +217,8 @@ def _settled(rows: Any, layout: Layout, engine: Any) -> tuple[Any, dict[str, int
     return engine.table(rows), notes
 
 
-def rejected(rows: Any, layout: Layout, shown: Sequence[str], engine: Any) -> list[Reject]:
-    """The rows with something against them, as rejects.
+def rejected(rows: Any, layout: Layout, shown: Sequence[str], engine: Any) -> Iterator[Reject]:
+    """The rows with something against them, as rejects, by file and line.
 
     Parameters
     ----------
@@ -227,13 +226,11 @@ def rejected(rows: Any, layout: Layout, shown: Sequence[str], engine: Any) -> li
     """
     bad = rows.filter(rows.wrong.notnull()).order_by("row")
     told = ("file", "line", "wrong", "said", "first", "session_id", "start_ms", "end_ms")
-    rejects: list[Reject] = []
     for table in engine.batches(bad.select(*told)):
         for some in table.to_batches(max_chunksize=4096):  # few at a time, for a table may be wrong from end to end
             for row in some.to_pylist():
                 column, text, reason = _reason(row, layout, shown)
-                rejects.append((shown[row["file"]], row["line"], intern(column), intern(said(text)), intern(reason)))
-    return rejects
+                yield shown[row["file"]], row["line"], column, said(text), reason
 
 
 def _reason(row: dict[str, Any], layout: Layout, shown: Sequence[str]) -> tuple[str, str, str]:

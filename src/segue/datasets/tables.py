@@ -16,13 +16,14 @@ Sessions come in two shapes:
 A track goes by its column, or else by artist and title, as `starts.key` has them. The same play twice (the same clocks and
 track of one listener or session), and a position twice in a session, are rejected: the first is kept.
 
-Files of one folder with one header are one table. Rows stay in the engine, which spills to disk; only rejects, and the names
-of distinct tracks, are held in memory.
+Files of one folder with one header are one table. Rows stay in the engine, which spills to disk, as rejects do; only the names
+of distinct tracks are held in memory.
 """
 
 from __future__ import annotations
 
 import csv
+import heapq
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,12 +31,13 @@ from typing import Any
 
 from segue import sessions
 from segue.datasets import made_up, starts, table_rows
-from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, clock_zone, names
+from segue.datasets.source import LogFile, Piece, Source, Unit, clock_zone, names
 from segue.datasets.table_columns import DELIMITERS, DETECTED, NAMED, Layout, delimiter_given, layout_of
 from segue.datasets.table_sessions import as_given, stream, with_days
 from segue.datasets.table_values import cleaned
 from segue.engines import columns_of_parquet, write_parquet
 from segue.errors import AskedWrongly, BadInput
+from segue.long_list import LongList
 
 _HEAD, _MANY = 65536, 100  # bytes and lines that are looked at
 _PARQUET = b"PAR1"
@@ -117,15 +119,17 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
     layout = layout_of(unit.files[0].shown, header, columns)
     called = names(_place(file) for file in unit.files)
     shown = [called[_place(file)] for file in unit.files]
-    cells, rejects, n = _all_cells(unit.files, shown, layout, delimiter, engine)
+    cells, unread, n = _all_cells(unit.files, shown, layout, delimiter, engine)
     rows, layout, more = table_rows.checked(cells, layout, shown, unit.name, engine)
     notes = layout.notes(n) | more
-    rejects += table_rows.rejected(rows, layout, shown, engine)
+    number = {name: n for n, name in enumerate(shown)}
+    told = heapq.merge(
+        unread, table_rows.rejected(rows, layout, shown, engine), key=lambda reject: (number[reject[0]], reject[1])
+    )
+    rejects = LongList(told, engine.spill)
     kept = with_days(rows.filter(rows.wrong.isnull()), clock_zone(options["tz"]), engine)
     is_given = "session_id" in layout.at
     plays = as_given(kept, layout) if is_given else sessions.cut(stream(kept, layout, engine), int(options["gap_min"]))
-    rejects.sort(key=lambda reject: reject[1])
-    rejects.sort(key=lambda reject: shown.index(reject[0]))
     if nameless := engine.to_arrow(kept.filter(kept.track.isnull()).count()).as_py():
         notes["plays whose track is not said"] = nameless
     return Piece(plays, n, rejects, tracks=_tracks(kept, layout, engine), notes=notes)
@@ -137,11 +141,11 @@ def _place(file: LogFile) -> Path:
 
 def _all_cells(
     files: tuple[LogFile, ...], shown: list[str], layout: Layout, delimiter: str, engine: Any
-) -> tuple[Any, list[Reject], int]:
-    """The cells of all files as text, under our names; what could not be read; and how many rows there were."""
+) -> tuple[Any, LongList, int]:
+    """The cells of all files as text, under our names; what could not be read, by file and line; and how many rows there were."""
     import ibis
 
-    tables, rejects, n = [], [], 0
+    tables, rejects, n = [], LongList(folder=engine.spill), 0
     for number, (file, name) in enumerate(zip(files, shown, strict=True)):
         with file.plain(engine.spill) as path:
             if delimiter:
@@ -153,7 +157,9 @@ def _all_cells(
                 own = {f"c{column}": "VARCHAR" for column in range(len(layout.header))}
                 rows, unread, n_rows = engine.read_csv(path, own, delimiter)
                 rows = rows.select("source_row", **{role: rows[f"c{column}"] for role, column in layout.at.items()})
-                rejects += [(name, line, layout.header[int(c[1:])] if c else "", v, why) for line, c, v, why in unread]
+                rejects.extend(
+                    (name, line, layout.header[int(c[1:])] if c else "", v, why) for line, c, v, why in unread
+                )
             else:
                 rows = engine.read_cells(path, {role: layout.header[c] for role, c in layout.at.items()}, name)
                 n_rows = engine.to_arrow(rows.count()).as_py()
