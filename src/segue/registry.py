@@ -55,6 +55,7 @@ MODELS = {
     ("skip", "fusion"): "segue.models.fusion:Fusion",
     ("skip", "winner2019"): "segue.models.winner2019:Winner2019",
     ("skip", "attention"): "segue.models.attention:Attention",
+    ("skip", "blend"): "segue.models.blend:Blend",
 }
 
 

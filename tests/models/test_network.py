@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -31,7 +31,7 @@ SETTINGS = {"challenge": CHALLENGE, "online": ONLINE, "last": LAST}
 MODELS = {
     "gru": Gru(hidden_size=8, epochs=3, batch_size=4, learning_rate=0.05, dropout=0.0),
     "bilstm": BiLstm(hidden_size=4, epochs=3, batch_size=8, learning_rate=0.02, dropout=0.0),
-    "attention": Attention(hidden_size=8, heads=2, layers=1, moods=2, vectors=3, n_tracks=50, epochs=3, batch_size=8,
+    "attention": Attention(hidden_size=8, heads=2, layers=2, moods=2, vectors=3, n_tracks=50, epochs=3, batch_size=8,
                            learning_rate=0.02, average=0.5),
 }  # fmt: skip
 PLACE = Feature("place", "1", "Place in the session", Now().position)
@@ -252,6 +252,20 @@ def test_the_same_seed_answers_the_same_to_the_bit_and_another_seed_otherwise(mo
     assert abs(other.predict(valid).p - first.predict(valid).p).max() > 1e-4
 
 
+def test_the_first_weights_are_drawn_with_the_seed():
+    drawn = []
+
+    @dataclass(frozen=True)
+    class Watched(Gru):
+        def prepared(self, net, inputs):
+            drawn.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+
+    for seed in (0, 0, 1):
+        Watched(hidden_size=3, epochs=1, seed=seed).fit(*batches("last"))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
 @BOTH
 def test_training_leaves_the_number_of_threads_as_it_was(model):
     before = torch.get_num_threads()
@@ -284,7 +298,7 @@ def test_the_challenge_decides_by_its_own_score():
 def test_without_a_validation_batch_a_tenth_of_the_sessions_stands_in():
     train, _ = batches("online")
     alone = MODELS["gru"].fit(train)
-    kept, held = network._held_back(train, 0)
+    kept, held = network.held_back(train, 0)
     assert len(np.unique(held.keys["session"])) == 6
     assert not np.isin(held.keys["session"], kept.keys["session"]).any()
     assert len(kept) + len(held) == len(train)
@@ -295,7 +309,7 @@ def test_without_a_validation_batch_a_tenth_of_the_sessions_stands_in():
 
 def test_other_sessions_stand_in_with_another_seed():
     train, _ = batches("online")
-    assert {*network._held_back(train, 0)[1].keys["session"]} != {*network._held_back(train, 1)[1].keys["session"]}
+    assert {*network.held_back(train, 0)[1].keys["session"]} != {*network.held_back(train, 1)[1].keys["session"]}
 
 
 def test_the_slope_and_the_intercept_are_applied_to_the_log_odds():

@@ -31,6 +31,7 @@ class Run:
     folder: Path | None = None
     of: str = ""  # what is trained on: a checkpoint of anything else is not gone on from
     told: Callable[[str], None] = lambda line: None
+    minutes: float = math.inf  # after which no further epoch is begun
 
 
 def trained(
@@ -51,7 +52,8 @@ def trained(
     course = Course()
     checkpoint = Checkpoint(run, model, net, averaged, optimizer)
     course = checkpoint.resume(course)
-    while not course.is_over(model):
+    started = time.perf_counter()
+    while not course.is_over(model) and time.perf_counter() - started < 60 * run.minutes:
         epoch, begun = len(course.lines), time.perf_counter()
         rng = np.random.default_rng([model.seed, epoch])
         torch.manual_seed(int(rng.integers(2**62)))

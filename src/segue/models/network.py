@@ -84,7 +84,7 @@ class Network:
                 "all training plays have the same label: a model needs skipped and kept plays to learn from"
             )
         if valid is None or not len(valid):
-            train, valid = _held_back(train, self.seed)
+            train, valid = held_back(train, self.seed)
         run = run or Run()
         columns = train.columns if self.features else ()
         train, valid = train.select(columns), valid.select(columns)
@@ -116,7 +116,7 @@ class Network:
             raise Tampered(f"the network is damaged ({cause}): get the bundle again from its source") from cause
 
 
-def _held_back(train: Batch, seed: int) -> tuple[Batch, Batch]:
+def held_back(train: Batch, seed: int) -> tuple[Batch, Batch]:
     session = np.unique(train.keys["session"])
     if len(session) < 2:
         return train, train
