@@ -26,7 +26,7 @@ LAYERS = (
     ("features", ("features", "feature_table")),
     ("models", ("models",)),
     ("answers", (
-        "live", "bundle", "truth", "experiment", "training", "submission", "submission_score", "checks", "importance",
+        "live", "bundle", "curves", "truth", "experiment", "training", "submission", "submission_score", "checks", "importance",
         "slices", "failings", "explanation",
     )),
     ("edges", (
@@ -41,7 +41,7 @@ BELOW_MODELS = {"words", "arithmetic", "models"}  # models get batches: no table
 
 HEAVY = {
     "altair", "duckdb", "fastapi", "ibis", "lightgbm", "onnxruntime", "pandas", "pyarrow", "pyspark", "scipy",
-    "sklearn", "torch",
+    "sklearn", "torch", "vl_convert",
 }  # fmt: skip
 HEAVY_AT_IMPORT = {("segue.features.oracle", "ibis"), ("segue.sessions", "ibis")}  # files that are nothing but Ibis
 KNOWS_IBIS = ("segue.engines", "segue.sessions", "segue.datasets", "segue.features.oracle")

@@ -11,6 +11,7 @@ import numpy as np
 
 from segue import bundle, registry, schema, splits
 from segue.batch import Batch
+from segue.curves import leave_curves
 from segue.errors import AskedWrongly, BadInput
 from segue.exam import clusters, resampling
 from segue.experiment import (
@@ -77,6 +78,8 @@ def train(
     tracks = prepared.library.tracks()
     made = bundle.save(out, asking=asking, model=model, fitted=fitted, history=snapshots, tracks=tracks, card=card,
                        baselines=fits, overwrite=overwrite)  # fmt: skip
+    if run.folder is not None:
+        leave_curves(run.folder, fitted.about["epochs"], model)
     progress(len(BASELINES) + 1, len(BASELINES) + 1, "done")
     return made
 

@@ -7,7 +7,7 @@ import pytest
 
 from by_hand import plays, session
 from segue import registry, schema
-from segue.errors import NotGranted
+from segue.errors import AskedWrongly, NotGranted
 from segue.features.build import ask, build, frozen
 from segue.features.columns import from_arrow, key64
 from segue.features.feature import Feature
@@ -326,3 +326,18 @@ def test_a_queue_tells_of_no_play_what_an_option_grants_of_the_asked_play_alone(
     assert late not in everything(CHALLENGE, FEATURES, [late]).queue
     with pytest.raises(NotGranted, match=rf"queue.steps\('{late}'\) is not granted in setting 'challenge'"):
         check(Steps((), (late,)), CHALLENGE, FEATURES, [late])
+
+
+def test_a_name_that_a_column_and_a_feature_share_is_the_column():
+    shared = Feature("energy", "share", "Skip rate so far", Plays("past").mean("skipped"))
+    table = plays(session(energy=[10, 20, 30], skipped=[1, 0, 1]))
+    columns = from_arrow(table, table.column_names)
+    asking = ask(TASK, ONLINE, {"energy": shared}, steps=Steps(("energy",), ("energy",)))
+    found = build(asking, TASK.examples(columns, ONLINE), {})
+    assert found.tensors.past.values[0, :, 0].tolist() == [10, 20]
+
+
+@pytest.mark.parametrize("length", [1, 0, -4])
+def test_a_length_of_less_than_two_is_refused(length):
+    with pytest.raises(AskedWrongly, match=f"steps of length {length}: expected at least 2 plays back"):
+        Steps(("energy",), length=length)

@@ -136,7 +136,18 @@ def model_of(task: str, name: str):
     if not reads_steps(model):
         return model
     pytest.importorskip("torch", reason="networks are trained with torch: pip install 'segue[neural]'")
-    small = {"hidden_size": 12, "decoder_size": 12, "tracks_size": 12, "dense_size": 8, "vectors": 8, "heads": 2, "epochs": 2, "batch_size": 32, "n_tracks": 50, "jitter": 0}
+    small = {
+        "hidden_size": 12,
+        "decoder_size": 12,
+        "tracks_size": 12,
+        "dense_size": 8,
+        "vectors": 8,
+        "heads": 2,
+        "epochs": 2,
+        "batch_size": 32,
+        "n_tracks": 50,
+        "jitter": 0,
+    }
     return replace(model, **{name: value for name, value in small.items() if hasattr(model, name)})
 
 

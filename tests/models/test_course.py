@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from segue.tasks.skip import CHALLENGE, ONLINE, TASK
 
 pytest.importorskip("torch")
 
+from segue.models import course
 from segue.models.attention import Attention
 from segue.models.course import Course, Run
-from segue.models.recurrent import Gru
+from segue.models.recurrent import BiLstm, Gru, Lstm
 
 GRU = Gru(hidden_size=4, epochs=3, batch_size=10, learning_rate=0.02, patience=3)  # with dropout, which is drawn
 MODELS = {
@@ -261,3 +263,52 @@ def test_a_course_is_over_after_its_epochs_or_where_nothing_got_better_for_some(
 def test_without_patience_the_first_epoch_that_is_no_better_is_the_last():
     assert not Course([{}], 0).is_over(replace(GRU, epochs=6, patience=0))
     assert Course([{}] * 2, 0).is_over(replace(GRU, epochs=6, patience=0))
+
+
+def test_a_checkpoint_of_another_kind_of_network_is_not_taken(tmp_path):
+    data = batches()
+    killed_at("epoch 2 of", Lstm(hidden_size=4, epochs=3, batch_size=10), tmp_path, *data)
+    other = Gru(hidden_size=4, epochs=3, batch_size=10)
+    assert other.fit(*data, Run(tmp_path)).onnx == other.fit(*data).onnx
+
+
+def test_killed_while_the_end_removes_its_files_it_can_be_trained_again(tmp_path, monkeypatch):
+    data, model, unlink = batches(), Gru(hidden_size=4, epochs=3, batch_size=10), Path.unlink
+
+    def removed(self, *args, **kwargs):
+        unlink(self, *args, **kwargs)
+        if self.name == "checkpoint.json":
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", removed)
+        with pytest.raises(Killed):
+            model.fit(*data, Run(tmp_path))
+    assert model.fit(*data, Run(tmp_path)).onnx == model.fit(*data).onnx
+
+
+def test_a_checkpoint_whose_weights_are_missing_is_not_taken(tmp_path):
+    data, model = batches(), Gru(hidden_size=4, epochs=3, batch_size=10)
+    killed_at("epoch 2 of", model, tmp_path, *data)
+    for weights in tmp_path.glob("checkpoint-*.safetensors"):
+        weights.unlink()
+    assert model.fit(*data, Run(tmp_path)).onnx == model.fit(*data).onnx
+
+
+def test_the_rate_of_learning_falls_evenly_where_targets_are_units(monkeypatch):
+    asked, schedule = [], course._schedule
+    monkeypatch.setattr(course, "_schedule", lambda done: asked.append(done) or schedule(done))
+    BiLstm(hidden_size=4, epochs=3, batch_size=10).fit(*batches())
+    assert max(np.diff(asked)) < 2 * min(np.diff(asked))
+
+
+def test_a_training_of_few_minutes_begins_no_further_epoch():
+    found = Gru(hidden_size=4, epochs=3, batch_size=10).fit(*batches(), Run(minutes=1e-9))
+    assert found.about["epochs"] == []
+    assert len(Gru(hidden_size=4, epochs=3, batch_size=10).fit(*batches(), Run(minutes=9)).about["epochs"]) == 3
+
+
+def test_the_same_sessions_asked_elsewhere_are_passed_over_where_there_are_none():
+    train, valid = batches()
+    train = replace(train, elsewhere=(train.take(np.zeros(len(train), bool)),))
+    assert Gru(hidden_size=4, epochs=2, jitter=1).fit(train, valid).about["best_epoch"] >= 1

@@ -261,3 +261,8 @@ def test_damaged_settings_are_refused():
 def test_a_batch_without_steps_is_refused():
     with pytest.raises(AskedWrongly, match="a network reads plays as sequences: build the batch with steps"):
         fitted(batch_of(CHALLENGE, four([1, 2, 4, 5]), steps=None))
+
+
+def test_in_last_a_track_that_was_heard_twice_is_in_the_vocabulary():
+    batch = batch_of(LAST, session(track=["t", "t", "u", "v"], energy=[1, 2, 3, 4], skipped=[0, 1, 0, 1]))
+    assert Reader.fit(batch, features=False, n_tracks=9).tracks.tolist() == [key64("t")]

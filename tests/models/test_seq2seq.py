@@ -149,8 +149,11 @@ def test_together_a_target_is_read_with_those_before_and_after_it(asked, place):
     assert (changed > 1e-7).all()
 
 
-def test_the_decoder_starts_from_what_was_heard(asked):
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_each_way_of_the_decoder_starts_from_what_was_heard(asked, way):
     one = asked["challenge"]
     net = made(TINY, one.sizes)
+    with torch.no_grad():  # the head hears one way alone
+        net.head[0].weight[:, slice(12, None) if way == "there" else slice(12)] = 0
     other = one.inputs | {"past_told": one.inputs["past_told"] + 1}
     assert (np.abs(answers(net, one.inputs)[0] - answers(net, other)[0])[one.label >= 0] > 1e-7).all()

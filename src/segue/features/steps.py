@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segue import schema
-from segue.errors import NotGranted
+from segue.errors import AskedWrongly, NotGranted
 from segue.features.columns import Columns, key64
 from segue.features.examples import Examples
 from segue.features.feature import Feature
@@ -39,6 +39,10 @@ class Steps:
     queue: tuple[str, ...] = ()
     length: int = 64
 
+    def __post_init__(self) -> None:
+        if self.length < 2:
+            raise AskedWrongly(f"steps of length {self.length}: expected at least 2 plays back")
+
     @property
     def columns(self) -> set[str]:
         """The columns of plays and tracks among the names."""
@@ -50,13 +54,15 @@ def everything(setting: Setting, features: Mapping[str, Feature], options: Itera
     granted = setting.grants(options)
     told = [name for name, f in features.items() if is_history(f)]
     past = sorted(name for name in PAST & granted["past"] if schema.column(name) and name not in CLOCKS)
-    queue = sorted(name for name in asked_columns(setting, options) if schema.column(name) and name not in CLOCKS)
+    queue = sorted(name for name in asked_columns(setting, options) if name in past)
     return Steps((*past, *told), (*queue, *told))
 
 
 def is_history(feature: Feature) -> bool:
-    """It reads history alone, so that it can be asked of any play of a session."""
-    return bool(feature.needs) and all(view == "history" for view, _ in feature.needs)
+    """It reads history alone, so that it can be asked of any play of a session; a column's name is the column's."""
+    return (
+        not schema.column(feature.name) and bool(feature.needs) and all(view == "history" for view, _ in feature.needs)
+    )
 
 
 def asked_columns(setting: Setting, options: Iterable[str] = ()) -> frozenset[str]:
@@ -91,6 +97,7 @@ def tensors(steps: Steps, features: Mapping[str, Feature], examples: Examples, t
     if not together:
         opens[1:] = (start[1:] != start[:-1]) | (begin[1:] != begin[:-1])
     row_of = np.cumsum(opens) - 1
+    features = {name: f for name, f in features.items() if is_history(f)}
     if together:
         size = examples.queue[1] - examples.queue[0]
         moment = np.repeat(np.arange(len(n)), size)

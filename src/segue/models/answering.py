@@ -84,8 +84,10 @@ def calibrated(fitted: FittedNetwork, valid: Batch) -> FittedNetwork:
         return replace(fitted, about=about)
     x = np.log(p) - np.log1p(-p)
     line = LogisticRegression(C=1e6).fit(x[:, None], valid.label)
-    if not 0.2 < line.coef_[0, 0] < 5:  # too few plays to tell
-        return replace(fitted, about=about)
+    if not 0.05 < line.coef_[0, 0] < 20:  # too few plays to tell
+        return replace(
+            fitted, about=about | {"calibration": f"left out: a slope of {line.coef_[0, 0]:.2f} is no calibration"}
+        )
     made = replace(fitted, slope=float(line.coef_[0, 0]), intercept=float(line.intercept_[0]))
     return replace(made, about=about | {"ece_after": metrics.calibration(made.predict(valid).p, valid.label).ece})
 
@@ -109,7 +111,7 @@ class FittedNetwork:
         p, parts, weights = np.zeros(len(batch)), [], []
         order = np.argsort(tensors.row, kind="stable")
         for rows, mine, log_odds, moods, _ in self._answers(batch, order):
-            chance, weight, part = mixed(self.slope * log_odds + self.intercept, moods)
+            chance, weight, part = self._calibrated(*mixed(log_odds, moods))
             p[mine] = chance[np.searchsorted(rows, tensors.row[mine]), tensors.place[mine]]
             parts.append(part)
             weights.append(weight)
@@ -198,9 +200,16 @@ class FittedNetwork:
         return found
 
     def _log_odds(self, log_odds: Array, moods: Array) -> Floats:
-        p = np.clip(mixed(self.slope * log_odds + self.intercept, moods)[0], 1e-12, 1 - 1e-12)
+        p = self._calibrated(*mixed(log_odds, moods))[0]
         found: Floats = np.log(p) - np.log1p(-p)
         return found
+
+    def _calibrated(self, p: Floats, weights: Floats, parts: Floats) -> tuple[Floats, Floats, Floats]:
+        """By slope and intercept on the log-odds; the chances in each mood move as far as those of the play."""
+        p = np.clip(p, 1e-12, 1 - 1e-12)
+        before = np.log(p) - np.log1p(-p)
+        after = self.slope * before + self.intercept
+        return np.clip(logistic(after), 1e-12, 1 - 1e-12), weights, moved(parts, after - before)
 
     def save(self) -> Saved:
         reader, arrays = self.reader.save()
@@ -208,6 +217,12 @@ class FittedNetwork:
                     "causal": self.causal, "about": self.about}  # fmt: skip
         kept = {f"reader.{k}": a for k, a in arrays.items()}
         return settings, kept | {"network.onnx": np.frombuffer(self.onnx, np.uint8)}
+
+
+def moved(parts: Floats, by: Floats) -> Floats:
+    """The chances in each mood (R, C, Q), their log-odds moved by what those of the plays (R, Q) move by."""
+    p = np.clip(parts, 1e-12, 1 - 1e-12)
+    return logistic(np.log(p) - np.log1p(-p) + by[:, None])
 
 
 def _without(inputs: Mapping[str, Array], part: Mapping[str, Any]) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from segue import metrics
 from segue.batch import Array, Batch, Bernoulli
 from segue.errors import Tampered
 from segue.exam import handed_in
-from segue.models.answering import FittedNetwork
+from segue.models.answering import FittedNetwork, moved
 from segue.models.attention import Attention
 from segue.models.boosting import Boosting, FittedBoosting
 from segue.models.course import Run
@@ -110,8 +110,7 @@ class FittedBlend:
         moment = np.argsort(np.argsort(first))[np.searchsorted(rows, tensors.row)]
         shift = np.zeros((len(parts), parts.shape[2]))
         shift[moment, tensors.place] = odds - own
-        moved = logistic(log_odds(np.clip(parts, 1e-12, 1 - 1e-12)) + shift[:, None])
-        return Bernoulli(p, (weights, moved))
+        return Bernoulli(p, (weights, moved(parts, shift)))
 
     def explain(self, batch: Batch) -> Floats:
         found = np.zeros((len(batch), len(self.columns)))
@@ -123,10 +122,10 @@ class FittedBlend:
 
     def reasons(self, batch: Batch) -> tuple[list[tuple[str, str]], Floats]:
         """All that moved each answer, as the network tells it, the trees' share added to that of the features."""
-        named, moved = self.network.reasons(batch.select(self.network.columns))
+        named, by = self.network.reasons(batch.select(self.network.columns))
         n_own = len(self.network.columns)
         own = [("own", name) for name in self.columns]
-        return [*own, *named[n_own:]], np.hstack([self.explain(batch), self.weight * moved[:, n_own:]])
+        return [*own, *named[n_own:]], np.hstack([self.explain(batch), self.weight * by[:, n_own:]])
 
     def save(self) -> Saved:
         (network, held), (trees, kept) = self.network.save(), self.trees.save()

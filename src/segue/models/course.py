@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,12 @@ def trained(
     decay = {"weight_decay": model.weight_decay} if model.optimizer == "adamw" else {}
     optimizer = kinds[model.optimizer](weights, lr=model.learning_rate, **decay)
     averaged = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    per_epoch = -(-min(len(data[0]), len(data[0])) // model.batch_size)
+    per_epoch = -(-data[0].asked_an_epoch // model.batch_size)
     course = Course()
-    checkpoint = Checkpoint(run, model, net, averaged, optimizer)
+    of = hashlib.sha256(
+        repr([run.of, type(model).__name__, list(columns), reader.save()[0], reader.sizes]).encode()
+    ).hexdigest()
+    checkpoint = Checkpoint(replace(run, of=of), model, net, averaged, optimizer)
     course = checkpoint.resume(course)
     started = time.perf_counter()
     while not course.is_over(model) and time.perf_counter() - started < 60 * run.minutes:
@@ -58,7 +62,7 @@ def trained(
         rng = np.random.default_rng([model.seed, epoch])
         torch.manual_seed(int(rng.integers(2**62)))
         stored = data[int(rng.integers(len(data)))] if epoch % 2 and len(data) > 1 else data[0]
-        n_steps, total, told = -(-len(stored) // model.batch_size), 0.0, 0
+        n_steps, total, told = -(-stored.asked_an_epoch // model.batch_size), 0.0, 0
         net.train()
         for step, units in enumerate(stored.epoch(rng, model.batch_size)):
             done = (epoch + step / max(1, n_steps)) / model.epochs
@@ -129,7 +133,11 @@ class Checkpoint:
         from safetensors.torch import load_file
 
         told = json.loads((self.folder / "checkpoint.json").read_text())
-        if told["settings"] != json.loads(json.dumps(asdict(self.model))) or told["of"] != self.of:
+        if (
+            told["settings"] != json.loads(json.dumps(asdict(self.model)))
+            or told["of"] != self.of
+            or not (self.folder / told["file"]).is_file()
+        ):
             return course  # of another training
         held = load_file(self.folder / told["file"])
         parts = {
@@ -176,7 +184,7 @@ class Checkpoint:
     def done(self) -> None:
         """The bundle is what stays."""
         if self.folder is not None:
-            for old in (*self.folder.glob("checkpoint-*.safetensors"), self.folder / "checkpoint.json"):
+            for old in (self.folder / "checkpoint.json", *self.folder.glob("checkpoint-*.safetensors")):
                 old.unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ more       whatever else its `also` wants
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ class Network:
             return trained(self, net, reader, data, held, valid, columns, run)
 
     def _elsewhere(self, train: Batch) -> tuple[Batch, ...]:
-        return train.elsewhere[: 2 * self.jitter]
+        return tuple(b for b in train.elsewhere[: 2 * self.jitter] if len(b))
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedNetwork:
@@ -141,7 +142,8 @@ SMALL = 3_000_000  # weights below which one thread is as quick as two, and does
 def _threads(torch: Any, net: Any) -> Iterator[None]:
     """Sums over threads come in the same order only where there are as many: their number depends on the network alone."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if sum(p.numel() for p in net.parameters() if p.requires_grad) < SMALL else 2)
+    small = sum(p.numel() for p in net.parameters() if p.requires_grad) < SMALL
+    torch.set_num_threads(1 if small else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
     try:
         yield
     finally:

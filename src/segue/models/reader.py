@@ -189,7 +189,10 @@ def _vocabulary(tensors: Tensors, rows: Array, heard: Array, asked: Array, n_tra
             for grid, seen in ((tensors.past, heard), (tensors.queue, asked)) if "track" in grid.texts]  # fmt: skip
     if not keys or not n_tracks:
         return np.zeros(0, np.int64)
-    if not tensors.together and len(keys) == 2:  # alone, a play is asked about and heard: counted once
+    sees = tensors.sees[rows]
+    if (
+        len(keys) == 2 and (sees[:, 1:2] > sees[:, :1]).any()
+    ):  # rows hold all moments: what is heard is also asked about
         keys = keys[1:]
     key, n = np.unique(np.concatenate(keys), return_counts=True)
     key, n = key[(n >= least) & (key != 0)], n[(n >= least) & (key != 0)]

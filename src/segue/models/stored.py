@@ -50,6 +50,11 @@ class Stored:
     def __len__(self) -> int:
         return len(self.row)
 
+    @property
+    def asked_an_epoch(self) -> int:
+        """Units that an epoch asks about: of single targets, many of one session, a third."""
+        return max(1, len(self) // 3) if len(self) and self.place[0] >= 0 else len(self)
+
     def some(self, units: Array) -> tuple[dict[str, Array], Array, dict[str, Array]]:
         """Inputs, labels and auxiliary labels of some units."""
         row, place = self.row[units], self.place[units]
@@ -65,8 +70,6 @@ class Stored:
 
     def epoch(self, rng: np.random.Generator, size: int) -> Iterator[Array]:
         """Units in random order, some at a time; of targets that are units, a third of them."""
-        order = rng.permutation(len(self))
-        if len(self) and self.place[0] >= 0:
-            order = order[: max(1, len(order) // 3)]
+        order = rng.permutation(len(self))[: self.asked_an_epoch]
         for first in range(0, len(order), size):
             yield order[first : first + size]

@@ -1,0 +1,265 @@
+"""Every skip model in both worlds, beside the rebuilt winner, the baselines and the ceilings; each result is kept in a table.
+
+    make bench-skip                                             40,000 training sessions, 90 minutes a model at most (a day)
+    python benchmarks/bench_skip.py --quick                     6,000 training sessions, 8 minutes a model at most
+    python benchmarks/bench_skip.py --ablation                  our network with each of its ingredients taken away
+    python benchmarks/bench_skip.py --show                      what the table holds, without running anything
+
+Interrupted, it goes on with the first result that the table lacks. A row is a model, a seed and its settings, fitted on the first
+days of a world (seed 1), stopped and calibrated on the next, and scored on the last, expected under the world's truth.
+Differences are paired by session, with Holm's correction over the models of a world.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import sys
+import time
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import segue
+from segue import metrics, registry, splits
+from segue.batch import Batch
+from segue.exam import Answer, Exam, resampling
+from segue.experiment import BASELINES, answered_by, fitted, own_batch, prepare, reads_steps
+from segue.intervals import holm
+from segue.library import Library, open_library
+from segue.models.course import Run
+from segue.scores import FLOOR
+from segue.simulate.mssd import simulate
+from segue.splits import TEST, TRAIN, VALID, Split
+from segue.truth import Truth, open_truth
+
+HERE = Path(__file__).parent
+TABLE = HERE / "results" / "skip.csv"
+CACHE = Path(os.environ.get("SEGUE_CACHE", HERE.parent / ".cache")) / "bench-skip"
+MODELS = ("prior", "repeat-last", "logistic", "boosting", "lstm", "bilstm", "gru", "layered-lstm", "seq2seq", "one-input-lstm",
+          "fusion", "winner2019", "attention", "blend")  # fmt: skip
+ABLATION = {
+    "without own features": {"own_features": False}, "without co-listening vectors": {"vectors": 0},
+    "without moods": {"moods": 1}, "without levels": {"auxiliary": 0.0}, "without averaging": {"average": 0.0},
+    "without jitter": {"jitter": 0}, "with position weights": {"loss": "position"}, "one block": {"layers": 1},
+    "without attention": {"layers": 0},
+}  # fmt: skip
+KEY = ("world", "setting", "model", "variant", "seed", "train", "test", "minutes")
+DECIDES = {"challenge": "maa", "online": "log_loss", "last": "log_loss"}
+
+
+def world_of(world: str, sessions: int) -> tuple[Library, Truth]:
+    """A simulated world and its library, made once."""
+    place = CACHE / f"{world}-{sessions}"
+    if not (place / "library" / "manifest.json").is_file():
+        simulate(world, place / "raw", sessions=sessions, days=14, seed=1, test_sessions=0, overwrite=True)
+        segue.ingest("mssd", [place / "raw"], place / "library", overwrite=True)
+    return open_library(place / "library"), open_truth(place / "raw" / "truth")
+
+
+def sessions_of(batch: Batch, cut: Split, train: int, test: int) -> Split:
+    """At most so many sessions to train on and to be asked; a tenth as many as trained on, or 4,000, for validation."""
+    rng, role = np.random.default_rng(0), cut.role.copy()
+    for which, n in ((TRAIN, train), (VALID, max(1000, min(4000, train // 10))), (TEST, test)):
+        session = np.unique(batch.keys["session"][role == which])
+        chosen = rng.permutation(session)[:n]
+        role[(role == which) & ~np.isin(batch.keys["session"], chosen)] = splits.HISTORY
+    return Split(role, cut.sentence)
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(table.open(encoding="utf-8"))) if table.is_file() else []
+
+
+def append(table: Path, row: dict[str, Any]) -> None:
+    """Add a row, aside first: an interrupted run leaves no half row."""
+    rows = [*rows_of(table), {k: str(v) for k, v in row.items()}]
+    columns = list(dict.fromkeys(c for r in rows for c in r))
+    table.parent.mkdir(exist_ok=True)
+    aside = table.with_suffix(".part")
+    with aside.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    aside.replace(table)
+
+
+def marks_file(row: dict[str, Any]) -> Path:
+    return CACHE / "marks" / ("_".join(str(row[k]) for k in KEY).replace(" ", "-") + ".npz")
+
+
+def one(
+    prepared: Any, cut: Split, exam: Exam, name: str, settings: dict[str, Any], seed: int, minutes: float
+) -> dict[str, Any]:
+    """Fit and score one model: the row's numbers, and the marks of every session."""
+    task, decides = prepared.asking.task.name, exam.wanted[0]
+    begun = time.perf_counter()
+    own = own_batch(prepared, name)
+    run = Run(told=lambda line: print(f"  {name}: {line}", flush=True) if ": loss" in line else None, minutes=minutes)
+    fits, _, seeds = fitted(task, name, own, cut, decides, budget=2, seed=seed, settings=settings, run=run)
+    fit_seconds = time.perf_counter() - begun
+    begun = time.perf_counter()
+    answer = answered_by(name, fits, own.take(cut.rows(TEST)), exam.wanted, seeds)
+    each = 1000 * (time.perf_counter() - begun) / len(np.unique(exam.held.keys["session"]))
+    return scored(exam, answer) | {
+        "fit_seconds": round(fit_seconds), "predict_ms_per_session": round(each, 3),
+        "kilobytes": round(sum(a.nbytes for a in fits[0].save()[1].values()) / 1024), **told_of(fits[0]),
+        "_marks": exam.marks(answer)[decides][0],
+    }  # fmt: skip
+
+
+def told_of(fit: Any) -> dict[str, Any]:
+    about = getattr(fit, "about", None) or {}
+    if "epochs" not in about:
+        return {}
+    done = np.cumsum([line["seconds"] for line in about["epochs"]])
+    curve = " ".join(
+        f"{line.get('maa', line['log_loss']):.4f}@{s:.0f}" for line, s in zip(about["epochs"], done, strict=True)
+    )
+    return {"parameters": about["parameters"], "epochs": len(about["epochs"]), "best_epoch": about["best_epoch"], "curve": curve,
+            "ece_valid_before": round(about.get("ece_before", np.nan), 4),
+            "ece_valid_after": round(about.get("ece_after", np.nan), 4)}  # fmt: skip
+
+
+def scored(exam: Exam, answer: Answer) -> dict[str, Any]:
+    expected, happened = exam.marks(answer), exam.realised(answer)
+    found = {f"expected_{k}": round(float(v.mean()), 5) for k, v in expected.items() if k in ("maa", "fpa", "log_loss")}
+    found |= {
+        f"realised_{k}": round(float(v.mean()), 5) for k, v in happened.items() if k in ("maa", "fpa", "log_loss")
+    }
+    calibration = metrics.calibration(answer.p[0], exam.held.label)
+    return found | {"ece": round(calibration.ece, 4), "ece_floor": round(calibration.floor, 4)}
+
+
+def compared(
+    world: str, setting: str, asked: argparse.Namespace, plan: list[tuple[str, str, dict[str, Any], int]]
+) -> None:
+    """Everything that the table lacks of one world in one setting."""
+    keys = [{"world": world, "setting": setting, "model": m, "variant": v, "seed": s, "train": asked.train, "test": asked.test,
+             "minutes": asked.minutes} for m, v, _, s in plan]  # fmt: skip
+    have = {tuple(r[k] for k in KEY) for r in rows_of(asked.table)}
+    todo = [(key, p) for key, p in zip(keys, plan, strict=True) if tuple(str(key[k]) for k in KEY) not in have]
+    if not todo:
+        return
+    # of the days, about three fifths train and a fifth is the test
+    library, truth = world_of(world, max(int(asked.train / 0.55), int(asked.test / 0.17)))
+    models = [replace(registry.model("skip", m)(), **s) for _, (m, _, s, _) in todo]
+    prepared = prepare("skip", library, setting, models=models)
+    cut = sessions_of(prepared.batch, splits.by_time(prepared.batch.keys), asked.train, asked.test)
+    held = prepared.batch.take(cut.rows(TEST))
+    exam = Exam(held, tuple(prepared.asking.setting.metrics), resampling(held, draws=300, seed=0),
+                truth.of(held.keys, setting, held.label) if setting != "last" else None)  # fmt: skip
+    decides = DECIDES[setting]
+    marks = CACHE / "marks"
+    marks.mkdir(parents=True, exist_ok=True)
+    if exam.truth is not None:
+        for name, answer in exam.truth.ceilings().items():
+            key = {**keys[0], "model": name, "variant": "", "seed": 0}
+            if tuple(str(key[k]) for k in KEY) not in have:
+                np.savez(marks_file(key), marks=exam.marks(answer)[decides][0])
+                append(asked.table, {**key, **scored(exam, answer)})
+    for key, (name, variant, settings, seed) in todo:
+        print(f"{world}, {setting}: {name} {variant} seed {seed}", flush=True)
+        row = one(prepared, cut, exam, name, settings, seed, asked.minutes)
+        np.savez(marks_file(key), marks=row.pop("_marks"))
+        append(asked.table, {**key, **row, "settings": " ".join(f"{k}={v}" for k, v in settings.items()), **versions()})
+
+
+def versions() -> dict[str, str]:
+    found = {"segue": segue.__version__, "python": platform.python_version(), "cores": str(os.cpu_count())}
+    for name in ("numpy", "lightgbm", "torch", "onnxruntime"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ""
+    return found
+
+
+def show(asked: argparse.Namespace) -> None:
+    """The table, with each model's share of the attainable gain and its difference to ours, paired by session."""
+    rows = [r for r in rows_of(asked.table) if (r["train"], r["test"]) == (str(asked.train), str(asked.test))]
+    for world, setting in dict.fromkeys((r["world"], r["setting"]) for r in rows):
+        mine = [r for r in rows if (r["world"], r["setting"]) == (world, setting)]
+        decides = DECIDES[setting]
+        sign = 1 if decides == "maa" else -1
+        column = f"{'realised' if setting == 'last' else 'expected'}_{decides}"
+        value = {r["model"]: float(r[column]) for r in mine if not r["variant"]}
+        floor, ceiling = value.get(FLOOR), value.get("ceiling")
+        print(
+            f"\n{world}, {setting}: {asked.train:,} sessions to train on, {asked.test:,} asked; minutes at most: {mine[-1]['minutes']}"
+        )
+        ours = next((r for r in mine if r["model"] == "attention" and not r["variant"] and r["seed"] == "0"), None)
+        told = []
+        for r in mine:
+            told.append((r, difference(ours, r, sign)))
+        adjusted = iter(holm([d[3] for _, d in told if d is not None]).tolist())
+        print("model | seed | MAA | FPA | log-loss | ECE (floor) | share of gain | attention is better by | p (Holm) | fit s | "
+              "ms a session | kB | weights | best epoch")  # fmt: skip
+        for r, d in told:
+            share = "" if floor is None or ceiling is None else f"{(float(r[column]) - floor) / (ceiling - floor):.3f}"
+            better, p = ("", "") if d is None else (f"{d[0]:+.4f} [{d[1]:+.4f}, {d[2]:+.4f}]", f"{next(adjusted):.3f}")
+            kind = "realised" if setting == "last" else "expected"
+            print(" | ".join([
+                f"{r['model']} {r['variant']}".strip(), r["seed"], r.get(f"{kind}_maa") or "", r.get(f"{kind}_fpa") or "",
+                r[f"{kind}_log_loss"], f"{r['ece']} ({r['ece_floor']})", share, better, p, r.get("fit_seconds") or "",
+                *(r.get(k) or "" for k in ("predict_ms_per_session", "kilobytes", "parameters", "best_epoch")),
+            ]))  # fmt: skip
+
+
+def difference(
+    ours: dict[str, str] | None, other: dict[str, str], sign: int
+) -> tuple[float, float, float, float] | None:
+    """By how much ours is better, its interval, and the chance of as much where nothing differs; paired by session."""
+    if ours is None or other is ours or other["model"].startswith("ceiling"):
+        return None
+    files = [marks_file(ours), marks_file(other)]
+    if not all(f.is_file() for f in files):
+        return None
+    one, two = (np.load(f)["marks"] for f in files)
+    gain = sign * (one - two)
+    mean, error = float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
+    z = mean / error if error else 0.0
+    from math import erfc, sqrt
+
+    return mean, mean - 1.96 * error, mean + 1.96 * error, erfc(abs(z) / sqrt(2))
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--quick", action="store_true")
+    ask.add_argument("--ablation", action="store_true")
+    ask.add_argument("--show", action="store_true", help="run nothing")
+    ask.add_argument("--world", choices=tuple(registry.WORLDS))
+    ask.add_argument("--setting", default="challenge", choices=tuple(DECIDES))
+    ask.add_argument("--models", default=",".join(MODELS))
+    ask.add_argument("--seeds", type=int, default=1)
+    ask.add_argument("--train", type=int, default=0)
+    ask.add_argument("--test", type=int, default=0)
+    ask.add_argument("--minutes", type=float, default=0.0, help="a model, at most")
+    ask.add_argument("--table", type=Path, default=TABLE)
+    asked = ask.parse_args()
+    asked.train, asked.test = (
+        asked.train or (6_000 if asked.quick else 40_000),
+        asked.test or (4_000 if asked.quick else 20_000),
+    )
+    asked.minutes = asked.minutes or (8.0 if asked.quick else 90.0)
+    plan: list[tuple[str, str, dict[str, Any], int]] = []
+    for name in asked.models.split(","):
+        many = name not in BASELINES and (reads_steps(registry.model("skip", name)) or name == "boosting")
+        plan += [(name, "", {}, seed) for seed in range(asked.seeds if many else 1)]
+    if asked.ablation:
+        plan = [("attention", "", {}, 0), *(("attention", what, change, 0) for what, change in ABLATION.items())]
+    print(" ".join(f"{k} {v}" for k, v in versions().items() if v))
+    if not asked.show:
+        for world in (asked.world,) if asked.world else tuple(registry.WORLDS):
+            compared(world, asked.setting, asked, plan)
+    show(asked)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
