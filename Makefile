@@ -1,9 +1,10 @@
 # Works on a fresh Debian or Ubuntu with Python 3.11 or newer. PYTHON=/path/to/python3 chooses another one.
 BENCHES := benchmarks/start.py benchmarks/live.py benchmarks/skip.py benchmarks/start_clock.py benchmarks/worlds.py \
 	benchmarks/reachable.py benchmarks/marks.py benchmarks/history.py
+WITH :=
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
 demo: core ## install what is needed, then see it work
 	@start=$$(date +%s); .venv/bin/segue demo; failed=$$?; echo "run: $$(($$(date +%s) - start)) s"; exit $$failed
@@ -11,7 +12,7 @@ demo: core ## install what is needed, then see it work
 test: ## every test, Spark and the slow ones too (plain pytest leaves those out)
 	@scripts/prepare test
 	@if scripts/prepare java; then marks=""; else marks="not spark"; fi; \
-	.venv/bin/python -m pytest -v -m "$$marks"
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "$$marks"
 
 torture: ## the same properties, tried with very many more examples
 	@scripts/prepare test
@@ -30,6 +31,10 @@ format: dev ## lay the code out as lint wants it
 bench: core ## figures beside named peers (an hour)
 	@for bench in $(BENCHES); do .venv/bin/python $$bench || exit 1; done
 
+bench-skip: ## every skip model in both worlds, beside the rebuilt winner: a day; WITH=--quick for an hour
+	@scripts/prepare test
+	@.venv/bin/python benchmarks/bench_skip.py $(WITH)
+
 clean: ## forget .venv, caches and builds
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist spark-warehouse
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -37,4 +42,4 @@ clean: ## forget .venv, caches and builds
 core dev:
 	@scripts/prepare $@
 
-.PHONY: help demo test torture lint format bench clean core dev
+.PHONY: help demo test torture lint format bench bench-skip clean core dev

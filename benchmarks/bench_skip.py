@@ -190,9 +190,8 @@ def show(asked: argparse.Namespace) -> None:
         column = f"{'realised' if setting == 'last' else 'expected'}_{decides}"
         value = {r["model"]: float(r[column]) for r in mine if not r["variant"]}
         floor, ceiling = value.get(FLOOR), value.get("ceiling")
-        print(
-            f"\n{world}, {setting}: {asked.train:,} sessions to train on, {asked.test:,} asked; minutes at most: {mine[-1]['minutes']}"
-        )
+        print(f"\n{world}, {setting}: trained on {asked.train:,} sessions, asked about {asked.test:,}; "
+              f"at most {mine[-1]['minutes']} minutes a model")  # fmt: skip
         ours = next((r for r in mine if r["model"] == "attention" and not r["variant"] and r["seed"] == "0"), None)
         told = []
         for r in mine:

@@ -12,7 +12,7 @@ import small
 from segue import checks, metrics, registry, splits
 from segue.bundle import open_bundle
 from segue.errors import AskedWrongly, NotGranted, UnknownName
-from segue.experiment import BASELINES, BUDGET, answered_by, compare, prepare, tune
+from segue.experiment import BASELINES, BUDGET, answered_by, compare, prepare, reads_steps, tune
 from segue.features.build import from_library
 from segue.library import ingest
 from segue.models.baseline import RepeatLast
@@ -45,8 +45,10 @@ def test_where_one_is_asked_for_none_is_added(both):
     assert models(both) == ["boosting", "prior", "ewma"]
 
 
-def test_where_nothing_is_asked_for_all_are_compared(library):
-    assert models(compare("skip", library, **QUICK)) == [n for t, n in registry.MODELS if t == "skip"]
+def test_where_nothing_is_asked_for_all_but_networks_are_compared(library):
+    quick = [n for t, n in registry.MODELS if t == "skip" and not reads_steps(registry.model(t, n))]
+    assert quick == ["prior", "repeat-last", "position-table", "ewma", "logistic", "boosting"]
+    assert models(compare("skip", library, **QUICK)) == quick
 
 
 def test_the_best_baseline_is_the_mark_of_all_others(both):

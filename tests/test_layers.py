@@ -26,7 +26,8 @@ LAYERS = (
     ("features", ("features", "feature_table")),
     ("models", ("models",)),
     ("answers", (
-        "live", "bundle", "curves", "truth", "experiment", "training", "submission", "submission_score", "checks", "importance",
+        "live", "bundle", "curves", "attribution", "truth", "experiment", "training", "submission", "submission_score", "checks",
+        "importance",
         "slices", "failings", "explanation",
     )),
     ("edges", (

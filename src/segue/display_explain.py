@@ -18,6 +18,7 @@ from segue.errors import AskedWrongly
 SHOWN = 12  # features in a terminal; a report and --json have all
 LOST, MOVED, HIGHER, SENTENCE = "log-loss lost when permuted", "log-odds moved", "a higher value", "what it is"
 OFF = "said − skipped, points"
+LONG = ("Features", "What the network")  # tables that are cut in a terminal
 HEAD = "# What moves"  # a report begins so, and only what does is overwritten
 SHARED = (
     "Permuted: dealt out anew among all plays. Features that say much the same replace each other, so that each loses little "
@@ -37,10 +38,10 @@ def show_explanation(found: Any, as_json: bool) -> None:
     for title, rows, dropped in tables(found):
         if not rows:
             continue
-        short, left_out = fitting(rows[:SHOWN] if title.startswith("Features") else rows, width, dropped)
+        short, left_out = fitting(rows[:SHOWN] if title.startswith(LONG) else rows, width, dropped)
         print_table(short, title)
-        if title.startswith("Features") and len(rows) > SHOWN:
-            say(f"{len(rows) - SHOWN} more features in a report (-o report.md) and with --json.")
+        if title.startswith(LONG) and len(rows) > SHOWN:
+            say(f"{len(rows) - SHOWN} more in a report (-o report.md) and with --json.")
         if left_out:
             say(f"(A wider terminal shows {_listed(left_out)}, too.)")
         if left_out or len(short) < len(rows):
@@ -65,6 +66,9 @@ def tables(found: Any) -> list[tuple[str, Rows, Sequence[str]]]:
         (f"Features, on {on}", [
             {"feature": f.name, "group": f.group, LOST: _loss(f.lost), MOVED: _three(f.moved), HIGHER: f.says, SENTENCE: f.sentence}
             for f in found.features], (SENTENCE, "group", MOVED)),
+        (f"What the network reads in the plays, on {about['attributed_on']:,} of them", [
+            {"read": r.name, "where": r.of, MOVED: _three(r.moved), SENTENCE: r.sentence} for r in found.read],
+         (SENTENCE, "where")),
         (f"Slices of {scored}", slice_rows(found), ("AUC", "log-loss", "said", "skipped")),
     ]  # fmt: skip
 
@@ -107,7 +111,12 @@ def notes(found: Any) -> list[str]:
     said = [SHARED] if found.features else []
     if about["changes_no_answer"]:
         said.append(f"No answer changes when these are permuted: {', '.join(about['changes_no_answer'])}.")
-    if found.features:
+    if found.read:
+        said.append(
+            "Log-odds moved: the mean distance between an answer and that with the feature, column or play as usual (occlusion: "
+            "the parts do not add up)."
+        )
+    elif found.features:
         said.append(
             "Log-odds moved: the mean distance by which a feature moves an answer (Shapley values; of a group, their sum)."
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from segue.attribution import Attribution, attributions
 from segue.errors import AskedWrongly
 from segue.exam import clusters, resampling
 from segue.failings import SliceScore, in_words, score_slices
@@ -17,6 +18,7 @@ from segue.slices import cut
 from segue.training import fairly_asked
 
 ROWS = 10_000  # plays that importance is measured on; slices are of all
+ATTRIBUTED = 1_000  # plays that a network is asked about once for each column and each heard play
 Progress = Callable[[int, int, str], None]
 
 
@@ -30,6 +32,7 @@ class Explanation:
     baseline: str | None  # the mark that slices are held against
     groups: tuple[Importance, ...]
     features: tuple[Importance, ...]  # those the model reads, the most important first
+    read: tuple[Attribution, ...]  # what a network reads in the plays themselves, what moves most first
     slices: tuple[SliceScore, ...]  # all plays first
     in_words: tuple[str, ...]
     about: dict[str, Any]
@@ -38,7 +41,8 @@ class Explanation:
         found: dict[str, Any] = plain({
             "task": self.task, "setting": self.setting, "model": self.model, "baseline": self.baseline, **self.about,
             "in_words": list(self.in_words), "groups": [one.to_json() for one in self.groups],
-            "features": [one.to_json() for one in self.features], "slices": [one.to_json() for one in self.slices],
+            "features": [one.to_json() for one in self.features], "read": [one.to_json() for one in self.read],
+            "slices": [one.to_json() for one in self.slices],
         })  # fmt: skip
         return found
 
@@ -79,6 +83,8 @@ def explain(
             model.fitted, sample, resampling(sample, draws=draws, seed=seed), repeats=repeats, seed=seed, progress=progress,
             sentences={name: f.sentence for name, f in model.asking.features.items()},
         )  # fmt: skip
+    few = some_sessions(sample, ATTRIBUTED, seed)
+    read = attributions(model.fitted, few, resampling(few, draws=draws, seed=seed))
     progress(0, 1, "slices")
     name = model.card["best_baseline"]
     baseline = None if name == model.card["model"] or name not in model.baselines else str(name)
@@ -90,7 +96,9 @@ def explain(
     )
     by = clusters(batch.keys)[2]
     words = [*in_words(scores, baseline, by), *not_cut]
-    if not model.fitted.columns:
+    if not model.fitted.columns and read:
+        words.insert(0, f"{model.card['model']} reads no feature but the plays themselves: see what of them moves it.")
+    elif not model.fitted.columns:
         words.insert(0, f"{model.card['model']} reads no feature: there is nothing to permute or to explain.")
     elif name == model.card["model"]:
         words.insert(
@@ -98,11 +106,12 @@ def explain(
         )
     about = {
         **asked.about(), "explained_on": len(sample), "repeats": repeats, "seed": seed, "counted_in": "log_loss",
+        "attributed_on": len(few) if read else 0,
         "base_log_odds": found.base, "additive_within": found.additive_within,
         "changes_no_answer": [one.name for one in found.features if not one.changes_answers],
     }  # fmt: skip
     progress(1, 1, "slices")
     return Explanation(
-        model.asking.task.name, model.asking.setting.name, model.card["model"], baseline, found.groups, found.features,
+        model.asking.task.name, model.asking.setting.name, model.card["model"], baseline, found.groups, found.features, read,
         tuple(scores), tuple(words), about,
     )  # fmt: skip

@@ -244,12 +244,12 @@ END = {"reason_start", "reason_end", "played_ms", "skipped", "skip_1", "skip_3",
 @pytest.mark.parametrize(
     ("setting", "options", "queue"),
     [
-        (ONLINE, (), TRACK | START | {"position"}),
-        (ONLINE, ("reason_start",), TRACK | START | {"position", "reason_start"}),
-        (ONLINE, ("us_popularity_estimate",), TRACK | START | {"position", "us_popularity_estimate"}),
+        (ONLINE, (), TRACK | START),
+        (ONLINE, ("reason_start",), TRACK | START | {"reason_start"}),
+        (ONLINE, ("us_popularity_estimate",), TRACK | START),
         (CHALLENGE, (), TRACK),
-        (LAST, (), TRACK | {"position"}),
-        (LAST, ("us_popularity_estimate",), TRACK | {"position", "us_popularity_estimate"}),
+        (LAST, (), TRACK),
+        (LAST, ("us_popularity_estimate",), TRACK),
     ],
 )
 def test_everything_is_all_that_is_granted_but_instants_and_then_the_histories(setting, options, queue):

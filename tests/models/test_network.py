@@ -129,7 +129,8 @@ def test_a_trained_network_answers_as_the_torch_that_was_trained(model, monkeypa
     found = MODELS[model].fit(train, valid)
     rows, inputs = found.reader.store(valid.select(found.columns))
     log_odds, moods = answered(kept[0], inputs | {"n": np.maximum(inputs["sees"].max(axis=1), 0)})
-    p = mixed(found.slope * log_odds + found.intercept, moods)[0]
+    p = mixed(log_odds, moods)[0]
+    p = 1 / (1 + np.exp(-found.slope * np.log(p / (1 - p)) - found.intercept))
     assert found.predict(valid).p == pytest.approx(
         p[np.searchsorted(rows, valid.tensors.row), valid.tensors.place], abs=1e-5
     )

@@ -209,7 +209,9 @@ class FittedNetwork:
         p = np.clip(p, 1e-12, 1 - 1e-12)
         before = np.log(p) - np.log1p(-p)
         after = self.slope * before + self.intercept
-        return np.clip(logistic(after), 1e-12, 1 - 1e-12), weights, moved(parts, after - before)
+        said = np.clip(logistic(after), 1e-12, 1 - 1e-12)
+        alone = parts.shape[1] == 1 or (self.slope, self.intercept) == (1.0, 0.0)
+        return said, weights, parts if alone else moved(weights, parts, said)
 
     def save(self) -> Saved:
         reader, arrays = self.reader.save()
@@ -219,10 +221,17 @@ class FittedNetwork:
         return settings, kept | {"network.onnx": np.frombuffer(self.onnx, np.uint8)}
 
 
-def moved(parts: Floats, by: Floats) -> Floats:
-    """The chances in each mood (R, C, Q), their log-odds moved by what those of the plays (R, Q) move by."""
-    p = np.clip(parts, 1e-12, 1 - 1e-12)
-    return logistic(np.log(p) - np.log1p(-p) + by[:, None])
+def moved(weights: Floats, parts: Floats, p: Floats) -> Floats:
+    """The chances in each mood (R, C, Q), their log-odds all moved by as much as makes the moods' mixture p (R, Q)."""
+    odds = np.clip(parts, 1e-12, 1 - 1e-12)
+    odds = np.log(odds) - np.log1p(-odds)
+    low, high = np.full((2, *p.shape), 60.0)
+    low = -low
+    for _ in range(60):  # halving finds it to the last bit, however far the moods lie apart
+        middle = (low + high) / 2
+        below = (weights[..., None] * logistic(odds + middle[:, None])).sum(axis=1) < p
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return logistic(odds + ((low + high) / 2)[:, None])
 
 
 def _without(inputs: Mapping[str, Array], part: Mapping[str, Any]) -> dict[str, Array]:

@@ -108,9 +108,9 @@ class FittedBlend:
         tensors = tensors_of(batch)
         rows, first = np.unique(tensors.row, return_index=True)
         moment = np.argsort(np.argsort(first))[np.searchsorted(rows, tensors.row)]
-        shift = np.zeros((len(parts), parts.shape[2]))
-        shift[moment, tensors.place] = odds - own
-        return Bernoulli(p, (weights, moved(parts, shift)))
+        whole = (weights[..., None] * parts).sum(axis=1)
+        whole[moment, tensors.place] = p
+        return Bernoulli(p, (weights, moved(weights, parts, whole)))
 
     def explain(self, batch: Batch) -> Floats:
         found = np.zeros((len(batch), len(self.columns)))

@@ -98,7 +98,7 @@ def trained(
         )
     net.load_state_dict(checkpoint.best)
     net.to("cpu").eval()
-    about = {"epochs": course.lines, "best_epoch": course.best + 1, "parameters": sum(p.numel() for p in net.parameters()),
+    about = {"epochs": course.lines, "best_epoch": course.best + 1, "parameters": sum(p.numel() for p in weights),
              "settings": asdict(model)}  # fmt: skip
     onnx = exported(net, reader.sizes, reader.together)
     fitted = FittedNetwork(reader, onnx, tuple(columns), 1.0, 0.0, model.causal, about)
