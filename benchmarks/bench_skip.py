@@ -98,11 +98,11 @@ def one(
 ) -> dict[str, Any]:
     """Fit and score one model: the row's numbers, and the marks of every session."""
     task, decides = prepared.asking.task.name, exam.wanted[0]
-    begun = time.perf_counter()
+    begun = time.process_time()
     own = own_batch(prepared, name)
     run = Run(told=lambda line: print(f"  {name}: {line}", flush=True) if ": loss" in line else None, minutes=minutes)
     fits, _, seeds = fitted(task, name, own, cut, decides, budget=2, seed=seed, settings=settings, run=run)
-    fit_seconds = time.perf_counter() - begun
+    fit_seconds = time.process_time() - begun
     begun = time.perf_counter()
     answer = answered_by(name, fits, own.take(cut.rows(TEST)), exam.wanted, seeds)
     each = 1000 * (time.perf_counter() - begun) / len(np.unique(exam.held.keys["session"]))
@@ -117,7 +117,7 @@ def told_of(fit: Any) -> dict[str, Any]:
     about = getattr(fit, "about", None) or {}
     if "epochs" not in about:
         return {}
-    done = np.cumsum([line["seconds"] for line in about["epochs"]])
+    done = np.cumsum([line["work_seconds"] for line in about["epochs"]])
     curve = " ".join(
         f"{line.get('maa', line['log_loss']):.4f}@{s:.0f}" for line, s in zip(about["epochs"], done, strict=True)
     )
@@ -191,13 +191,13 @@ def show(asked: argparse.Namespace) -> None:
         value = {r["model"]: float(r[column]) for r in mine if not r["variant"]}
         floor, ceiling = value.get(FLOOR), value.get("ceiling")
         print(f"\n{world}, {setting}: trained on {asked.train:,} sessions, asked about {asked.test:,}; "
-              f"at most {mine[-1]['minutes']} minutes a model")  # fmt: skip
+              f"at most {mine[-1]['minutes']} minutes of processor time a model")  # fmt: skip
         ours = next((r for r in mine if r["model"] == "attention" and not r["variant"] and r["seed"] == "0"), None)
         told = []
         for r in mine:
             told.append((r, difference(ours, r, sign)))
         adjusted = iter(holm([d[3] for _, d in told if d is not None]).tolist())
-        print("model | seed | MAA | FPA | log-loss | ECE (floor) | share of gain | attention is better by | p (Holm) | fit s | "
+        print("model | seed | MAA | FPA | log-loss | ECE (floor) | share of gain | attention is better by | p (Holm) | fit CPU s | "
               "ms a session | kB | weights | best epoch")  # fmt: skip
         for r, d in told:
             share = "" if floor is None or ceiling is None else f"{(float(r[column]) - floor) / (ceiling - floor):.3f}"
@@ -239,7 +239,7 @@ def main() -> None:
     ask.add_argument("--seeds", type=int, default=1)
     ask.add_argument("--train", type=int, default=0)
     ask.add_argument("--test", type=int, default=0)
-    ask.add_argument("--minutes", type=float, default=0.0, help="a model, at most")
+    ask.add_argument("--minutes", type=float, default=0.0, help="of processor time, a model, at most")
     ask.add_argument("--table", type=Path, default=TABLE)
     asked = ask.parse_args()
     asked.train, asked.test = (

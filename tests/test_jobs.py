@@ -162,7 +162,7 @@ def test_a_unit_too_large_for_its_share_of_memory_is_read_when_the_others_are_do
     )
     assert files(library) == files(whole)
     assert told[-2] == "ben", "it was not the last"
-    with pytest.raises(BadInput, match="this takes more memory than there is for it: split the file into several"):
+    with pytest.raises(BadInput, match="this takes more memory than there is: split the file into several"):
         ingest("spotify_history", logs, tmp_path / "alone", jobs=1)
 
 

@@ -326,13 +326,16 @@ def _lacks_told(spill: Path | None) -> Iterator[None]:
         raise lack from cause
 
 
+TOO_LARGE = "this takes more memory than there is: split the file into several; of files that are one table, give some at a time"
+
+
 def _lack(cause: Exception, spill: Path | None) -> Exception | None:
     """What an error of DuckDB's is, where it lacked disk or memory and nothing was wrong with what it read."""
     said = str(cause)
     if "max_temp_directory_size" in said or "No space left" in said:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(spill) if spill else None)
     if "Out of Memory Error" in said:
-        return TooLittleMemory("this takes more memory than there is for it: split the file into several")
+        return TooLittleMemory(TOO_LARGE)
     return None
 
 

@@ -32,7 +32,7 @@ class Run:
     folder: Path | None = None
     of: str = ""  # what is trained on: a checkpoint of anything else is not gone on from
     told: Callable[[str], None] = lambda line: None
-    minutes: float = math.inf  # after which no further epoch is begun
+    minutes: float = math.inf  # of processor time, after which no further epoch is begun; of the clock on a GPU
 
 
 def trained(
@@ -56,9 +56,10 @@ def trained(
     ).hexdigest()
     checkpoint = Checkpoint(replace(run, of=of), model, net, averaged, optimizer)
     course = checkpoint.resume(course)
-    started = time.perf_counter()
-    while not course.is_over(model) and time.perf_counter() - started < 60 * run.minutes:
-        epoch, begun = len(course.lines), time.perf_counter()
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    started = clock()
+    while not course.is_over(model) and clock() - started < 60 * run.minutes:
+        epoch, begun, begun_work = len(course.lines), time.perf_counter(), clock()
         rng = np.random.default_rng([model.seed, epoch])
         torch.manual_seed(int(rng.integers(2**62)))
         stored = data[int(rng.integers(len(data)))] if epoch % 2 and len(data) > 1 else data[0]
@@ -90,7 +91,7 @@ def trained(
                 run.told(f"epoch {epoch + 1} of {model.epochs}, {step / max(1, n_steps):.0%}, loss {total / told:.4f}")
         score = _validated(net, averaged, held, valid, decides, device)
         course.lines.append({"epoch": epoch + 1, "train_loss": total / max(1, told), **score,
-                             "seconds": time.perf_counter() - begun})  # fmt: skip
+                             "seconds": time.perf_counter() - begun, "work_seconds": clock() - begun_work})  # fmt: skip
         checkpoint.keep(course, decides)
         shown = f", MAA {score['maa']:.4f}" if "maa" in score else ""
         run.told(

@@ -41,7 +41,7 @@ class Winner2019(Network):
     decoder_size: int = 316
     vectors: int = 150  # width of the co-listening vectors of tracks; 0: none
     n_tracks: int = 200_000
-    batch_size: int = 256
+    batch_size: int = 64  # on small libraries, 256 leaves it too few steps
     learning_rate: float = 1e-3
     optimizer: str = "adam"
     auxiliary: float = 0.5
