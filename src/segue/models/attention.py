@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from segue.batch import Array
-from segue.models.colistening import vectors_of
+from segue.models.colistening import settle
 from segue.models.course import levels_of
 from segue.models.model import within
 from segue.models.network import Network
@@ -39,12 +39,7 @@ class Attention(Network):
 
     def prepared(self, net: Any, inputs: Mapping[str, Array]) -> None:
         """Co-listening vectors of the vocabulary, from training sessions alone."""
-        import torch
-
-        if net.vectors is not None:
-            found = vectors_of(inputs, net.vectors.weight.shape[0], net.vectors.weight.shape[1], self.seed)
-            with torch.no_grad():
-                net.vectors.weight.copy_(torch.from_numpy(found))
+        settle(net.vectors, inputs, self.seed)
 
     def network(self, sizes: Mapping[str, int]) -> Any:
         import torch

@@ -46,6 +46,17 @@ def vectors_of(inputs: Mapping[str, Array], n_tracks: int, size: int, seed: int)
     return made
 
 
+def settle(embedding: Any, inputs: Mapping[str, Array], seed: int) -> None:
+    """Put the vectors into a torch embedding; None is left alone."""
+    if embedding is None:
+        return
+    import torch
+
+    with torch.no_grad():
+        n_tracks, size = embedding.weight.shape
+        embedding.weight.copy_(torch.from_numpy(vectors_of(inputs, n_tracks, size, seed)))
+
+
 def sequences(inputs: Mapping[str, Array]) -> Array:
     """The tracks of each row in the order of playing (R, L), 0 where none is known or none is.
 

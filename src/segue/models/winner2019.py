@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from segue.batch import Array
-from segue.models.colistening import vectors_of
+from segue.models.colistening import settle
 from segue.models.layers import after, asked_inputs, moodless, recurrent
 from segue.models.model import within
 from segue.models.network import Network
@@ -55,12 +55,7 @@ class Winner2019(Network):
 
     def prepared(self, net: Any, inputs: Mapping[str, Array]) -> None:
         """Co-listening vectors of the vocabulary, from training sessions alone; they stay as they are."""
-        import torch
-
-        if net.vectors is not None:
-            found = vectors_of(inputs, net.vectors.weight.shape[0], net.vectors.weight.shape[1], self.seed)
-            with torch.no_grad():
-                net.vectors.weight.copy_(torch.from_numpy(found))
+        settle(net.vectors, inputs, self.seed)
 
     def network(self, sizes: Mapping[str, int]) -> Any:
         import torch
