@@ -49,7 +49,6 @@ def trained(
     decay = {"weight_decay": model.weight_decay} if model.optimizer == "adamw" else {}
     optimizer = kinds[model.optimizer](weights, lr=model.learning_rate, **decay)
     averaged = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    per_epoch = -(-data[0].asked_an_epoch // model.batch_size)
     course = Course()
     of = hashlib.sha256(
         repr([run.of, type(model).__name__, list(columns), reader.save()[0], reader.sizes]).encode()
@@ -62,41 +61,15 @@ def trained(
         epoch, begun, begun_work = len(course.lines), time.perf_counter(), clock()
         rng = np.random.default_rng([model.seed, epoch])
         torch.manual_seed(int(rng.integers(2**62)))
+        # every other epoch asks the sessions at another moment, where there is one
         stored = data[int(rng.integers(len(data)))] if epoch % 2 and len(data) > 1 else data[0]
-        n_steps, total, told = -(-stored.asked_an_epoch // model.batch_size), 0.0, 0
-        net.train()
-        for step, units in enumerate(stored.epoch(rng, model.batch_size)):
-            done = (epoch + step / max(1, n_steps)) / model.epochs
-            for group in optimizer.param_groups:
-                group["lr"] = model.learning_rate * _schedule(done)
-            inputs, label, also = stored.some(units)
-            with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-                out = net(*torch_inputs(inputs, device))
-                loss = _loss(
-                    model, net, out, to_device(label, device), {k: to_device(a, device) for k, a in also.items()}
-                )
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
-            keep = min(model.average, (1 + epoch * per_epoch + step) / (10 + epoch * per_epoch + step))
-            with torch.no_grad():
-                for name, value in net.state_dict().items():
-                    if keep and value.dtype.is_floating_point:
-                        averaged[name].lerp_(value, 1 - keep)
-                    else:
-                        averaged[name].copy_(value)
-            total, told = total + float(loss.detach()), told + 1
-            if step % 20 == 0:
-                run.told(f"epoch {epoch + 1} of {model.epochs}, {step / max(1, n_steps):.0%}, loss {total / told:.4f}")
+        loss = _epoch(model, net, optimizer, averaged, stored, rng, epoch, run.told)
         score = _validated(net, averaged, held, valid, decides, device)
-        course.lines.append({"epoch": epoch + 1, "train_loss": total / max(1, told), **score,
-                             "seconds": time.perf_counter() - begun, "work_seconds": clock() - begun_work})  # fmt: skip
+        course.lines.append({"epoch": epoch + 1, "train_loss": loss, **score, "seconds": time.perf_counter() - begun,
+                             "work_seconds": clock() - begun_work})  # fmt: skip
         checkpoint.keep(course, decides)
         shown = f", MAA {score['maa']:.4f}" if "maa" in score else ""
-        run.told(
-            f"epoch {epoch + 1} of {model.epochs}: loss {total / max(1, told):.4f}, validation {score['log_loss']:.4f}{shown}"
-        )
+        run.told(f"epoch {epoch + 1} of {model.epochs}: loss {loss:.4f}, validation {score['log_loss']:.4f}{shown}")
     net.load_state_dict(checkpoint.best)
     net.to("cpu").eval()
     about = {"epochs": course.lines, "best_epoch": course.best + 1, "parameters": sum(p.numel() for p in weights),
@@ -106,6 +79,44 @@ def trained(
     fitted = calibrated(fitted, valid)
     checkpoint.done()
     return fitted
+
+
+def _epoch(
+    model: Network, net: Any, optimizer: Any, averaged: dict[str, Any], stored: Stored, rng: np.random.Generator, epoch: int,
+    tell: Callable[[str], None],
+) -> float:  # fmt: skip
+    """One pass over the units; the mean loss. `averaged` follows the weights, and is equal to them where none is averaged."""
+    import torch
+
+    device = next(net.parameters()).device.type
+    learned = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    n_steps, total = max(1, -(-stored.asked_an_epoch // model.batch_size)), 0.0
+    net.train()
+    for step, units in enumerate(stored.epoch(rng, model.batch_size)):
+        for group in optimizer.param_groups:
+            group["lr"] = model.learning_rate * _schedule((epoch + step / n_steps) / model.epochs)
+        inputs, label, also = stored.some(units)
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            out = net(*torch_inputs(inputs, device))
+            loss = _loss(model, net, out, to_device(label, device), {k: to_device(a, device) for k, a in also.items()})
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(learned.values()), 1.0)
+        optimizer.step()
+        if model.average:
+            so_far = epoch * n_steps + step
+            keep = min(model.average, (1 + so_far) / (10 + so_far))
+            with torch.no_grad():
+                for name, value in learned.items():
+                    averaged[name].lerp_(value, 1 - keep)
+        total += float(loss.detach())
+        if step % 20 == 0:
+            tell(f"epoch {epoch + 1} of {model.epochs}, {step / n_steps:.0%}, loss {total / (step + 1):.4f}")
+    if not model.average:
+        with torch.no_grad():
+            for name, value in learned.items():
+                averaged[name].copy_(value)
+    return total / n_steps
 
 
 @dataclass
