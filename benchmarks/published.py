@@ -22,7 +22,7 @@ import numpy as np
 import segue
 from segue import metrics, registry, splits
 from segue.batch import Batch
-from segue.experiment import own_batch, prepare, reads_steps
+from segue.experiment import own_batch, prepare, tune
 from segue.features.build import from_library
 from segue.features.feature import Feature
 from segue.features.tree import make
@@ -31,7 +31,7 @@ from segue.simulate.mssd import simulate
 from segue.splits import TEST, TRAIN, VALID, Split
 
 PUBLISHED = (
-    ("logistic regression, cross-validated", "logistic", {}),
+    ("logistic regression", "logistic", {}),
     ("logistic regression after a PCA to 30", "logistic", {"components": 30}),
     ("gradient-boosted trees", "boosting", {}),
     ("LSTM, Adam", "lstm", {"optimizer": "adam", "learning_rate": 1e-3}),
@@ -54,10 +54,9 @@ def told(title: str, fit: Any, batch: Batch, cut: Split, seconds: float) -> None
           f"{metrics.log_loss(p, held.label).mean():.3f} | {auc:.3f} | {seconds:.0f}", flush=True)  # fmt: skip
 
 
-def fit_of(model: Any, batch: Batch, cut: Split) -> Any:
-    if reads_steps(model):
-        return model.fit(batch.take(cut.rows(TRAIN)), batch.take(cut.rows(VALID)))
-    return model.fit(batch.take(cut.rows(TRAIN, VALID)))
+def fit_of(name: str, batch: Batch, cut: Split, settings: dict[str, Any]) -> Any:
+    """As `segue compare` fits it, with one setting: trees stop and networks stop by the validation days."""
+    return tune("skip", name, batch, cut, "log_loss", budget=1, settings=settings or None)[0]
 
 
 def main() -> None:
@@ -82,11 +81,10 @@ def main() -> None:
             print(f"\nsetting {setting}: {len(prepared.batch):,} plays asked about; always the more frequent answer: "
                   f"{max(held.mean(), 1 - held.mean()):.3f}")  # fmt: skip
             print("model | accuracy train | accuracy test | log-loss | AUC | seconds")
-            for (title, name, _), model in zip(names, models, strict=True):
-                if hasattr(model, "epochs"):
-                    model = replace(model, epochs=asked.epochs)
+            for (title, name, settings), model in zip(names, models, strict=True):
+                more = {"epochs": asked.epochs} if hasattr(model, "epochs") else {}
                 begun, own = time.perf_counter(), own_batch(prepared, name)
-                told(title, fit_of(model, own, cut), own, cut, time.perf_counter() - begun)
+                told(title, fit_of(name, own, cut, {**settings, **more}), own, cut, time.perf_counter() - begun)
             if setting == "online":
                 leaky(prepared, library, cut)
 
@@ -99,12 +97,12 @@ def leaky(prepared: Any, library: Any, cut: Split) -> None:
         why = asking.setting.refuses(leak)
         batch, _ = from_library(replace(asking, features={**asking.features, "leak": leak}), library)
         begun = time.perf_counter()
-        fit = registry.model("skip", "boosting")().fit(batch.take(cut.rows(TRAIN, VALID)))
+        fit = fit_of("boosting", batch, cut, {})
         told(f"{title} (refused: {why})", fit, batch, cut, time.perf_counter() - begun)
     rows = np.random.default_rng(0).random(len(prepared.batch))
-    torn = Split(np.where(rows < 0.2, TEST, TRAIN).astype(np.int8), "rows at random")
+    torn = Split(np.select([rows < 0.2, rows < 0.3], [TEST, VALID], TRAIN).astype(np.int8), "rows at random")
     batch, begun = replace(prepared.batch, tensors=None, elsewhere=(), kind="rows"), time.perf_counter()
-    told("rows split at random, sessions torn apart", fit_of(registry.model("skip", "boosting")(), batch, torn), batch, torn,
+    told("rows split at random, sessions torn apart", fit_of("boosting", batch, torn, {}), batch, torn,
          time.perf_counter() - begun)  # fmt: skip
 
 

@@ -525,3 +525,13 @@ def test_a_damaged_network_is_refused():
     assert isinstance(broken, FittedNetwork)
     with pytest.raises(Tampered, match="the network cannot be read"):
         broken.predict(batches("online")[1])
+
+
+def test_a_network_that_names_another_file_is_refused():
+    net, sizes, _ = untrained("gru", "challenge")
+    onnx = exported(net, sizes, True)
+    assert session_of(onnx) is session_of(onnx)
+    with pytest.raises(Tampered, match="names a file outside the bundle"):
+        session_of(onnx + b"location")
+    with pytest.raises(Tampered, match="cannot be read"):
+        session_of(onnx[:100])

@@ -64,9 +64,8 @@ class Network:
                 raise AskedWrongly(f"{name}={getattr(self, name)}: expected one of {', '.join(known)}")
 
     def grid(self) -> Sequence[Network]:
-        return [
-            self
-        ]  # a network is too dear to be tuned: its defaults come from the ablation (benchmarks/bench_skip.py)
+        """One: a network is too dear to be tuned. The defaults' ingredients are weighed in benchmarks/bench_skip.py."""
+        return [self]
 
     def network(self, sizes: Mapping[str, int]) -> Any:
         raise NotImplementedError
