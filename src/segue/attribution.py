@@ -6,14 +6,15 @@ The parts do not add up to the answer, as those of trees and linear models do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from segue import schema
 from segue.batch import Batch
 from segue.intervals import Interval, Resamples
+from segue.live import told
 
 VIEWS = {"past": "of the plays heard", "queue": "of the asked play", "play": "a heard play, whole"}
 
@@ -33,7 +34,9 @@ class Attribution:
         return found
 
 
-def attributions(fitted: Any, batch: Batch, draw: Resamples) -> tuple[Attribution, ...]:
+def attributions(
+    fitted: Any, batch: Batch, draw: Resamples, sentences: Mapping[str, str] | None = None
+) -> tuple[Attribution, ...]:
     """The columns that a network reads as sequences and the plays heard last, what moves most first; () of other models."""
     if not hasattr(fitted, "reasons") or not len(batch):
         return ()
@@ -42,8 +45,7 @@ def attributions(fitted: Any, batch: Batch, draw: Resamples) -> tuple[Attributio
     for k, (view, name) in enumerate(named):
         if view == "own":
             continue
-        column = schema.column(name)
-        said = column.sentence if column else name.replace("_", " ")
+        said = told(name, sentences or {})
         if view == "play":
             said = "The last play heard" if name == "1" else f"The play {name} plays before the asked ones"
         shown = f"play -{name}" if view == "play" else f"{view}.{name}"

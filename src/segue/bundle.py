@@ -215,7 +215,10 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 
 def _networks(folder: Path) -> dict[str, Array]:
-    return {path.name: np.frombuffer(path.read_bytes(), np.uint8) for path in sorted(folder.glob(f"*{NETWORK}"))}
+    found = {path.name: np.frombuffer(path.read_bytes(), np.uint8) for path in sorted(folder.glob(f"*{NETWORK}"))}
+    if other := sorted(set(found) - {f"network{NETWORK}"}):
+        raise Tampered(f"{folder}: {other[0]} does not belong there: {AGAIN}")
+    return found
 
 
 def _baselines(folder: Path, task: str) -> dict[str, Any]:

@@ -49,5 +49,5 @@ def _drawn(lines: Sequence[dict[str, Any]], model: str) -> str | None:
                 altair.Shape("what:N", title=None),
             )
         )  # fmt: skip
-    chart = altair.vconcat(*panels).properties(title=f"{model}: {len(lines)} epochs")
+    chart = altair.vconcat(*panels).properties(title=f"{model}: {len(lines)} epoch{'' if len(lines) == 1 else 's'}")
     return str(vl_convert.vegalite_to_svg(chart.to_dict()))

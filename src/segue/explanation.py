@@ -84,7 +84,8 @@ def explain(
             sentences={name: f.sentence for name, f in model.asking.features.items()},
         )  # fmt: skip
     few = some_sessions(sample, ATTRIBUTED, seed)
-    read = attributions(model.fitted, few, resampling(few, draws=draws, seed=seed))
+    read = attributions(model.fitted, few, resampling(few, draws=draws, seed=seed),
+                        {name: f.sentence for name, f in model.asking.features.items()})  # fmt: skip
     progress(0, 1, "slices")
     name = model.card["best_baseline"]
     baseline = None if name == model.card["model"] or name not in model.baselines else str(name)

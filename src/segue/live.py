@@ -17,6 +17,7 @@ from segue.errors import BadInput
 from segue.features.build import Ask, attach, build
 from segue.features.columns import Columns, from_records, key64
 from segue.features.examples import HORIZON, RECENT, Examples
+from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
 from segue.session import Session, read, records
 
@@ -222,7 +223,7 @@ class Bundle:
     def _reason(self, batch: Batch, i: int, named: tuple[str, str], moved: float) -> dict[str, Any]:
         view, name = named
         if view != "own":
-            return _reason_of_play(batch, i, view, name, moved)
+            return _reason_of_play(batch, i, named, moved, self.asking.features)
         feature = self.asking.features[name]
         value, known = batch.column(name)
         shown: Any = round(float(value[i]), 4) if known[i] else None
@@ -246,8 +247,11 @@ class Bundle:
         return f"<pre>{escape(json.dumps(self.card, indent=1, ensure_ascii=False)[:4000])}</pre>"
 
 
-def _reason_of_play(batch: Batch, i: int, view: str, name: str, moved: float) -> dict[str, Any]:
+def _reason_of_play(
+    batch: Batch, i: int, named: tuple[str, str], moved: float, features: Mapping[str, Feature]
+) -> dict[str, Any]:
     """What a network read of a heard play, or in a column of all of them or of the asked play."""
+    view, name = named
     tensors = batch.tensors
     assert tensors is not None
     row, place = int(tensors.row[i]), int(tensors.place[i])
@@ -259,14 +263,27 @@ def _reason_of_play(batch: Batch, i: int, view: str, name: str, moved: float) ->
             made["value"] = "skipped" if tensors.past.values[row, at, c] else "heard out"
         back = "The last play" if name == "1" else f"The play {name} plays ago"
         return made | {"feature": f"play -{name}", "sentence": f"{back} and what came of it"}
+    sentence = told(name, {n: f.sentence for n, f in features.items()})
+    if view == "past":
+        return made | {
+            "feature": f"past.{name}",
+            "sentence": f"Of the plays heard: {sentence[0].lower()}{sentence[1:]}",
+        }
+    queue = tensors.queue
+    c = queue.columns.index(name)
+    made["unit"] = "category" if name in queue.domains else queue.units.get(name, "1")
+    if queue.known[row, place, c]:
+        value = round(float(queue.values[row, place, c]), 4)
+        made["value"] = (
+            dict(enumerate(queue.domains[name], 1)).get(int(value), "other") if name in queue.domains else value
+        )
+    return made | {"feature": f"queue.{name}", "sentence": sentence}
+
+
+def told(name: str, sentences: Mapping[str, str]) -> str:
+    """What a column of plays, or a history that is asked of every play, says."""
     column = schema.column(name)
-    sentence = column.sentence if column else name
-    if view == "queue":
-        c = tensors.queue.columns.index(name)
-        if tensors.queue.known[row, place, c]:
-            made["value"] = round(float(tensors.queue.values[row, place, c]), 4)
-        return made | {"feature": f"queue.{name}", "sentence": sentence}
-    return made | {"feature": f"past.{name}", "sentence": f"Of the plays heard: {sentence[0].lower()}{sentence[1:]}"}
+    return column.sentence if column else sentences.get(name, name.replace("_", " "))
 
 
 _EMPTY = np.zeros(0, np.int64)

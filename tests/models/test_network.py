@@ -528,8 +528,8 @@ def test_a_damaged_network_is_refused():
 
 
 def test_a_network_that_names_another_file_is_refused():
-    net, sizes, _ = untrained("gru", "challenge")
-    onnx = exported(net, sizes, True)
+    net, reader, _ = untrained("gru", "challenge")
+    onnx = exported(net, reader.sizes, True)
     assert session_of(onnx) is session_of(onnx)
     with pytest.raises(Tampered, match="names a file outside the bundle"):
         session_of(onnx + b"location")

@@ -185,15 +185,21 @@ class FittedNetwork:
             return found
         tensors = tensors_of(batch)
         order = np.argsort(tensors.row, kind="stable")
-        at_once = max(1, TOGETHER // max(1, len(np.unique(tensors.row[order[:TOGETHER]]))))
         for rows, mine, log_odds, moods, inputs in self._answers(batch, order):
             row, place = np.searchsorted(rows, tensors.row[mine]), tensors.place[mine]
             whole = self._log_odds(log_odds, moods)[row, place]
+            if (
+                not self.reader.together
+            ):  # which play is so many plays back, every target sees otherwise: each a row of its own
+                inputs = {k: v[row] if k.startswith("past") else v[row, place][:, None] for k, v in inputs.items()}
+                row, place = np.arange(len(mine)), np.zeros(len(mine), np.int64)
+            n_rows = len(inputs["sees"])
+            at_once = max(1, TOGETHER // n_rows)
             for first in range(0, len(parts), at_once):
                 some = parts[first : first + at_once]
                 without = [_without(inputs, part) for part in some]
                 tiled = {k: np.concatenate([w[k] for w in without]) for k in inputs}
-                shift = np.arange(len(some)) * len(rows)
+                shift = np.arange(len(some)) * n_rows
                 answer, mood = self._run(tiled, (row + shift[:, None]).ravel(), np.tile(place, len(some)))
                 now = self._log_odds(answer, mood)[(row + shift[:, None]), place]
                 found[mine, first : first + at_once] = (whole - now).T

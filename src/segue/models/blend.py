@@ -122,6 +122,8 @@ class FittedBlend:
 
     def reasons(self, batch: Batch) -> tuple[list[tuple[str, str]], Floats]:
         """All that moved each answer, as the network tells it, the trees' share added to that of the features."""
+        if self.weight == 0:
+            return [("own", name) for name in self.columns], self.explain(batch)
         named, by = self.network.reasons(batch.select(self.network.columns))
         n_own = len(self.network.columns)
         own = [("own", name) for name in self.columns]
