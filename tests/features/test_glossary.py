@@ -49,10 +49,10 @@ def test_what_a_feature_may_see_in_words(say, words):
 @pytest.mark.parametrize(
     ("say", "settings"),
     [
-        (lambda past: past.count(), ["online", "challenge"]),
+        (lambda past: past.count(), ["online", "challenge", "last"]),
         (lambda now: now.reason_start == "fwdbtn", ["online with reason_start"]),
         (lambda now: now.us_popularity_estimate / 1000,
-         ["online with us_popularity_estimate", "challenge with us_popularity_estimate"]),
+         ["online with us_popularity_estimate", "challenge with us_popularity_estimate", "last with us_popularity_estimate"]),
         (lambda queue: queue.count(same="track"), ["challenge"]),
         (lambda queue, now: queue.count(same="track") + now.shuffle, []),
     ],

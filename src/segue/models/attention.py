@@ -25,6 +25,7 @@ class Attention(Network):
     moods: int = 4  # product distributions that the answer is a mixture of; 1: plays are independent
     vectors: int = 32  # width of the co-listening vectors of tracks; 0: none
     own_features: bool = True  # the asked plays' own features at the head
+    own_dropout: float = 0.5  # of sessions trained without them, so that the plays themselves are learned from, too
     n_tracks: int = 200_000
     auxiliary: float = 0.3  # weight of the four levels beside skipped or not
     average: float = 0.995
@@ -35,7 +36,15 @@ class Attention(Network):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        within(self, layers=(0, 24), heads=(1, 64), moods=(1, 32), vectors=(0, 512), hidden_size=(self.heads, 4096))
+        within(
+            self,
+            layers=(0, 24),
+            heads=(1, 64),
+            moods=(1, 32),
+            vectors=(0, 512),
+            own_dropout=(0, 1),
+            hidden_size=(self.heads, 4096),
+        )
 
     def prepared(self, net: Any, inputs: Mapping[str, Array]) -> None:
         """Co-listening vectors of the vocabulary, from training sessions alone."""
@@ -113,7 +122,11 @@ class Attention(Network):
                 x = self.last(x)
                 targets = x[:, n_past:]
                 if self.own is not None:
-                    targets = torch.cat([targets, self.own(own)], -1)
+                    features = self.own(own)
+                    if self.training and settings.own_dropout:
+                        kept = torch.rand(len(features), 1, 1, device=device) >= settings.own_dropout
+                        features = features * kept.to(features.dtype)
+                    targets = torch.cat([targets, features], -1)
                 levels = self.head(targets).view(targets.shape[0], targets.shape[1], settings.moods, 4)
                 if not together:  # the moods of several moments are not one
                     levels = levels[:, :, :1]
