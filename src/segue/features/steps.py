@@ -117,7 +117,8 @@ def tensors(steps: Steps, features: Mapping[str, Feature], examples: Examples, t
     rows = np.zeros(sees.shape, np.int64)
     rows[row, column] = asked
     position = np.zeros(sees.shape, np.int64)
-    position[row, column] = examples.targets["position"][0][asked]
+    # of the queue its order is granted, not what the log calls the places
+    position[row, column] = n[moment] + 1 + column if together else examples.targets["position"][0][asked]
     of_cell = np.zeros(sees.shape, np.int64)
     of_cell[row, column] = moment
     queue = _grid(steps.queue, features, examples.targets, rows, sees >= 0, of_cell, False, cells)
