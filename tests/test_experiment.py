@@ -12,7 +12,7 @@ import small
 from segue import checks, metrics, registry, splits
 from segue.bundle import open_bundle
 from segue.errors import AskedWrongly, NotGranted, UnknownName
-from segue.experiment import BASELINES, BUDGET, answered_by, compare, prepare, reads_steps, tune
+from segue.experiment import BASELINES, BUDGET, answered_by, compare, prepare, reads_steps, tune, with_settings
 from segue.features.build import from_library
 from segue.library import ingest
 from segue.models.baseline import RepeatLast
@@ -536,3 +536,16 @@ def test_every_model_but_the_best_baseline_has_an_adjusted_p_value(both):
     assert low.p_holm == pytest.approx(min(1, 2 * low.p))
     assert high.p_holm == pytest.approx(max(low.p_holm, high.p))
     assert [row["p (Holm)"] == "" for row in both.table()] == [s.is_best_baseline for s in both.scores]
+
+
+def test_a_flag_is_read_as_true_or_false_and_anything_else_is_refused():
+    model = registry.model("skip", "attention")()
+    said = {
+        word: with_settings(model, "attention", {"own_features": word}).own_features
+        for word in ("false", "no", "1", "True")
+    }
+    assert said == {"false": False, "no": False, "1": True, "True": True}
+    with pytest.raises(AskedWrongly, match="own_features=maybe: expected true or false"):
+        with_settings(model, "attention", {"own_features": "maybe"})
+    with pytest.raises(AskedWrongly, match="epochs=many: expected a number such as 10"):
+        with_settings(model, "attention", {"epochs": "many"})

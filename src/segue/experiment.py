@@ -354,7 +354,8 @@ def with_settings(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
         try:
             given[key] = _flag(value) if isinstance(known[key], bool) else type(known[key])(value)
         except ValueError:
-            raise AskedWrongly(f"{key}={value}: expected a number such as {known[key]}") from None
+            wanted = "true or false" if isinstance(known[key], bool) else f"a number such as {known[key]}"
+            raise AskedWrongly(f"{key}={value}: expected {wanted}") from None
     return replace(model, **given)
 
 
