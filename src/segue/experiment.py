@@ -18,6 +18,7 @@ from segue.features.build import Ask, ask, from_library
 from segue.features.steps import everything
 from segue.library import Library, open_library
 from segue.models.course import Run
+from segue.models.network import installed_torch
 from segue.noise import Permuted
 from segue.scores import FLOOR, Comparison, Score, Trial, better, judge, per_example
 from segue.splits import TEST, TRAIN, VALID, Split
@@ -58,6 +59,7 @@ def prepare(
     _, left_out = asked_task.choose(chosen, known, None, options)
     networks = [one for one in models if reads_steps(one)]
     if networks:
+        installed_torch()  # or say so now, not after the features
         told = {n: f for n, f in asking.features.items() if wanted is None or n in wanted}
         asking = replace(asking, steps=everything(chosen, told, options))
     reach = max((getattr(one, "jitter", 0) for one in networks), default=0) if chosen.moments == "half" else 0

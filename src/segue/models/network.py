@@ -78,7 +78,7 @@ class Network:
 
         Without a validation batch, a tenth of the training sessions stands in for it.
         """
-        torch = _torch()
+        torch = installed_torch()
         if len(np.unique(train.label[train.label >= 0])) < 2:
             raise AskedWrongly(
                 "all training plays have the same label: a model needs skipped and kept plays to learn from"
@@ -125,7 +125,8 @@ def held_back(train: Batch, seed: int) -> tuple[Batch, Batch]:
     return train.take(~held), train.take(held)
 
 
-def _torch() -> Any:
+def installed_torch() -> Any:
+    """Torch, or one line that says how to install what networks need."""
     try:
         import onnxruntime  # noqa: F401
         import torch
