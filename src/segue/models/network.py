@@ -10,6 +10,7 @@ more       whatever else its `also` wants
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ LOSSES = ("log_loss", "position")
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(ABC):
     """Hyper-parameters that every network has. A subclass says what it is made of: `network(sizes)` returns a torch module."""
 
     hidden_size: int = 64
@@ -67,11 +68,13 @@ class Network:
         """One: a network is too dear to be tuned. The defaults' ingredients are weighed in benchmarks/bench_skip.py."""
         return [self]
 
+    @abstractmethod
     def network(self, sizes: Mapping[str, int]) -> Any:
-        raise NotImplementedError
+        """A torch module for inputs of these sizes (see `Reader.sizes`)."""
 
     def prepared(self, net: Any, inputs: Mapping[str, Array]) -> None:
         """What a network learns of its training plays before it is trained, such as co-listening vectors."""
+        return  # nothing, of most
 
     def fit(self, train: Batch, valid: Batch | None = None, run: Run | None = None) -> FittedNetwork:
         """Train, stop where validation gets no better, and calibrate there.
