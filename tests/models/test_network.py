@@ -537,3 +537,12 @@ def test_a_network_that_names_another_file_is_refused():
         session_of(onnx + b"location")
     with pytest.raises(Tampered, match="cannot be read"):
         session_of(onnx[:100])
+
+
+def test_where_answers_order_plays_the_wrong_way_round_the_share_of_skips_is_met_all_the_same():
+    _, valid = batches("challenge")
+    plain = replace(fitted("gru", "challenge"), slope=1.0, intercept=0.0)
+    label = (plain.predict(valid).p < np.quantile(plain.predict(valid).p, 0.25)).astype(np.int8)
+    found = calibrated(plain, replace(valid, label=label))
+    assert found.slope == 0.05
+    assert found.predict(valid).p.mean() == pytest.approx(label.mean(), abs=1e-6)

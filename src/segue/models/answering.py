@@ -27,6 +27,7 @@ INPUTS = (
     "n",
 )
 TOGETHER = 256  # rows that are answered at a time
+FLATTEST, STEEPEST = 0.05, 20.0  # slopes of a calibration
 PLAYS_BACK = 10  # heard plays whose part in an answer is told
 
 
@@ -84,12 +85,21 @@ def calibrated(fitted: FittedNetwork, valid: Batch) -> FittedNetwork:
         return replace(fitted, about=about)
     x = np.log(p) - np.log1p(-p)
     line = LogisticRegression(C=1e6).fit(x[:, None], valid.label)
-    if not 0.05 < line.coef_[0, 0] < 20:  # too few plays to tell
-        return replace(
-            fitted, about=about | {"calibration": f"left out: a slope of {line.coef_[0, 0]:.2f} is no calibration"}
-        )
-    made = replace(fitted, slope=float(line.coef_[0, 0]), intercept=float(line.intercept_[0]))
+    slope, intercept = float(line.coef_[0, 0]), float(line.intercept_[0])
+    if not FLATTEST < slope < STEEPEST:  # too few plays to tell: the share of skips is met all the same
+        slope = float(np.clip(slope, FLATTEST, STEEPEST))
+        intercept = _meeting(slope * x, float(valid.label.mean()))
+    made = replace(fitted, slope=slope, intercept=intercept)
     return replace(made, about=about | {"ece_after": metrics.calibration(made.predict(valid).p, valid.label).ece})
+
+
+def _meeting(log_odds: Floats, share: float) -> float:
+    """What is added to log-odds for their mean chance to be a share; found by halving."""
+    low, high = -60.0, 60.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if logistic(log_odds + middle).mean() < share else (low, middle)
+    return (low + high) / 2
 
 
 @dataclass(frozen=True)
