@@ -27,7 +27,7 @@ pytest.importorskip("torch")
 
 MODELS = {
     ("online", "gru"): {"epochs": 2, "hidden_size": 8, "batch_size": 4, "learning_rate": 0.05},
-    ("challenge", "attention"): {"epochs": 1, "hidden_size": 12, "heads": 2, "layers": 2, "n_tracks": 50, "vectors": 4,
+    ("challenge", "attention"): {"epochs": 6, "hidden_size": 12, "heads": 2, "layers": 2, "n_tracks": 50, "vectors": 4,
                                  "jitter": 1, "batch_size": 8, "learning_rate": 0.02},
     ("last", "gru"): {"epochs": 1, "hidden_size": 8},
     ("challenge", "blend"): {"epochs": 1, "hidden_size": 12, "jitter": 0},
