@@ -12,7 +12,7 @@ import pytest
 
 from by_hand import plays, session
 from segue import metrics
-from segue.batch import Batch, Bernoulli
+from segue.batch import Batch, Bernoulli, concat
 from segue.errors import AskedWrongly, Tampered
 from segue.exam import handed_in
 from segue.features.build import ask, build
@@ -20,7 +20,8 @@ from segue.features.columns import from_arrow
 from segue.features.feature import Feature
 from segue.features.steps import Steps
 from segue.features.words import Now
-from segue.models.blend import Blend, FittedBlend
+from segue.models.blend import Blend, FittedBlend, _weighed
+from segue.models.boosting import Boosting
 from segue.models.network import held_back
 from segue.tasks.skip import CHALLENGE, ONLINE, TASK
 
@@ -85,9 +86,37 @@ def test_where_it_chose_the_weight_it_is_no_worse_than_the_trees_or_the_network(
     valid = replace(valid, label=(1 - valid.label).astype(np.int8)) if turned else valid
     pytest.importorskip("torch")
     found = BLEND.fit(train, valid)
-    trees, network = found.trees.predict(valid), found.network.predict(valid)
-    assert abs(trees.p - network.p).max() > 0.01
-    assert worth(found.predict(valid), valid, setting) >= max(worth(one, valid, setting) for one in (trees, network))
+    tried = {weight: score for weight, score, _ in found.about["weights_tried"]}
+    alone = max(worth(one.fit(train, valid).predict(valid), valid, setting) for one in Boosting().grid())
+    assert tried[0.0] == pytest.approx(alone, abs=1e-12)
+    assert tried[1.0] == pytest.approx(worth(found.network.predict(valid), valid, setting), abs=1e-12)
+    assert tried[0.0] != tried[1.0]
+    assert tried[found.weight] >= max(tried[0.0], tried[1.0])
+
+
+@EACH
+def test_the_trees_are_grown_again_on_training_and_validation_plays(setting):
+    found, (train, valid) = fitted(setting), batches(setting)
+    rows = [replace(one, tensors=None, elsewhere=()) for one in (train, valid)]
+    assert any(
+        np.array_equal(one.settled(one.fit(*rows)).fit(concat(rows)).predict(valid).p, found.trees.predict(valid).p)
+        for one in Boosting().grid()
+    )
+    assert all(
+        not np.array_equal(one.fit(*rows).predict(valid).p, found.trees.predict(valid).p) for one in Boosting().grid()
+    )
+
+
+@EACH
+def test_a_blend_of_both_meets_the_share_of_skips_where_it_was_calibrated(setting):
+    train, valid = batches(setting)
+    network = fitted(setting).network
+    one = _weighed(Boosting().fit(train, valid), network, 0.5, valid)
+    said = one.predict(valid).p
+    assert said.mean() == pytest.approx(valid.label.mean(), abs=1e-3)
+    plain = replace(one, slope=1.0, intercept=0.0).predict(valid)
+    assert metrics.log_loss(said, valid.label).mean() < metrics.log_loss(plain.p, valid.label).mean()
+    assert odds(said) == pytest.approx(one.slope * odds(plain.p) + one.intercept, abs=1e-6)
 
 
 @EACH
@@ -96,8 +125,11 @@ def test_every_twentieth_is_tried_and_the_best_is_taken(setting):
     tried = found.about["weights_tried"]
     assert [line[0] for line in tried] == [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7,
                                            0.75, 0.8, 0.85, 0.9, 0.95, 1.0]  # fmt: skip
+    train, valid = batches(setting)
+    each = [(one, one.predict(valid)) for one in (boosting.fit(train, valid) for boosting in Boosting().grid())]
+    grown, _ = max(each, key=lambda e: (worth(e[1], valid, setting), -metrics.log_loss(e[1].p, valid.label).mean()))
     for weight, score, loss in tried:
-        answer = replace(found, weight=weight).predict(valid)
+        answer = _weighed(grown, found.network, weight, valid).predict(valid)
         assert score == pytest.approx(worth(answer, valid, setting), abs=1e-12)
         assert loss == pytest.approx(-metrics.log_loss(answer.p, valid.label).mean(), abs=1e-12)
     best = max((score, loss) for _, score, loss in tried)
@@ -128,7 +160,7 @@ def test_without_validation_plays_a_tenth_of_the_sessions_stands_in():
 # ── the answer ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def by_hand(weight):
+def by_hand(weight, slope=1.0, intercept=0.0):
     """Trees that say log-odds of 1 and -2, a network that says 3 and 0; both told of "b", each of a column of its own."""
     trees = SimpleNamespace(
         columns=("a", "b"), predict=lambda batch: Bernoulli(1 / (1 + np.exp([-1.0, 2.0]))),
@@ -141,7 +173,7 @@ def by_hand(weight):
         reasons=lambda batch: ([*own, ("past", "skipped"), ("play", "1")],
                                np.array([[10.0, 20.0, 50.0, 60.0], [30.0, 40.0, 70.0, 80.0]])),
     )  # fmt: skip
-    return FittedBlend(trees, network, weight, {})
+    return FittedBlend(trees, network, weight, slope, intercept, {})
 
 
 ROWS = Batch(("a", "b", "c"), np.zeros((2, 3), np.float32), np.ones((2, 3), bool), np.zeros(2, np.int8), {})
@@ -152,6 +184,9 @@ ROWS = Batch(("a", "b", "c"), np.zeros((2, 3), np.float32), np.ones((2, 3), bool
 )
 def test_the_log_odds_are_the_weighted_mean(weight, expected):
     assert odds(by_hand(weight).predict(ROWS).p) == pytest.approx(expected, abs=1e-9)
+    turned = odds(by_hand(weight, slope=2.0, intercept=0.5).predict(ROWS).p)
+    alone = weight in (0.0, 1.0)
+    assert turned == pytest.approx(expected if alone else [2 * x + 0.5 for x in expected], abs=1e-9)
 
 
 @EACH
@@ -170,7 +205,7 @@ def test_a_weight_of_nothing_answers_as_the_trees_and_one_of_1_as_the_network(se
 
 @EACH
 def test_of_trained_parts_the_log_odds_are_the_weighted_mean_too(setting):
-    found, (_, valid) = replace(fitted(setting), weight=0.3), batches(setting)
+    found, (_, valid) = replace(fitted(setting), weight=0.3, slope=1.0, intercept=0.0), batches(setting)
     expected = 0.3 * odds(found.network.predict(valid).p) + 0.7 * odds(found.trees.predict(valid).p)
     assert odds(found.predict(valid).p) == pytest.approx(expected, abs=1e-9)
 
@@ -204,6 +239,8 @@ def test_no_examples_are_no_answers(setting):
 
 def test_what_moved_an_answer_is_weighed_as_the_answers_are():
     found = by_hand(0.25)
+    assert replace(found, slope=2.0).explain(ROWS) == pytest.approx(2 * found.explain(ROWS))
+    assert replace(found, slope=2.0).reasons(ROWS)[1] == pytest.approx(2 * found.reasons(ROWS)[1])
     assert found.columns == ("a", "b", "c")
     assert found.explain(ROWS).tolist() == [[0.75, 6.5, 2.5], [2.25, 13.0, 7.5]]
     named, moved = found.reasons(ROWS)
@@ -213,7 +250,7 @@ def test_what_moved_an_answer_is_weighed_as_the_answers_are():
 
 @EACH
 def test_of_trained_parts_the_reasons_are_the_weighted_sums_too(setting):
-    found, (_, valid) = replace(fitted(setting), weight=0.3), batches(setting)
+    found, (_, valid) = replace(fitted(setting), weight=0.3, slope=1.0, intercept=0.0), batches(setting)
     some = valid.take(np.arange(12))
     named, moved = found.reasons(some)
     network_named, network_moved = found.network.reasons(some.select(found.network.columns))
@@ -249,7 +286,8 @@ def test_saved_and_opened_it_answers_the_same_to_the_bit(setting, weight):
 @pytest.mark.parametrize(
     "damage",
     [{"weight": 1.01}, {"weight": -0.01}, {"weight": float("nan")}, {"weight": float("inf")}, {"weight": "much"},
-     {"weight": None}, {"network": None}, {"network": {}}, {"trees": []}, {"trees": {}}, {"about": None}],
+     {"weight": None}, {"slope": 0.0}, {"slope": 21.0}, {"intercept": float("nan")}, {"network": None}, {"network": {}},
+     {"trees": []}, {"trees": {}}, {"about": None}],
     ids=str,
 )  # fmt: skip
 def test_a_damaged_blend_is_refused(damage):

@@ -11,7 +11,7 @@ import numpy as np
 from segue import metrics
 from segue.batch import Array, Batch, Bernoulli
 from segue.errors import MissingExtra, Tampered
-from segue.models.model import Floats, Saved, logistic
+from segue.models.model import Floats, Saved, log_odds, logistic
 from segue.models.reader import Reader, tensors_of, widths
 
 INPUTS = (
@@ -76,29 +76,34 @@ def exported(net: Any, sizes: Mapping[str, int], together: bool) -> bytes:
 
 def calibrated(fitted: FittedNetwork, valid: Batch) -> FittedNetwork:
     """With a slope and an intercept on the log-odds, fitted on validation plays; both are reported."""
-    from sklearn.linear_model import LogisticRegression
-
     p = fitted.predict(valid).p
     before = metrics.calibration(p, valid.label)
     about = fitted.about | {"ece_before": before.ece, "ece_after": before.ece, "ece_floor": before.floor}
-    if len(np.unique(valid.label)) < 2:
-        return replace(fitted, about=about)
-    x = np.log(p) - np.log1p(-p)
-    line = LogisticRegression(C=1e6).fit(x[:, None], valid.label)
-    slope, intercept = float(line.coef_[0, 0]), float(line.intercept_[0])
-    if not FLATTEST < slope < STEEPEST:  # too few plays to tell: the share of skips is met all the same
-        slope = float(np.clip(slope, FLATTEST, STEEPEST))
-        intercept = _meeting(slope * x, float(valid.label.mean()))
+    slope, intercept = line_of(log_odds(p), valid.label)
     made = replace(fitted, slope=slope, intercept=intercept)
     return replace(made, about=about | {"ece_after": metrics.calibration(made.predict(valid).p, valid.label).ece})
 
 
-def _meeting(log_odds: Floats, share: float) -> float:
+def line_of(odds: Floats, label: Array) -> tuple[float, float]:
+    """The slope and the intercept that suit these plays best; none, where all of them ended alike."""
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(label)) < 2:
+        return 1.0, 0.0
+    line = LogisticRegression(C=1e6).fit(odds[:, None], label)
+    slope, intercept = float(line.coef_[0, 0]), float(line.intercept_[0])
+    if not FLATTEST < slope < STEEPEST:  # too few plays to tell: the share of skips is met all the same
+        slope = float(np.clip(slope, FLATTEST, STEEPEST))
+        intercept = _meeting(slope * odds, float(label.mean()))
+    return slope, intercept
+
+
+def _meeting(odds: Floats, share: float) -> float:
     """What is added to log-odds for their mean chance to be a share; found by halving."""
     low, high = -60.0, 60.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if logistic(log_odds + middle).mean() < share else (low, middle)
+        low, high = (middle, high) if logistic(odds + middle).mean() < share else (low, middle)
     return (low + high) / 2
 
 
@@ -120,8 +125,8 @@ class FittedNetwork:
         tensors = tensors_of(batch)
         p, parts, weights = np.zeros(len(batch)), [], []
         order = np.argsort(tensors.row, kind="stable")
-        for rows, mine, log_odds, moods, _ in self._answers(batch, order):
-            chance, weight, part = self._calibrated(*mixed(log_odds, moods))
+        for rows, mine, odds, moods, _ in self._answers(batch, order):
+            chance, weight, part = self._calibrated(*mixed(odds, moods))
             p[mine] = chance[np.searchsorted(rows, tensors.row[mine]), tensors.place[mine]]
             parts.append(part)
             weights.append(weight)
@@ -195,9 +200,9 @@ class FittedNetwork:
             return found
         tensors = tensors_of(batch)
         order = np.argsort(tensors.row, kind="stable")
-        for rows, mine, log_odds, moods, inputs in self._answers(batch, order):
+        for rows, mine, odds, moods, inputs in self._answers(batch, order):
             row, place = np.searchsorted(rows, tensors.row[mine]), tensors.place[mine]
-            whole = self._log_odds(log_odds, moods)[row, place]
+            whole = self._log_odds(odds, moods)[row, place]
             if (
                 not self.reader.together
             ):  # which play is so many plays back, every target sees otherwise: each a row of its own

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from segue import metrics
-from segue.batch import Array, Batch, Bernoulli
+from segue.batch import Array, Batch, Bernoulli, concat
 from segue.errors import Tampered
 from segue.exam import handed_in
-from segue.models.answering import FittedNetwork, moved
+from segue.models.answering import FLATTEST, STEEPEST, FittedNetwork, line_of, moved
 from segue.models.attention import Attention
 from segue.models.boosting import Boosting, FittedBoosting
 from segue.models.course import Run
@@ -42,30 +42,45 @@ class Blend:
         return [self]
 
     def fit(self, train: Batch, valid: Batch | None = None, run: Run | None = None) -> FittedBlend:
-        """Fit both on the training plays, and choose the weight on the validation plays."""
+        """Fit both on the training plays; weigh and calibrate them on the validation plays.
+
+        The trees are then fitted again on all plays, as boosting alone would be. The network is not: it stopped by these.
+        """
         if valid is None or not len(valid):
             train, valid = held_back(train, self.seed)
         own = Attention(epochs=self.epochs, hidden_size=self.hidden_size, jitter=self.jitter, seed=self.seed)
-        trees = Boosting(seed=self.seed).fit(train, valid)
         network = own.fit(train, valid, run)
-        made = [FittedBlend(trees, network, w, network.about) for w in WEIGHTS]
+        rows = [replace(one, tensors=None, elsewhere=()) for one in (train, valid)]
+        grown = [(one, one.fit(*rows)) for one in Boosting(seed=self.seed).grid()]
+        boosting, trees = max(grown, key=lambda one: _score(one[1].predict(valid), valid, network.reader.together))
+        made = [_weighed(trees, network, w, valid) for w in WEIGHTS]
         scores = [_score(one.predict(valid), valid, network.reader.together) for one in made]
-        best = max(range(len(made)), key=lambda k: scores[k])
+        best = made[max(range(len(made)), key=lambda k: scores[k])]
         found = {"weights_tried": [[one.weight, *score] for one, score in zip(made, scores, strict=True)]}
-        return replace(made[best], about=network.about | found)
+        return replace(best, trees=boosting.settled(trees).fit(concat(rows)), about=network.about | found)
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedBlend:
         try:
             weight = float(settings["weight"])
-            if not 0 <= weight <= 1:
-                raise ValueError(f"its weight is {weight}")
+            slope, intercept = float(settings["slope"]), float(settings["intercept"])
+            if not (0 <= weight <= 1 and FLATTEST <= slope <= STEEPEST and abs(intercept) < np.inf):
+                raise ValueError(f"its weight is {weight}, its slope {slope}, its intercept {intercept}")
             own = {k[8:]: a for k, a in arrays.items() if k.startswith("network/")}
             network = Attention.open(settings["network"], own | {"network.onnx": arrays["network.onnx"]})
             trees = Boosting.open(settings["trees"], {k[6:]: a for k, a in arrays.items() if k.startswith("trees/")})
-            return FittedBlend(trees, network, weight, dict(settings["about"]))
+            return FittedBlend(trees, network, weight, slope, intercept, dict(settings["about"]))
         except (KeyError, TypeError, ValueError) as cause:
             raise Tampered(f"the blend is damaged ({cause}): get the bundle again from its source") from cause
+
+
+def _weighed(trees: FittedBoosting, network: FittedNetwork, weight: float, valid: Batch) -> FittedBlend:
+    """A blend, with the slope and intercept that suit the validation plays; either part alone stays as it is."""
+    one = FittedBlend(trees, network, weight, 1.0, 0.0, network.about)
+    if weight in (0, 1):
+        return one
+    slope, intercept = line_of(log_odds(one.predict(valid).p), valid.label)
+    return replace(one, slope=slope, intercept=intercept)
 
 
 def _score(answer: Bernoulli, valid: Batch, together: bool) -> tuple[float, float]:
@@ -79,11 +94,13 @@ def _score(answer: Bernoulli, valid: Batch, together: bool) -> tuple[float, floa
 
 @dataclass(frozen=True)
 class FittedBlend:
-    """log-odds = weight · the network's + (1 − weight) · the trees'."""
+    """log-odds = slope · (weight · the network's + (1 − weight) · the trees') + intercept."""
 
     trees: FittedBoosting
     network: FittedNetwork
-    weight: float  # of the network
+    weight: float  # of the network; 0 or 1: one part alone, as it is
+    slope: float
+    intercept: float
     about: dict[str, Any] = field(repr=False, hash=False)
 
     @property
@@ -100,7 +117,7 @@ class FittedBlend:
             return answer
         own = log_odds(answer.p)
         odds = self.weight * own + (1 - self.weight) * self.trees.log_odds(batch)
-        p = np.clip(logistic(odds), 1e-12, 1 - 1e-12)
+        p = np.clip(logistic(self.slope * odds + self.intercept), 1e-12, 1 - 1e-12)
         if answer.joint is None:
             return Bernoulli(p)
         # moods stay as they are, each of them moved as the plays are
@@ -117,7 +134,7 @@ class FittedBlend:
         for part, share in ((self.network, self.weight), (self.trees, 1 - self.weight)):
             at = [self.columns.index(name) for name in part.columns]
             if share and at:
-                found[:, at] += share * part.explain(batch.select(part.columns))
+                found[:, at] += self.slope * share * part.explain(batch.select(part.columns))
         return found
 
     def reasons(self, batch: Batch) -> tuple[list[tuple[str, str]], Floats]:
@@ -127,10 +144,11 @@ class FittedBlend:
         named, by = self.network.reasons(batch.select(self.network.columns))
         n_own = len(self.network.columns)
         own = [("own", name) for name in self.columns]
-        return [*own, *named[n_own:]], np.hstack([self.explain(batch), self.weight * by[:, n_own:]])
+        return [*own, *named[n_own:]], np.hstack([self.explain(batch), self.slope * self.weight * by[:, n_own:]])
 
     def save(self) -> Saved:
         (network, held), (trees, kept) = self.network.save(), self.trees.save()
         arrays = {f"trees/{k}": a for k, a in kept.items()}
         arrays |= {k if k == "network.onnx" else f"network/{k}": a for k, a in held.items()}
-        return {"weight": self.weight, "network": network, "trees": trees, "about": self.about}, arrays
+        line = {"weight": self.weight, "slope": self.slope, "intercept": self.intercept}
+        return line | {"network": network, "trees": trees, "about": self.about}, arrays

@@ -11,7 +11,7 @@ import numpy as np
 
 from segue.batch import Array, Batch, Bernoulli
 from segue.errors import AskedWrongly, Tampered
-from segue.models.model import Floats, Model, Saved, logistic, within
+from segue.models.model import Floats, Saved, logistic, within
 from segue.models.trees import Trees
 
 _SMALL = 20_000_000  # cells below which one thread is as quick as two, and does not stall on a busy machine
@@ -36,7 +36,7 @@ class Boosting:
         within(self, leaves=(2, 4096), learning_rate=(1e-6, 10), trees=(1, 100_000), min_leaf=(1, 1e9),
                columns_share=(1e-6, 1), rows_share=(1e-6, 1), penalty=(0, 1e9), seed=(0, 2**31 - 1))  # fmt: skip
 
-    def grid(self) -> Sequence[Model]:
+    def grid(self) -> Sequence[Boosting]:
         return [
             self,
             replace(self, leaves=7),
