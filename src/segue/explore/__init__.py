@@ -1,0 +1,1 @@
+"""Explore: from a library to one page that people want to look at."""
