@@ -6,11 +6,12 @@ WITH :=
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
-demo: core ## install what is needed, then see it work
+demo: report ## install what is needed, then see it work
 	@start=$$(date +%s); .venv/bin/segue demo; failed=$$?; echo "run: $$(($$(date +%s) - start)) s"; exit $$failed
 
-test: ## every test, Spark and the slow ones too (plain pytest leaves those out)
+test: ## every test, those of Spark, of pages in Chromium and the slow ones too (plain pytest leaves those out)
 	@scripts/prepare test
+	@scripts/prepare browser || true
 	@if scripts/prepare java; then marks=""; else marks="not spark"; fi; \
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m "$$marks"
 
@@ -39,7 +40,7 @@ clean: ## forget .venv, caches and builds
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist spark-warehouse
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-core dev:
+core dev report:
 	@scripts/prepare $@
 
-.PHONY: help demo test torture lint format bench bench-skip clean core dev
+.PHONY: help demo test torture lint format bench bench-skip clean core dev report

@@ -113,10 +113,10 @@ def memory(processes: list[int]) -> tuple[int, int]:
     return resident, proportional
 
 
-def taken(program: str, *arguments: str) -> Taken:
+def taken(program: str, *arguments: str, python: str = sys.executable) -> Taken:
     """Run a program of Python, and watch the memory of all that it starts."""
     before, start = os.times(), time.perf_counter()
-    running = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program, *arguments], stdout=subprocess.DEVNULL)
+    running = subprocess.Popen([python, "-W", "ignore", "-c", program, *arguments], stdout=subprocess.DEVNULL)
     most, over = [0, 0], threading.Event()
 
     def watch() -> None:

@@ -21,7 +21,7 @@ import small
 from segue import cli, registry
 
 VERBS = [
-    "ingest", "describe", "tracks", "lookup", "features", "compare", "train", "evaluate", "explain",
+    "ingest", "describe", "explore", "tracks", "lookup", "features", "compare", "train", "evaluate", "explain",
     "predict", "submit", "list", "simulate", "demo",
 ]  # fmt: skip
 COMMANDS = typer.main.get_command(cli.app).commands
@@ -424,7 +424,7 @@ def test_predict_answers_the_whole_queue_of_a_challenge(run):
     assert text.count("likely to be skipped") == 4
 
 
-@pytest.mark.parametrize("what", ["datasets", "features", "tasks", "models", "worlds"])
+@pytest.mark.parametrize("what", ["datasets", "features", "tasks", "models", "worlds", "figures"])
 def test_list_lists_one_thing(run, what):
     status, text, _ = run("list", what)
     assert status == 0
@@ -432,9 +432,9 @@ def test_list_lists_one_thing(run, what):
     assert list(strict(run("list", what, "--json")[1])) == [what]
 
 
-def test_list_lists_all_five(run):
+def test_list_lists_all_six(run):
     said = strict(run("list", "--json")[1])
-    assert list(said) == ["datasets", "features", "tasks", "models", "worlds"]
+    assert list(said) == ["datasets", "features", "tasks", "models", "worlds", "figures"]
     assert [(w["name"], w["version"]) for w in said["worlds"]] == [("tastes-1", "1"), ("echoes-1", "1")]
     assert [d["name"] for d in said["datasets"]] == list(registry.DATASETS)
     assert [m["name"] for m in said["models"]] == [name for _, name in registry.MODELS]

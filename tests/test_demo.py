@@ -20,6 +20,8 @@ def told(tmp_path_factory):
     lines, tables = [], []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "SESSIONS", 300)
+        look = demo.explore
+        patch.setattr(demo, "explore", lambda *a, **k: look(*a, **k, only=["levels", "skip-runs"]))
         compare, train = experiment.compare, training.train
         patch.setattr(
             experiment, "compare",
@@ -50,8 +52,10 @@ def test_what_it_says_is_left_behind_is_there(told):
     out, lines, _ = told
     assert {p.name for p in out.iterdir()} == {
         "made-by-segue-demo", "raw", "library", "comparison.json", "skip.bundle", "challenge.bundle", "session.json",
-        "submission.txt",
+        "submission.txt", "report.html",
     }  # fmt: skip
+    assert "Content-Security-Policy" in (out / "report.html").read_text(encoding="utf-8")
+    assert any("skipped" in line for line in lines[lines.index(next(s for s in lines if s.startswith("\n5."))) + 1 :])
     found = json.loads((out / "comparison.json").read_text(), parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
     assert [s["model"] for s in found["scores"]][:2] == ["repeat-last", "logistic"]
     session = json.loads((out / "session.json").read_text())

@@ -31,8 +31,8 @@ LAYERS = (
         "slices", "failings", "explanation",
     )),
     ("edges", (
-        "cli", "display", "display_examples", "display_explain", "display_tracks", "demo", "explore", "lastfm",
-        "service", "__main__",
+        "cli", "display", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
+        "figures", "lastfm", "service", "__main__",
     )),
 )  # fmt: skip
 UPWARDS = {
@@ -41,7 +41,7 @@ UPWARDS = {
 BELOW_MODELS = {"words", "arithmetic", "models"}  # models get batches: no table, task or feature
 
 HEAVY = {
-    "altair", "duckdb", "fastapi", "ibis", "lightgbm", "onnxruntime", "pandas", "pyarrow", "pyspark", "scipy",
+    "altair", "causallearn", "duckdb", "fastapi", "ibis", "lightgbm", "onnxruntime", "pandas", "pyarrow", "pyspark", "scipy",
     "sklearn", "torch", "vl_convert",
 }  # fmt: skip
 HEAVY_AT_IMPORT = {("segue.features.oracle", "ibis"), ("segue.sessions", "ibis")}  # files that are nothing but Ibis

@@ -11,7 +11,9 @@ import pytest
 
 import segue
 
-FACE = ["SegueError", "compare", "evaluate", "explain", "feature", "ingest", "load", "open", "submit", "train"]
+FACE = [
+    "SegueError", "compare", "evaluate", "explain", "explore", "feature", "ingest", "load", "open", "submit", "train",
+]  # fmt: skip
 
 
 def test_the_public_face_is_exactly_this():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from segue.experiment import compare
     from segue.explanation import explain
     from segue.features.feature import feature
+    from segue.figures.report import explore
     from segue.library import ingest
     from segue.library import open_library as load
     from segue.submission import submit
@@ -31,12 +32,25 @@ _FACE = {
     "train": "segue.training:train",
     "evaluate": "segue.training:evaluate",
     "explain": "segue.explanation:explain",
+    "explore": "segue.figures.report:explore",
     "open": "segue.bundle:open_bundle",
     "submit": "segue.submission:submit",
     "feature": "segue.features.feature:feature",
     "SegueError": "segue.errors:SegueError",
 }
-__all__ = ["SegueError", "compare", "evaluate", "explain", "feature", "ingest", "load", "open", "submit", "train"]
+__all__ = [
+    "SegueError",
+    "compare",
+    "evaluate",
+    "explain",
+    "explore",
+    "feature",
+    "ingest",
+    "load",
+    "open",
+    "submit",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

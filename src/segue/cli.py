@@ -123,6 +123,55 @@ def describe(library: Path, as_json: Json = False) -> None:
 
 
 @app.command()
+def explore(
+    library: Path,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Where to write the page; report.html if neither --export nor --json."),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="A folder for every picture as SVG and PNG and every table as CSV.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Figures or sections, separated by commas; see segue list figures.")] = "",
+    attribute: Annotated[str, typer.Option(help="The track attribute to draw over the clocks.")] = "acousticness",
+    relate: Annotated[
+        list[str] | None,
+        typer.Option(help="The mean of one track attribute by another: energy~release_year. Repeatable."),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Sessions that figures of single plays are counted from; 0: all.")
+    ] = 50_000,
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer tracks, repeats and resamples.")] = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Look before you model: one page of questions, pictures and findings, which opens from disk.
+
+    Example: segue explore library/ -o report.html
+    """
+    from segue.display_report import show_report
+    from segue.figures.report import check_folder, check_page
+    from segue.figures.report import explore as run
+
+    page = out or (None if export or as_json else Path("report.html"))
+    if page is not None:
+        check_page(page, overwrite)
+    if export is not None:
+        check_folder(export, overwrite)
+    with progress_bar("looking at") as progress:
+        report = run(
+            library, only=_names(only) or (), attribute=attribute, relate=relate or (), sample=sample, fast=fast, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+    if page is not None:
+        report.save(page, overwrite=overwrite)
+    if export is not None:
+        report.export(export, overwrite=overwrite)
+    show_report(report, page, export, as_json)
+
+
+@app.command()
 def tracks(
     library: Path,
     out: Out,
@@ -405,10 +454,12 @@ def submit(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(help="datasets, features, tasks, models or worlds; all if left out.")] = "",
+    what: Annotated[
+        str, typer.Argument(help="datasets, features, tasks, models, worlds or figures; all if left out.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """List what there is: datasets, features, tasks, models, worlds.
+    """List what there is: datasets, features, tasks, models, worlds, figures.
 
     Example: segue list features
     """
@@ -440,8 +491,12 @@ def list_(
             for w in map(registry.world, registry.WORLDS)
         ]
 
+    def figures() -> list[dict[str, str]]:
+        return [{"section": section, "name": name, "says": (registry.load(at).__doc__ or "").partition("\n")[0]}
+                for (section, name), at in registry.FIGURES.items()]  # fmt: skip
+
     makers: dict[str, Callable[[], list[dict[str, str]]]] = {
-        "datasets": datasets, "features": features, "tasks": tasks, "models": models, "worlds": worlds,
+        "datasets": datasets, "features": features, "tasks": tasks, "models": models, "worlds": worlds, "figures": figures,
     }  # fmt: skip
     if what and what not in makers:
         raise UnknownName("list", what, makers)

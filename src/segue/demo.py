@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -12,11 +13,13 @@ from typing import Any
 
 from segue import bundle, experiment, registry, submission, training
 from segue.errors import AskedWrongly
+from segue.figures.report import explore
 from segue.intervals import Interval
 from segue.library import ingest
 from segue.simulate.mssd import simulate
 
 WORLD, SESSIONS, DAYS = "tastes-1", 6000, 12
+PAGE, PAGE_SESSIONS = ("levels", "telling", "skip-runs", "popularity"), 3000  # findings told, and sessions looked at
 MODELS = ("repeat-last", "ewma", "logistic", "boosting")
 HOW = {
     "prior": "always says how often plays were skipped before",
@@ -79,6 +82,12 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
     )
     for reason in answer.reasons:
         say(f"   {reason['log_odds']:+.2f} log-odds  {reason['sentence']}: {reason['value']}")
+    say("\n5. Look at the plays themselves: one page of questions, pictures and findings. The first of them:\n")
+    report = explore(library, fast=True, sample=PAGE_SESSIONS)
+    report.save(out / "report.html", overwrite=True)
+    for name in PAGE:
+        if name in {figure.name for figure in report}:
+            say(textwrap.fill(report[name].finding, 110, initial_indent="   ", subsequent_indent="   "))
     registry.dataset("spotify_history").sample(out / "raw" / "spotify_history", sessions=900)
     _farewell(out, say, len(model.asking.features), time.perf_counter() - begun)
 
@@ -111,6 +120,7 @@ def _empty(out: Path) -> None:
 def _farewell(out: Path, say: Callable[[str], Any], n_features: int, seconds: float) -> None:
     segue = "segue" if shutil.which("segue") else ".venv/bin/segue"
     say(f"\nDone in {seconds:.0f} s. Now look at:")
+    say(f"   {out}/report.html                 the page: open it in a browser, it needs no network")
     say(f"   {out}/comparison.json            every score with its interval, every trial of the tuning")
     say(f"   {out}/skip.bundle/card.json      what the model is, what it learned from ({n_features} features)")
     say(f"   {segue} predict {out}/skip.bundle {out}/session.json")

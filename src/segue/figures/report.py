@@ -1,0 +1,178 @@
+"""A report: the figures of a library, one after another, as a page, as files, as numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import segue
+from segue import registry, schema
+from segue.engines import MEMORY, THREADS, Embedded
+from segue.errors import AskedWrongly, UnknownName
+from segue.figures import draw
+from segue.figures.figure import Figure, NothingToSay
+from segue.figures.scope import Scope, Wishes
+from segue.library import Library, open_library
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """Figures in the order of their sections. `silent`: the figures that this library cannot give, and why."""
+
+    figures: tuple[Figure, ...]
+    silent: tuple[tuple[str, str], ...]
+    about: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Figure:
+        found = next((f for f in self.figures if f.name == name), None)
+        if found is None:
+            why = dict(self.silent).get(name)
+            if why:
+                raise AskedWrongly(f"the report has no {name!r}: {why}")
+            raise UnknownName("figure of this report", name, [f.name for f in self.figures])
+        return found
+
+    def __iter__(self) -> Any:
+        return iter(self.figures)
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the page: one file that needs no network."""
+        from segue.figures.page import page
+
+        target = Path(path).expanduser()
+        check_page(target, overwrite)
+        aside = target.with_name(f".{target.name}.part")
+        try:
+            aside.write_text(page(self), encoding="utf-8")
+            os.replace(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+        return target
+
+    def export(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write every picture as SVG and PNG and every table as CSV, and all numbers as figures.json."""
+        target = Path(folder).expanduser()
+        check_folder(target, overwrite)
+        target.mkdir(parents=True, exist_ok=True)
+        written = []
+        for figure in self.figures:
+            kinds = (".csv",) if figure.chart is None else (".svg", ".png", ".csv")
+            written += [figure.save(target / (figure.name + kind)) for kind in kinds]
+        numbers = target / "figures.json"
+        numbers.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8", errors="replace")
+        return [*written, numbers]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"about": self.about, "figures": [f.to_json() for f in self.figures],
+                "silent": [{"name": name, "why": why} for name, why in self.silent]}  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Report({len(self.figures)} figures of {self.about['library']})"
+
+    def _repr_html_(self) -> str:
+        from segue.figures.page import fragment
+
+        return fragment(*self.figures)
+
+
+def explore(
+    library: Library | Path | str, *, only: Iterable[str] = (), attribute: str = "acousticness",
+    relate: Iterable[str | tuple[str, str]] = (), sample: int = Wishes.sample, fast: bool = False, seed: int = 0,
+    progress: Progress = lambda done, n, name: None,
+) -> Report:  # fmt: skip
+    """Answer what everyone asks of listening data, each answer a picture and a sentence.
+
+    Parameters
+    ----------
+    library : an ingested library or its folder
+    only : names of figures or of sections; nothing: all
+    attribute : the track attribute that is drawn over the clocks
+    relate : pairs such as "energy~release_year": the mean of the first by the second, of tracks
+    sample : sessions that figures of single plays are counted from, drawn by md5; 0: all
+    fast : fewer tracks, repeats and resamples
+    progress : told figures done, figures in all, and what is at work
+    """
+    draw.altair()
+    opened = library if isinstance(library, Library) else open_library(library)
+    if not opened.manifest["kept"]:
+        raise AskedWrongly(f"{opened.path} holds no play: there is nothing to look at")
+    if sample < 0 or seed < 0:
+        raise AskedWrongly(f"sample={sample}, seed={seed}: expected 0 or more")
+    chosen = _chosen([only] if isinstance(only, str) else list(only))
+    wishes = Wishes(_attribute(attribute), _pairs(relate) or Wishes.relate, sample, fast, seed)
+    made: list[Figure] = []
+    silent: list[tuple[str, str]] = []
+    begun = last = time.perf_counter()
+    seconds = {}
+    with TemporaryDirectory(prefix="segue-") as spill:
+        engine = Embedded(MEMORY, THREADS, Path(spill))
+        scope = Scope(opened, wishes, engine)
+        for n, (section, name) in enumerate(chosen):
+            progress(n, len(chosen), name)
+            try:
+                figure = registry.load(registry.FIGURES[section, name])(scope)
+                made.append(replace(figure, name=name, section=section))
+            except NothingToSay as why:
+                silent.append((name, str(why)))
+            seconds[name] = round(time.perf_counter() - last, 2)
+            last = time.perf_counter()
+        engine.close()
+    progress(len(chosen), len(chosen), "done")
+    m = opened.manifest
+    about = {
+        "library": str(opened.path), "source": m["source"], "licence": m["licence"], "citation": m["citation"],
+        "plays": m["kept"], "sessions": m["sessions"], "fingerprint": opened.fingerprint()[:16], "sample": sample,
+        "seed": seed, "segue": segue.__version__, "seconds": round(time.perf_counter() - begun, 1), "seconds_of": seconds,
+    }  # fmt: skip
+    return Report(tuple(made), tuple(silent), about)
+
+
+def _chosen(only: Sequence[str]) -> list[tuple[str, str]]:
+    sections = list(dict.fromkeys(section for section, _ in registry.FIGURES))
+    names = [name for _, name in registry.FIGURES]
+    for one in only:
+        if one not in names and one not in sections:
+            raise UnknownName("figure or section", one, [*names, *sections])
+    return [key for key in registry.FIGURES if not only or key[0] in only or key[1] in only]
+
+
+def _attribute(name: str) -> str:
+    if name not in schema.TRACKS:
+        raise UnknownName("track attribute", name, schema.TRACKS)
+    return name
+
+
+def _pairs(relate: Iterable[str | tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for one in [relate] if isinstance(relate, str) else relate:
+        first, tilde, second = one.partition("~") if isinstance(one, str) else (one[0], "~", one[1])
+        if not tilde or first == second:
+            raise AskedWrongly(f"{one}: expected two track attributes, such as energy~release_year")
+        found.append((_attribute(first.strip()), _attribute(second.strip())))
+    return tuple(found)
+
+
+def check_page(target: Path, overwrite: bool) -> None:
+    """Refuse a place where no page can be written, before the work is done."""
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise AskedWrongly(f"{target}: expected a file in a folder that exists, such as report.html")
+    if target.exists() and not overwrite:
+        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+
+
+def check_folder(target: Path, overwrite: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise AskedWrongly(f"{target} is a file: expected a folder to export to")
+    if target.is_dir() and any(target.iterdir()) and not overwrite:
+        raise AskedWrongly(f"{target} is not empty: choose another folder, or give --overwrite")

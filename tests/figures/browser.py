@@ -1,0 +1,117 @@
+"""Chromium without a window or a network, for what only a browser can tell of a page."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from importlib.resources import files
+
+import pytest
+
+ARGUMENTS = [
+    "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # no name has an address: the network is cut
+    "--proxy-server=http://127.0.0.1:9",  # and what has one leads nowhere
+    "--disable-background-networking", "--disable-component-update", "--no-first-run", "--no-default-browser-check",
+]  # fmt: skip
+WATCH = """
+  window.broken = [];
+  addEventListener("error", (event) => broken.push(String(event.message || event.target.outerHTML)), true);
+  addEventListener("unhandledrejection", (event) => broken.push(String(event.reason)));
+  addEventListener("securitypolicyviolation", (event) => broken.push(event.violatedDirective + " " + event.blockedURI));
+  for (const name of ["alert", "confirm", "prompt", "open"]) window[name] = () => { window.hacked = name; };
+"""
+
+
+class Browser:
+    """One window; each page is opened from disk."""
+
+    def __init__(self, driver):
+        self.driver = driver
+        self.tell("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+
+    def tell(self, command, **parameters):
+        """A command of the Chrome DevTools Protocol."""
+        return self.driver.execute_cdp_cmd(command, parameters)
+
+    def open(self, path, *, width=1280, height=900, scheme="light", hash=""):
+        self.tell(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+        )
+        self.seen_in(scheme=scheme)
+        self.driver.get("about:blank")  # that the same page is loaded anew, whatever its #hash
+        self.driver.get_log("browser"), self.driver.get_log("performance")
+        self.driver.get(path.as_uri() + hash)
+        return self
+
+    def seen_in(self, *, scheme="light", media=""):
+        """What the system says: light or dark; on screen or on paper."""
+        self.tell(
+            "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
+
+    def run(self, script, *given):
+        """What a function body in JavaScript returns."""
+        return self.driver.execute_script(script, *given)
+
+    def all(self, selector):
+        return self.driver.find_elements("css selector", selector)
+
+    def one(self, selector):
+        (found,) = self.all(selector)
+        return found
+
+    def press(self, *keys):
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def trouble(self):
+        """What went wrong in the page: errors in its console, errors thrown, rules of its policy that were broken."""
+        said = [line["message"] for line in self.driver.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
+        return said + self.run("return window.broken")
+
+    def requests(self):
+        """Addresses that the page has asked for since it was opened."""
+        events = [json.loads(line["message"])["message"] for line in self.driver.get_log("performance")]
+        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+
+    def settled(self):
+        """Wait until what observes sizes and places has been told."""
+        self.driver.execute_async_script(
+            "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(arguments[0], 0)))"
+        )
+        return self
+
+    def axe(self):
+        """What axe-core finds serious or critical: lines of rule, element and summary."""
+        self.run((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script("axe.run(document).then(arguments[0])")
+        assert len(found["passes"]) >= 15, "axe has looked at little"
+        return [
+            f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
+            for rule in found["violations"] if rule["impact"] in ("serious", "critical") for node in rule["nodes"]
+        ]  # fmt: skip
+
+
+@contextmanager
+def browser():
+    """A browser, or a skip that says what it needs; where CI is set it must be there."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
+        missing = "Chromium and its driver are needed: sudo apt-get install chromium chromium-driver"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is needed: pip install 'segue[dev]'")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability("unhandledPromptBehavior", "dismiss")
+    for argument in [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]:
+        options.add_argument(argument)
+    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        opened.set_script_timeout(60)
+        yield Browser(opened)
+    finally:
+        opened.quit()
