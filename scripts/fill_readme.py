@@ -29,6 +29,16 @@ def main() -> None:
             json.loads((folder / "demo" / "comparison.json").read_text(encoding="utf-8")),
             ROOT / "docs/images/compare.svg",
         )
+        shoot(folder / "demo" / "report.html", ROOT / "docs/images/report.png")
+
+
+def shoot(page: Path, picture: Path) -> None:
+    """The demo's page as a browser shows it; needs Chromium."""
+    from figures.browser import browser
+
+    with browser() as seen:
+        seen.open(page, width=1280, height=1500, hash="#section-groups").settled()
+        seen.driver.save_screenshot(str(picture))
 
 
 def draw(comparison: dict[str, Any], path: Path) -> None:

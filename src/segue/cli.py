@@ -141,6 +141,9 @@ def explore(
     sample: Annotated[
         int, typer.Option(min=0, help="Sessions that figures of single plays are counted from; 0: all.")
     ] = 50_000,
+    map_by: Annotated[
+        str, typer.Option("--map", help="What draws tracks on a plane: t-sne, or umap (an extra).")
+    ] = "t-sne",
     fast: Annotated[bool, typer.Option("--fast", help="Fewer tracks, repeats and resamples.")] = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -162,7 +165,7 @@ def explore(
     with progress_bar("looking at") as progress:
         report = run(
             library, only=_names(only) or (), attribute=attribute, relate=relate or (), sample=sample, fast=fast, seed=seed,
-            progress=progress,
+            map=map_by, progress=progress,
         )  # fmt: skip
     if page is not None:
         report.save(page, overwrite=overwrite)

@@ -19,18 +19,19 @@ def show_report(report: Any, page: Path | None, folder: Path | None, as_json: bo
     for section, figures in groupby(report, key=lambda f: f.section):
         typer.echo(section)
         for figure in figures:
-            typer.echo(
-                textwrap.fill(
-                    figure.finding, 118, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False
-                )
+            said = textwrap.fill(
+                figure.finding, 118, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False
             )
+            typer.echo(said)
+    reasons: dict[str, list[str]] = {}
     for name, why in report.silent:
-        say(f"Not drawn: {name}: {why}")
+        reasons.setdefault(why, []).append(name)
+    for why, names in reasons.items():
+        say(f"Not drawn, for {why}: {', '.join(names)}")
     if page is not None:
         size = page.expanduser().stat().st_size / 1e6
         pictures = sum(f.chart is not None for f in report)
-        say(
-            f"{page}: {len(report)} figures, {pictures} of them pictures, {size:.1f} MB. Open it in a browser; it needs no network."
-        )
+        figures = f"{len(report)} figure{'s' * (len(report) != 1)}, {pictures} with a picture"
+        say(f"{page}: {figures}, {size:.1f} MB. Open it in a browser; it needs no network.")
     if folder is not None:
         say(f"{folder}: every picture as SVG and PNG, every table as CSV, all numbers in figures.json")

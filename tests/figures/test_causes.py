@@ -105,7 +105,7 @@ def test_attributes_that_few_tracks_know_are_left_out_and_popularity_comes_last(
 def test_too_few_tracks_or_none_that_know_their_attributes_say_nothing(tmp_path):
     with pytest.raises(NothingToSay, match="299 tracks know all of 10 columns: a graph needs 300 that know 4"):
         of_tracks(looked_at(tmp_path / "few", catalogue(299)))
-    with pytest.raises(NothingToSay, match="none of the track attributes are known"):
+    with pytest.raises(NothingToSay, match="none of the attributes of tracks is known"):
         of_tracks(looked_at(tmp_path / "none", [{"track": "a"}, {"track": "b"}]))
 
 

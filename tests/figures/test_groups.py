@@ -165,7 +165,7 @@ def test_spectral_clustering_finds_the_same_kinds(kinds):
 @pytest.mark.parametrize("figure", [groups.how_many, groups.tracks, groups.tree, groups.spectral])
 def test_without_attributes_or_with_few_tracks_nothing_is_said(tmp_path, figure):
     bare = scope(library(tmp_path / "a", plays(session("s", track=["t", "u"]))))
-    with pytest.raises(NothingToSay, match="none of the track attributes are known"):
+    with pytest.raises(NothingToSay, match="none of the attributes of tracks is known"):
         figure(bare)
     with pytest.raises(NothingToSay, match=r"it takes 50 tracks that differ, .* it has 40 and 4"):
         figure(made(tmp_path / "b", cloud(40), [0] * 40))

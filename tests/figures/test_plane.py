@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from by_hand import plays, session
 from figures.looked import library, scope
+from segue.errors import MissingExtra
 from segue.figures import plane
 from segue.figures.figure import NothingToSay
 from segue.figures.scope import Scale, scale
@@ -205,3 +209,22 @@ def test_a_map_draws_no_more_than_a_figure_may(tmp_path, monkeypatch):
     found = plane.drawn(of_tracks(tmp_path, columns))
     assert len(found.rows) == 25
     assert found.n.endswith("25 of them drawn")
+
+
+def test_the_map_can_be_of_umap_where_it_is_installed_and_says_what_to_install_elsewhere(tmp_path, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(MissingExtra, match=r"umap-learn is not installed; run: pip install 'segue\[umap\]'"):
+        plane._flattened(x, "umap", 0)
+    asked = {}
+
+    class UMAP:
+        def __init__(self, **settings):
+            asked.update(settings)
+
+        def fit_transform(self, x):
+            return x[:, :2]
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=UMAP))
+    drawn, by = plane._flattened(x, "umap", 7)
+    assert (drawn.shape, by, asked["random_state"]) == ((60, 2), "UMAP's, 15 neighbours", 7)

@@ -10,8 +10,7 @@ import numpy as np
 from segue import schema
 from segue.figures.choosing import Choice, Labels, Points, choose, kmeans
 from segue.figures.figure import NothingToSay
-from segue.figures.plane import scale, well_known
-from segue.figures.scope import CATEGORIES, Scope
+from segue.figures.scope import CATEGORIES, Scope, scale, well_known
 
 MOST, MOST_FAST, LEAST = 10_000, 3_000, 50  # things that are grouped
 JUDGED, JUDGED_FAST = 1_500, 600  # of them, those whose number of groups is chosen

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from segue import schema
+from segue.errors import MissingExtra
 from segue.figures import draw
 from segue.figures.figure import Figure, NothingToSay, Rows
 from segue.figures.rates import shown
-from segue.figures.scope import MOST_ROWS, Scope, brief, named_track
-from segue.figures.scope import scale as scale
-from segue.figures.scope import well_known as well_known
+from segue.figures.scope import MOST_ROWS, Scope, brief, named_track, scale, well_known
 
 MOST, MOST_FAST = 20_000, 5_000  # tracks that components are made from
 SHUFFLES = 20  # a component stands out that no shuffle reaches: by chance, once in 20 times
@@ -226,16 +225,16 @@ def _heat(rows: Rows, heads: list[str]) -> Any:
 
 
 def drawn(scope: Scope) -> Figure:
-    from sklearn.manifold import TSNE, trustworthiness
+    """Tracks on a plane, those alike near each other: a drawing only."""
+    from sklearn.manifold import trustworthiness
 
     columns, by, value = _mapped(scope)
     x = columns.values
-    perplexity = min(30.0, (len(x) - 1) / 4)
     seed = int(scope.rng("map").integers(2**31))
-    plane = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=seed).fit_transform(x)
+    plane, made_by = _flattened(x, scope.wishes.map, seed)
     near = min(NEIGHBOURS, len(x) // 2 - 1)
     _, vectors = np.linalg.eigh(_correlation(x))
-    kept = {"t-SNE": plane, "components": x @ vectors[:, -2:]}
+    kept = {"map": plane, "components": x @ vectors[:, -2:]}
     trust = {name: float(trustworthiness(x, at, n_neighbors=near)) for name, at in kept.items()}
     third = np.searchsorted(np.quantile(value, [1 / 3, 2 / 3]), value)
     names = [f"lowest third of {by}", f"middle third of {by}", f"highest third of {by}"]
@@ -244,7 +243,7 @@ def drawn(scope: Scope) -> Figure:
         {"track": brief(named_track({c: columns.drawn[c][i] for c in ABOUT})), "x": float(plane[i, 0]), "y": float(plane[i, 1]),
          "third": names[third[i]], by: float(value[i])} for i in order
     ]  # fmt: skip
-    finding = f"A drawing only: that neighbours on it are neighbours in truth has a trustworthiness of {trust['t-SNE']:.2f} of 1, "
+    finding = f"A drawing only: that neighbours on it are neighbours in truth has a trustworthiness of {trust['map']:.2f} of 1, "
     finding += f"on the first two principal components {trust['components']:.2f}; "
     finding += f"shape and colour are thirds of {by}, one of its columns." if by != SKIPS else (
         f"{_gathering(x, third, near, scope.rng('gathering'))}."
@@ -253,11 +252,27 @@ def drawn(scope: Scope) -> Figure:
         "Which tracks sound alike?", finding, rows,
         f"{columns.n}; {len(rows)} of them drawn", chart=_points(rows, names),
         alt=f"A cloud of {len(rows)} tracks on a plane, those alike near each other, told apart by their third of {by}.",
-        note=f"{columns.note} The plane is t-SNE's, perplexity {perplexity:.0f}: who is near whom can be trusted as far as said, "
+        note=f"{columns.note} The plane is {made_by}: who is near whom can be trusted as far as said, "
         "while the sizes of clumps, the distances between them and the directions mean nothing. Trustworthiness and shared "
         f"thirds are of the {near} nearest.",
         units={"x": "x, no unit", "y": "y, no unit"},
     )  # fmt: skip
+
+
+def _flattened(x: Any, how: str, seed: int) -> tuple[Any, str]:
+    """Rows on a plane, (N, 2), and by what."""
+    if how == "umap":
+        try:
+            from umap import UMAP
+        except ImportError as cause:
+            raise MissingExtra("umap-learn", "umap") from cause
+        near = min(15, len(x) - 1)
+        return UMAP(n_neighbors=near, random_state=seed, n_jobs=1).fit_transform(x), f"UMAP's, {near} neighbours"
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(x) - 1) / 4)
+    made = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=seed).fit_transform(x)
+    return made, f"t-SNE's, perplexity {perplexity:.0f}"
 
 
 def _mapped(scope: Scope) -> tuple[_Columns, str, Any]:

@@ -21,6 +21,7 @@ from segue.figures.scope import Scope, Wishes
 from segue.library import Library, open_library
 
 Progress = Callable[[int, int, str], None]
+MAPS = ("t-sne", "umap")
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,7 +90,7 @@ class Report:
 def explore(
     library: Library | Path | str, *, only: Iterable[str] = (), attribute: str = "acousticness",
     relate: Iterable[str | tuple[str, str]] = (), sample: int = Wishes.sample, fast: bool = False, seed: int = 0,
-    progress: Progress = lambda done, n, name: None,
+    map: str = "t-sne", progress: Progress = lambda done, n, name: None,
 ) -> Report:  # fmt: skip
     """Answer what everyone asks of listening data, each answer a picture and a sentence.
 
@@ -100,6 +101,7 @@ def explore(
     attribute : the track attribute that is drawn over the clocks
     relate : pairs such as "energy~release_year": the mean of the first by the second, of tracks
     sample : sessions that figures of single plays are counted from, drawn by md5; 0: all
+    map : what draws tracks on a plane, "t-sne" or "umap" (`pip install 'segue[umap]'`)
     fast : fewer tracks, repeats and resamples
     progress : told figures done, figures in all, and what is at work
     """
@@ -109,8 +111,10 @@ def explore(
         raise AskedWrongly(f"{opened.path} holds no play: there is nothing to look at")
     if sample < 0 or seed < 0:
         raise AskedWrongly(f"sample={sample}, seed={seed}: expected 0 or more")
+    if map not in MAPS:
+        raise UnknownName("map", map, MAPS)
     chosen = _chosen([only] if isinstance(only, str) else list(only))
-    wishes = Wishes(_attribute(attribute), _pairs(relate) or Wishes.relate, sample, fast, seed)
+    wishes = Wishes(_attribute(attribute), _pairs(relate) or Wishes.relate, sample, fast, seed, map)
     made: list[Figure] = []
     silent: list[tuple[str, str]] = []
     begun = last = time.perf_counter()

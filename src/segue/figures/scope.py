@@ -41,6 +41,7 @@ class Wishes:
     sample: int = 50_000  # sessions that figures of single plays are counted from; 0: all
     fast: bool = False  # fewer tracks, repeats and resamples: for a demo
     seed: int = 0
+    map: str = "t-sne"  # or "umap", which is an extra of its own
 
 
 class Scope:
@@ -116,9 +117,9 @@ class Scope:
 
     def needs_attributes(self, n: int = 1) -> list[str]:
         if len(self.attributes) < n:
+            found = f"only {', '.join(self.attributes)} of" if self.attributes else "none of"
             raise NothingToSay(
-                f"{len(self.attributes) or 'none'} of the track attributes {'is' if n == 1 else 'are'} known: "
-                "give a table of them to segue ingest, by --tracks"
+                f"{found} the attributes of tracks is known: give a table of them to segue ingest, by --tracks"
             )
         return self.attributes
 
