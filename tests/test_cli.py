@@ -113,7 +113,7 @@ def wrong(found, status, words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("describe nowhere", "nowhere is not a library (no manifest.json): run segue ingest SOURCE PATH -o nowhere"),
+        ("describe nowhere", "nowhere is not a library (there is nothing): run segue ingest PATH -o nowhere"),
         ("compare skip nowhere", "nowhere is not a library"),
         ("train skip nowhere -o b", "nowhere is not a library"),
         (

@@ -293,7 +293,8 @@ def test_what_is_no_library_does_not_open(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
         with pytest.raises(
-            AskedWrongly, match=r"is not a library \(no manifest.json\): run segue ingest SOURCE PATH -o"
+            AskedWrongly,
+            match=r"is not a library \((no manifest.json\): give the folder that|there is nothing\): run segue ingest PATH -o)",
         ):
             open_library(path)
 

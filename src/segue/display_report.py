@@ -31,7 +31,7 @@ def show_report(report: Any, page: Path | None, folder: Path | None, as_json: bo
     if page is not None:
         size = page.expanduser().stat().st_size / 1e6
         pictures = sum(f.chart is not None for f in report)
-        figures = f"{len(report)} figure{'s' * (len(report) != 1)}, {pictures} with a picture"
-        say(f"{page}: {figures}, {size:.1f} MB. Open it in a browser; it needs no network.")
+        held = f"{len(report)} figure{'s' * (len(report) != 1)}, {pictures} with a picture"
+        say(f"{page}: {held}, {size:.1f} MB. Open it in a browser; it needs no network.")
     if folder is not None:
         say(f"{folder}: every picture as SVG and PNG, every table as CSV, all numbers in figures.json")

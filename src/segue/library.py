@@ -103,8 +103,12 @@ def open_library(path: str | Path) -> Library:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
+        if not folder.exists():
+            raise AskedWrongly(
+                f"{folder} is not a library (there is nothing): run segue ingest PATH -o {folder}"
+            ) from None
         raise AskedWrongly(
-            f"{folder} is not a library (no manifest.json): run segue ingest SOURCE PATH -o {folder}"
+            f"{folder} is not a library (no manifest.json): give the folder that segue ingest wrote, as its -o"
         ) from None
     except OSError as cause:
         raise BadInput(f"{folder}/manifest.json cannot be read ({cause.strerror}): ingest again") from cause

@@ -192,7 +192,5 @@ def test_a_pair_between_noisy_ends_is_told_and_rows_of_few_sessions_are_not_look
     low, a, b, high = row(0.1, 0.5), row(0.3, 0.01), row(0.5, 0.01), row(0.9, 0.5)
     found = told_apart([a, b, high, low, row(0.99, 0.001, sessions=19)])
     assert found == (low, high, (a, b))
-    assert (
-        verdict(found, lambda r: f"{r['rate']}") == "of these two no difference can be told, but of 0.3 and 0.5 it can"
-    )
+    assert verdict(found, lambda r: f"{r['rate']}") == "these two cannot be told apart, but 0.3 and 0.5 can"
     assert told_apart([a, row(0.99, 0.001, sessions=19)]) is None

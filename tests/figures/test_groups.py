@@ -74,7 +74,7 @@ def test_one_gaussian_round_or_long_is_one_group(shape):
     choice = choose(standard(cloud() @ shape), np.random.default_rng(0), draws=5)
     assert choice.k == 1
     assert 2 <= choice.cut <= 4
-    assert choice.why.endswith("and none is all three")
+    assert choice.why.endswith("none passes all three")
 
 
 def test_shuffled_columns_are_one_group_though_each_keeps_its_humps():

@@ -57,7 +57,7 @@ def test_a_world_of_two_factors_has_two_components(tmp_path):
     assert [r["share"] for r in found.rows[:2]] == [pytest.approx(2.6 / 6, abs=0.03)] * 2
     assert found.rows[-1]["cumulative"] == pytest.approx(1)
     assert "; the first 2 (" in found.finding
-    assert "(30 would hold all of it, for there are no more than 6)" in found.finding
+    assert "(all 6 hold 100.0 %)" in found.finding
 
 
 def test_what_two_factors_say_is_said_in_words(tmp_path):

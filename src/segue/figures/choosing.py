@@ -177,9 +177,9 @@ def _why(k: int, rows: Rows) -> str:
     if k == 1:
         n = {test: sum(r[test] for r in rows[1:]) for test in ("is_stable", "beats_one_cloud", "beats_one_group")}
         return (
-            f"of the {MOST - 1} numbers from 2 to {MOST}, those whose groups resamples find again are {n['is_stable']}, those "
-            f"that leave less variance than one cloud of the same spreads and correlations {n['beats_one_cloud']}, those that "
-            f"the gap statistic prefers to one group {n['beats_one_group']}, and none is all three"
+            f"of the {MOST - 1} numbers of groups from 2 to {MOST}, resamples find the groups of {n['is_stable']} again, "
+            f"{n['beats_one_cloud']} leave less variance than one cloud of the same spreads and correlations, the gap statistic "
+            f"prefers {n['beats_one_group']} to one group; none passes all three"
         )
     row = rows[k - 1]
     return (

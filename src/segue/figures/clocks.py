@@ -16,7 +16,6 @@ FAR = 60  # positions from 1 that are drawn: later ones are of few sessions, and
 EARLY = 10  # positions that are compared with the later ones
 MOST_NAMES = 30
 UNITS = {"n": "plays", "rate": "share skipped", "low": "from (95 %)", "high": "to"}
-HOURS = "hour of the day"
 STATES = {
     "shuffle": {0: "off", 1: "on"}, "premium": {0: "no", 1: "yes"}, "offline": {0: "no", 1: "yes"},
     "pause": {0: "none", 1: "short", 2: "long"},
@@ -35,7 +34,7 @@ UNITS_OF = {
 
 def by_hour(scope: Scope) -> Figure:
     rows = _rates(scope, "hour")
-    chart = draw.rates(_drawn(rows), "hour", HOURS, overall=_overall(rows))
+    chart = draw.rates(_drawn(rows), "hour", _hours(scope), overall=_overall(rows))
     return _figure(
         scope, "At what hour are plays skipped?", rows, chart, "hour", lambda h: f"at hour {h}", _whose(scope)
     )
@@ -157,7 +156,7 @@ def attribute(scope: Scope) -> Figure:
     name = scope.wishes.attribute
     if name in ("key", "time_signature"):
         raise NothingToSay(f"{name} is a kind, not a quantity: it has no mean; ask for another attribute")
-    clocks = {"hour": HOURS, "weekday": "day of the week", "position": "position in the session"}
+    clocks = {"hour": _hours(scope), "weekday": "day of the week", "position": "position in the session"}
     clocks = {by: title for by, title in clocks.items() if scope.known[by]}
     t = scope.sampled.select("session_id", "track", *clocks)
     known = scope.tracks.filter(scope.tracks[name].notnull())
@@ -277,9 +276,15 @@ def _ranked(rows: Rows, label: str) -> Any:
     return draw.ranked(_drawn(rows), label, "rate", "share of plays skipped", low="low", high="high", middle=middle)
 
 
+def _hours(scope: Scope) -> str:
+    return f"hour of the day ({scope.zone})" if scope.zone else "hour of the day"
+
+
 def _whose(scope: Scope) -> str:
-    is_mssd = scope.library.manifest["source"] == "mssd"
-    return "Hours are on the listener's own clock; weekdays are those of the log's day." if is_mssd else ""
+    if scope.library.manifest["source"] == "mssd":
+        return "Hours are on the listener's own clock; weekdays are those of the log's day."
+    another = ": segue ingest --tz names another" if scope.zone == "UTC" else ""
+    return f"Hours and days are of the time zone {scope.zone}{another}." if scope.zone else ""
 
 
 def _figure(
@@ -292,7 +297,9 @@ def _figure(
     else:
         low, high = found.lowest, found.highest
         finding = f"From {shown(low['rate'])} of plays skipped {at(low[name])} (n = {low['n']:,}) to {shown(high['rate'])} " \
-            f"{at(high[name])} (n = {high['n']:,}): {verdict(found, lambda row: f'{what} {row[name]}')}."  # fmt: skip
-    return Figure(question, finding, rows, scope.of_sample, chart,
+            f"{at(high[name])} (n = {high['n']:,}): {verdict(found, lambda row: at(row[name]))}."  # fmt: skip
+    counted, plays = sum(row["n"] for row in rows), scope.of_sample
+    n = plays if plays.startswith(f"{counted:,} plays ") else f"{counted:,} of {plays}"
+    return Figure(question, finding, rows, n, chart,
                   alt=f"Points with intervals: the share of plays skipped by {what}; a dashed rule marks the share of all.",
                   note=_with_left_out(note, rows), units=UNITS | {name: what})  # fmt: skip

@@ -28,8 +28,9 @@ def deciles(scope: Scope) -> Figure:
     kinds = list(dict.fromkeys(row["of"] for row in rows))
     counted = [f"{sum(row['members'] for row in rows if row['of'] == kind):,} {kind}" for kind in kinds]
     n = f"{' and '.join(counted)}, in {scope.of_all}"
+    question = f"Who gets the plays{', and are the small skipped more' * scope.tells_skips}?"
     return Figure(
-        "Who gets the plays, and are the small skipped more?", " ".join(said), rows, n, _panels(rows, kinds),
+        question, " ".join(said), rows, n, _panels(rows, kinds),
         alt="Points over ten tenths of popularity, from the most to the least played, one kind for tracks and one for artists: the "
         "share of all plays that each tenth gets" + (", and the share of its plays skipped." if scope.tells_skips else "."),
         note="A tenth holds as many tracks, or artists, as any other; among those of equally many plays the key decides. "

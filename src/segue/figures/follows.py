@@ -57,7 +57,8 @@ def tracks(scope: Scope) -> Figure:
         said = f"{attribute.replace('_', ' ')} ({unit_of(attribute)}), the lowest first"
         orders[said] = np.argsort(values, kind="stable").tolist()
     total = found.n.sum()
-    again = f"In {shown(np.trace(found.n) / total)} of these transitions the same track came again; "
+    again = f"Of {int(total):,} transitions among the {len(top)} most played tracks, {shown(np.trace(found.n) / total)} are "
+    again += "the same track again; "
     return _figure(
         "Which track follows which?", found, orders, again + _most_frequent(found),
         f"{int(total):,} transitions among the {len(top)} most played tracks, in {scope.of_all}",

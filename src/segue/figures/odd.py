@@ -27,6 +27,7 @@ TREES, SHUFFLES = 100, 3
 APART = 5  # rows beyond all shuffled ones; unrelated measures had so many less than once in 200 tries
 FEWEST = 30  # rows below which nothing is usual
 UNITS = {"duration": " s", "tempo": " bpm", "loudness": " dB", "mean_silence_s": " s"}
+COMMON = 0.05  # of all: where more lie far off, that is how the measure is spread, and none of them is odd
 BY_ONE, BY_ALL = "one measure", "all measures together"
 
 
@@ -131,7 +132,7 @@ def _figure(look: _Look, measures: Sequence[str]) -> Figure:
         raise NothingToSay(f"its {thing}s are all alike")
     counted = _counted(scope, t, usual)
     forest = _Forest(usual, drawn, scope.rng(f"odd {thing}s"))
-    rows = _named(look, drawn[thing], forest, counted["limit"])
+    rows = _named(look, drawn[thing], forest, counted["limit"], counted["wide"])
     return Figure(
         f"Which {thing}s are unlike the others?", _finding(thing, rows, counted, forest), rows,
         f"{counted['n']:,} {thing}s; medians, deviations and forest from {len(drawn[thing]):,} of them, drawn by md5",
@@ -156,11 +157,24 @@ def _counted(scope: Scope, t: Any, usual: dict[str, _Usual]) -> dict[str, Any]:
         outside = {name: (t[name] < of.value(-d)) | (t[name] > of.value(d)) for name, of in usual.items()}
         return {name: of.fill_null(False) for name, of in outside.items()}
 
-    asked = {"far": reduce(or_, beyond(FAR).values()), "further": reduce(or_, beyond(limit).values())}
-    asked |= {f"in_{name}": of for name, of in beyond(limit).items()}
+    asked = {f"in_{name}": of for name, of in beyond(limit).items()}
     found = scope.one(t.agg(**{name: of.cast("int64").sum() for name, of in asked.items()}))
-    found["most"] = max(usual, key=lambda name: found[f"in_{name}"])
-    return found | {"n": n, "limit": limit, "expected": 2 * float(norm.sf(FAR)) * values / n}
+    wide = [name for name in usual if found[f"in_{name}"] > max(COMMON * n, 1)]
+    told = [name for name in usual if name not in wide]
+    if told:
+        both = {"far": beyond(FAR), "further": beyond(limit)}
+        found |= scope.one(
+            t.agg(**{k: reduce(or_, [v[name] for name in told]).cast("int64").sum() for k, v in both.items()})
+        )
+        found["most"] = max(told, key=lambda name: found[f"in_{name}"])
+    values = sum(known[name] for name in told)
+    return found | {
+        "n": n,
+        "limit": limit,
+        "expected": 2 * float(norm.sf(FAR)) * values / n,
+        "told": told,
+        "wide": wide,
+    }
 
 
 def _limit(n_values: int, n_rows: int) -> float:
@@ -202,7 +216,7 @@ class _Forest:
         return np.argsort(self.isolation(one_usual.reshape(n * k, k)).reshape(n, k), axis=1, kind="stable")
 
 
-def _named(look: _Look, keys: Any, forest: _Forest, limit: float) -> Rows:
+def _named(look: _Look, keys: Any, forest: _Forest, limit: float, wide: Sequence[str]) -> Rows:
     """Those furthest off in one measure, of all rows; then those isolated soonest, of these and the drawn ones."""
     names, key, t = list(forest.usual), look.thing, look.table
     ways = [(t[name].notnull(), way) for name in names for way in (t[name].desc(), t[name].asc())]
@@ -213,8 +227,12 @@ def _named(look: _Look, keys: Any, forest: _Forest, limit: float) -> Rows:
     off = forest.matrix({name: np.array([row[name] for row in pool], dtype=float) for name in names})
     isolation = forest.isolation(off)
     alone: dict[int, str] = {}
-    for i in sorted(range(len(pool)), key=lambda i: -np.abs(off[i]).max()):
-        name, is_far = names[np.abs(off[i]).argmax()], np.abs(off[i]).max() > limit or isolation[i] <= forest.highest
+    by_one = np.abs(off) * [name not in wide for name in names]
+    for i in sorted(range(len(pool)), key=lambda i: -by_one[i].max()):
+        name, is_far = (
+            names[by_one[i].argmax()],
+            by_one[i].max() > limit or (by_one[i].max() > 0 and isolation[i] <= forest.highest),
+        )
         if is_far and len(alone) < NAMED // 2 and list(alone.values()).count(name) < OF_ONE:
             alone[i] = name
     together = [i for i in np.argsort(-isolation, kind="stable").tolist() if i not in alone][: NAMED - len(alone)]
@@ -259,18 +277,26 @@ def _short(deviations: float) -> str:
 
 
 def _finding(thing: str, rows: Rows, counted: dict[str, Any], forest: _Forest) -> str:
-    n, k, off = counted["n"], len(forest.usual), f"{counted['limit']:.1f} robust deviations"
-    if further := counted["further"]:
+    n, k, off = counted["n"], len(counted["told"]), f"{counted['limit']:.1f} robust deviations"
+    if not k:
+        found = f"No measure of {thing}s has few values that lie far off"
+    elif further := counted["further"]:
         most = counted["in_" + counted["most"]]
         found = f"{further:,} of {n:,} {thing}s lie {off} or more off a median, where of as many normal ones none would"
         found += f", {'all' if most == further else f'{most:,}'} of them in {_words(counted['most'])}" if k > 1 else ""
         found += f"; furthest is the {thing} {rows[0][thing]}, by its {rows[0]['why']}"
     else:
         found = f"None of {n:,} {thing}s lies further off a median than one of as many normal ones might, {off}"
-    found += f"; {shown(counted['far'] / n)} lie beyond {FAR}, where of normal ones {shown(counted['expected'])} would"
+    if k:
+        found += (
+            f"; {shown(counted['far'] / n)} lie beyond {FAR}, where of normal ones {shown(counted['expected'])} would"
+        )
+    if wide := counted["wide"]:
+        of = ", ".join(f"{shown(counted[f'in_{name}'] / n)} in {_words(name)}" for name in wide)
+        found += f"; left out, for so many lie far off that it is how they are spread: {of}"
     told = f"sets {forest.n_apart:,} apart, rarer than any of three times as many of shuffled measures"
     told = told if forest.n_apart >= APART else "cannot tell the rarest from those of shuffled measures"
-    return f"{found}; an isolation forest {told}." if k > 1 else f"{found}."
+    return f"{found}; an isolation forest {told}." if len(forest.usual) > 1 else f"{found}."
 
 
 def _note(thing: str, usual: dict[str, _Usual]) -> str:

@@ -127,9 +127,8 @@ def components(scope: Scope) -> Figure:
         {"component": i + 1, "share": float(found.share[i]), "shuffled": found.shuffled,
          "cumulative": float(cumulative[i])} for i in range(k)
     ]  # fmt: skip
-    finding = (
-        f"{reach} of {k} components hold 90 % of the variance (30 would hold all of it, for there are no more than {k})"
-    )
+    all_of_it = f"all {k}" if k < 30 else "30"
+    finding = f"{reach} of {k} components hold 90 % of the variance ({all_of_it} hold {shown(float(cumulative[min(k, 30) - 1]))})"
     if found.n_told:
         finding += f"; the first {found.n_told} ({shown(cumulative[found.n_told - 1])}) stand out from shuffled columns"
         finding += f", and the first alone holds {shown(found.share[0])}."

@@ -124,4 +124,5 @@ def verdict(found: Apart, named: Callable[[dict[str, Any]], str]) -> str:
         return "no difference can be told"
     if found.told == (found.lowest, found.highest):
         return "more than chance over all pairs explains"
-    return f"of these two no difference can be told, but of {named(found.told[0])} and {named(found.told[1])} it can"
+    ends = " and ".join(f"{named(row)}" for row in found.told)
+    return f"these two cannot be told apart, but {ends} can"

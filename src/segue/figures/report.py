@@ -133,6 +133,8 @@ def explore(
             last = time.perf_counter()
         engine.close()
     progress(len(chosen), len(chosen), "done")
+    if not made:
+        raise AskedWrongly("nothing to draw: " + "; ".join(f"{name}: {why}" for name, why in silent))
     m = opened.manifest
     about = {
         "library": str(opened.path), "source": m["source"], "licence": m["licence"], "citation": m["citation"],

@@ -97,7 +97,8 @@ def hourly(scope: Scope) -> Figure:
         scope.of_sample, draw.grid(_panels(seen), 2),
         alt="Two charts: the correlation of an hour's skip rate with that some hours later, between the bounds of white noise; and "
         "the share of the power at each period.",
-        note="A session counts at the hour in which it began, so that none speaks in two. " + _how("hour", LONGEST_H), units=UNITS,
+        note="A session counts at the hour in which it began, so that none speaks in two. "
+        + (f"Hours are of the time zone {scope.zone}. " if scope.zone else "") + _how("hour", LONGEST_H), units=UNITS,
     )  # fmt: skip
 
 
@@ -159,7 +160,8 @@ def autocorrelation(residual: Floats, known: npt.NDArray[np.bool_], n_lags: int)
         spread = sqrt(float((x * x).sum() * (y * y).sum()))
         if len(x) >= LEAST_DAYS and spread:
             error = max(1 / sqrt(len(x)), sqrt(float((x * x * y * y).sum())) / spread)
-            rows.append({"lag": lag, "correlation": float((x * y).sum()) / spread, "bound": far * error})
+            if far * error < 1:  # too few pairs for any correlation to be told
+                rows.append({"lag": lag, "correlation": float((x * y).sum()) / spread, "bound": far * error})
     return rows
 
 

@@ -169,6 +169,11 @@ class Scope:
         found = self.one(self.sampled.agg(n=self.sampled.count(), s=self.sampled.session_id.nunique()))
         return f"{found['n']:,} plays of {found['s']:,} sessions, sampled by md5 from {self.library.manifest['sessions']:,}"
 
+    @property
+    def zone(self) -> str:
+        """The time zone of the clock that hours and days are of, as ingest was told; empty: the source's own clock."""
+        return str(self.library.manifest["options"].get("tz", ""))
+
     def rng(self, name: str) -> np.random.Generator:
         """A generator of a figure's own: the same whichever other figures are drawn."""
         return np.random.default_rng([self.wishes.seed, abs(key64(name))])

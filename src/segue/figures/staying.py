@@ -277,8 +277,7 @@ def _of_leaving(rows: Rows) -> str:
 
     n, k = np.array([row["at_risk"] for row in rows], np.float64), np.array([row["ended"] for row in rows], np.float64)
     overall = float(k.sum() / n.sum())
-    from_on = f", from play {rows[0]['first']} on" if rows[0]["first"] > 1 else ""
-    said = f"A session ends after {shown(overall)} of its plays{from_on}"
+    said = f"Of sessions that reach one of the plays {rows[0]['first']} to {rows[-1]['last']}, {shown(overall)} end right after it"
     if not 0 < overall < 1:
         return said + "."
     p = float(chdtrc(len(rows) - 1, ((k - n * overall) ** 2 / (n * overall * (1 - overall))).sum()))
