@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,19 @@ def test_hours_of_mssd_are_said_to_be_the_listeners_own(tmp_path):
 
 
 # ── the state ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_hours_of_other_sources_are_said_to_be_of_the_zone_that_ingest_was_told_and_n_is_of_plays_with_an_hour(
+    tmp_path,
+):
+    table = plays(session("a", hour=[8, 8, 9], skipped=[1, 0, 1]), session("b", hour=[8, None, 9], skipped=[1, 1, 0]))
+    at = {
+        zone: clocks.by_hour(scope(library(tmp_path / zone, table, options={"tz": zone}))) for zone in ("UTC", "Asia")
+    }
+    assert "Hours and days are of the time zone UTC: segue ingest --tz names another." in at["UTC"].note
+    assert "of the time zone Asia." in at["Asia"].note
+    assert "hour of the day (Asia)" in json.dumps(at["Asia"].chart.to_dict())
+    assert at["UTC"].n == "5 of 6 plays of 2 sessions"
 
 
 def test_states_are_rows_of_their_own_and_a_pause_flagged_twice_is_short(tmp_path):

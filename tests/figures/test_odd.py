@@ -78,6 +78,15 @@ def test_a_long_tail_is_looked_at_in_logs_and_what_it_holds_by_nature_is_not_far
     assert duration.max() > np.median(duration) + 10 * 1.4826 * np.median(np.abs(duration - np.median(duration)))
 
 
+def test_where_many_lie_far_off_it_is_the_spread_and_nobody_is_odd_for_it(tmp_path):
+    tempo, energy = 120 + 10 * GRID, 0.5 + 0.1 * np.roll(GRID, 200)
+    tempo[:40], energy[0] = 400 + np.arange(40), 3.0
+    found = odd.tracks(of_tracks(tmp_path, {"tempo": tempo, "energy": energy}))
+    assert found.finding.startswith("1 of 400 tracks lie")
+    assert "left out, for so many lie far off that it is how they are spread: 10.0 % in tempo;" in found.finding
+    assert {r["measure"] for r in found.rows if r["found by"] == odd.BY_ONE} == {"energy"}
+
+
 def test_none_is_called_far_in_normal_measures_beyond_chance(tmp_path):
     found = odd.tracks(of_tracks(tmp_path, normal(1)))
     assert found.finding.startswith(

@@ -65,6 +65,11 @@ def test_what_a_library_cannot_answer_is_listed_with_the_reason(house):
     assert made["one"].finding == "3 plays."
 
 
+def test_a_report_of_nothing_is_refused_with_the_reasons(house):
+    with pytest.raises(AskedWrongly, match=r"nothing to draw: two: .+"):
+        explore(house, only="two")
+
+
 def test_a_figure_that_breaks_is_not_hidden(house, monkeypatch):
     monkeypatch.setitem(registry.FIGURES, ("First", "one"), "figures.drawn:broken")
     with pytest.raises(ZeroDivisionError):

@@ -105,6 +105,8 @@ def explore(
     fast : fewer tracks, repeats and resamples
     progress : told figures done, figures in all, and what is at work
     """
+    from threadpoolctl import threadpool_limits
+
     draw.altair()
     opened = library if isinstance(library, Library) else open_library(library)
     if not opened.manifest["kept"]:
@@ -119,7 +121,8 @@ def explore(
     silent: list[tuple[str, str]] = []
     begun = last = time.perf_counter()
     seconds = {}
-    with TemporaryDirectory(prefix="segue-") as spill:
+    # what is fitted is small: on a busy machine several threads would wait for each other longer than they work
+    with TemporaryDirectory(prefix="segue-") as spill, threadpool_limits(1):
         engine = Embedded(MEMORY, THREADS, Path(spill))
         scope = Scope(opened, wishes, engine)
         for n, (section, name) in enumerate(chosen):
