@@ -2,7 +2,7 @@
 
     python benchmarks/explore.py                             200,000 and 3,000,000 sessions (half an hour, 3 GB of disk)
     python benchmarks/explore.py --sessions 20000 --copies 1     in three minutes
-    python benchmarks/explore.py --peer /path/to/python      beside fg-data-profiling (formerly ydata-profiling), installed there
+    python benchmarks/explore.py --peer /path/to/python      beside fg-data-profiling (once ydata-profiling); pyarrow too
 
 The larger library is so many copies of the smaller one, its sessions renamed and its days the same: as many plays to count, no
 more tracks. The peer has pandas hold plays and tracks joined, as many of the plays as --peer-plays says, with its defaults and
