@@ -572,7 +572,8 @@ def test_an_interrupted_simulation_goes_on_where_it_stopped(run, tmp_path, monke
 
 def test_a_real_interruption_leaves_no_traceback(tmp_path):
     program = (
-        "import sys, time\nfrom segue import cli, library\n"
+        "import signal, sys, time\nfrom segue import cli, library\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored, where the tests run in the background
         "def slow(*a, **k):\n    print('at work', flush=True)\n    time.sleep(60)\n"
         "library.ingest = slow\nsys.argv = ['segue', 'ingest', 'mssd', 'x', '-o', 'y']\ncli.main()"
     )
