@@ -315,7 +315,7 @@ def test_a_report_that_cannot_be_finished_leaves_nothing(run, tmp_path, monkeypa
     def fail(*_):
         raise OSError(28, "No space left on device", "r.md")
 
-    monkeypatch.setattr("segue.display_explain.os.replace", fail)
+    monkeypatch.setattr("os.replace", fail)
     status, _, err = run(*verb("-o", tmp_path / "r.md"))
     assert (status, err) == (1, "segue: r.md: No space left on device; check the path, its rights and the disk\n")
     assert list(tmp_path.iterdir()) == []

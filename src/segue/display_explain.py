@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from segue.display import PIPED, _broken, _width, print_json, print_table, say
-from segue.errors import AskedWrongly
+from segue.unfinished import check_file, write_whole
 
 SHOWN = 12  # features in a terminal; a report and --json have all
 LOST, MOVED, HIGHER, SENTENCE = "log-loss lost when permuted", "log-odds moved", "a higher value", "what it is"
@@ -144,25 +143,11 @@ def markdown(found: Any) -> str:
 
 def check_report(path: Path, overwrite: bool) -> None:
     """Refuse a place where no report can or may be written, before anything is computed."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise AskedWrongly(f"-o {path}: expected a file in a folder that exists, such as report.md")
-    if not path.exists():
-        return
-    if not overwrite:
-        raise AskedWrongly(f"{path} exists already: choose another -o, or give --overwrite")
-    with path.open("rb") as held:
-        if held.read(len(HEAD)) != HEAD.encode():
-            raise AskedWrongly(f"{path} is not a report, --overwrite would delete what it holds: choose another -o")
+    check_file(path, overwrite, head=HEAD, what="report.md")
 
 
 def write_report(found: Any, path: Path) -> None:
-    """Written aside, then renamed: a report is whole or not there."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(markdown(found), encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(markdown(found), path)
 
 
 def _unbroken(sentence: str) -> str:

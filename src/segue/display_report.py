@@ -23,10 +23,7 @@ def show_report(report: Any, page: Path | None, folder: Path | None, as_json: bo
                 figure.finding, 118, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False
             )
             typer.echo(said)
-    reasons: dict[str, list[str]] = {}
-    for name, why in report.silent:
-        reasons.setdefault(why, []).append(name)
-    for why, names in reasons.items():
+    for why, names in report.reasons().items():
         say(f"Not drawn, for {why}: {', '.join(names)}")
     if page is not None:
         size = page.expanduser().stat().st_size / 1e6

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from segue.errors import BadInput
+from segue.errors import AskedWrongly, BadInput
 
 
 @contextmanager
@@ -65,3 +65,32 @@ def note_done(partial: Path, said: dict[str, Any]) -> None:
     """Note a piece, by its "name", once all its files are whole."""
     with (partial / "done.jsonl").open("a", encoding="utf-8") as log:
         log.write(json.dumps(said) + "\n")
+
+
+def check_file(path: Path, overwrite: bool, *, head: str, what: str) -> None:
+    """Refuse a place where no such file can or may be written, before anything is computed.
+
+    Parameters
+    ----------
+    head : what a file of ours begins with: only such a one is overwritten
+    what : a name to give as an example, such as report.md
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise AskedWrongly(f"-o {path}: expected a file in a folder that exists, such as {what}")
+    if not path.exists():
+        return
+    if not overwrite:
+        raise AskedWrongly(f"{path} exists already: choose another -o, or give --overwrite")
+    with path.open("rb") as held:
+        if held.read(len(head.encode())) != head.encode():
+            raise AskedWrongly(f"{path} is not a report, --overwrite would delete what it holds: choose another -o")
+
+
+def write_whole(text: str, path: Path) -> None:
+    """Written aside, then renamed: a file is whole or not there."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -134,8 +135,14 @@ def test_a_page_that_exists_is_kept_unless_it_may_be_overwritten(tmp_path):
     target.write_text("mine")
     with pytest.raises(AskedWrongly, match=r"report.html exists already: choose another -o, or give --overwrite$"):
         report().save(target)
+    with pytest.raises(
+        AskedWrongly, match=r"report.html is not a report, --overwrite would delete what it holds: choose"
+    ):
+        report().save(target, overwrite=True)
     assert target.read_text() == "mine"
-    assert report().save(target, overwrite=True).read_text() != "mine"
+    own = report().save(tmp_path / "own.html")
+    empty = own.read_text()
+    assert report(next(figures())).save(own, overwrite=True).read_text() != empty
 
 
 def test_a_place_where_no_page_can_be_is_refused(tmp_path):
@@ -146,29 +153,47 @@ def test_a_place_where_no_page_can_be_is_refused(tmp_path):
 
 @pytest.mark.parametrize("step", ["segue.figures.page.page", "os.replace"])
 def test_what_breaks_off_leaves_the_old_page_and_nothing_beside_it(tmp_path, monkeypatch, step):
-    target = tmp_path / "report.html"
-    target.write_text("old")
+    target = report().save(tmp_path / "report.html")
+    old = target.read_text()
 
     def full(*_):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(step, full)
     with pytest.raises(OSError, match="no space left"):
-        report().save(target, overwrite=True)
-    assert target.read_text() == "old"
+        report(next(figures())).save(target, overwrite=True)
+    assert target.read_text() == old
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_export_writes_each_picture_twice_each_table_and_all_numbers(tmp_path):
     made = report(next(figures()), table())
     written = made.export(tmp_path / "out")
-    assert [p.name for p in written] == ["bars.svg", "bars.png", "bars.csv", "table.csv", "figures.json"]
+    assert [p.name for p in written] == ["bars.csv", "bars.png", "bars.svg", "figures.json", "table.csv"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(p.name for p in written)
     told = json.loads((tmp_path / "out" / "figures.json").read_text())
     assert told == made.to_json()
     assert [f["name"] for f in told["figures"]] == ["bars", "table"]
     assert told["silent"] == [{"name": "not-told", "why": "its source (a name) does not tell"}]
     assert told["about"]["library"] == "a name"
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["a new folder", "one that is there"])
+def test_an_export_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path, monkeypatch, there):
+    if there:
+        report(table()).export(tmp_path / "out")
+    moved = os.replace
+
+    def full(one, other):
+        if other.name == "table.csv":
+            raise OSError("no space left on device")
+        moved(one, other)
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="no space left"):
+        report(next(figures()), table()).export(tmp_path / "out", overwrite=True)
+    assert not (tmp_path / "out" / "figures.json").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_folder_that_holds_something_is_kept_unless_it_may_be_overwritten(tmp_path):

@@ -9,7 +9,8 @@ from typing import Any
 from segue.figures import draw
 from segue.figures.figure import Figure, NothingToSay, Rows
 from segue.figures.rates import FEW_SESSIONS, error_of, rates, shown, sums_of, told_apart, verdict
-from segue.figures.scope import Scope
+from segue.figures.scope import UNITS as UNITS_OF
+from segue.figures.scope import Scope, brief
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 FAR = 60  # positions from 1 that are drawn: later ones are of few sessions, and only of long ones
@@ -20,13 +21,6 @@ STATES = {
     "shuffle": {0: "off", 1: "on"}, "premium": {0: "no", 1: "yes"}, "offline": {0: "no", 1: "yes"},
     "pause": {0: "none", 1: "short", 2: "long"},
 }  # fmt: skip
-UNITS_OF = {
-    "duration": "s",
-    "tempo": "beats per minute",
-    "loudness": "dB",
-    "release_year": "year",
-    "mode": "share of major",
-}
 
 
 # ── skips ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -216,7 +210,8 @@ def _at(by: str, row: dict[str, Any]) -> str:
 
 
 def _titled(name: str) -> str:
-    return name.replace("_", " ") + (f" ({UNITS_OF[name]})" if name in UNITS_OF else "")
+    unit = "share of major" if name == "mode" else UNITS_OF.get(name)
+    return name.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
 # ── shared ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -248,11 +243,7 @@ def _by_name(scope: Scope, name: str) -> Rows:
     counted = t.group_by(name).agg(n_=t[name].count())
     most = counted.order_by(counted.n_.desc(), counted[name]).limit(MOST_NAMES)
     rows = _rates(scope, name, plays=t.semi_join(most, name))
-    return sorted((row | {name: _short(row[name])} for row in rows), key=lambda row: (-row["rate"], row[name]))
-
-
-def _short(name: str, most: int = 60) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+    return sorted((row | {name: brief(row[name])} for row in rows), key=lambda row: (-row["rate"], row[name]))
 
 
 def _drawn(rows: Rows) -> Rows:

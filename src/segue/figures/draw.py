@@ -140,7 +140,7 @@ def ranked(
 
 def lines(
     rows: Sequence[dict[str, Any]], x: str, y: str, x_title: str, y_title: str, *, by: str | None = None, log: str = "",
-    points: bool = True, step: bool = False,
+    points: bool = True,
 ) -> Any:  # fmt: skip
     """A line, or one for each kind in `by`, told apart by colour and dashes; `log`: "x", "y" or "xy"."""
     alt = altair()
@@ -148,7 +148,7 @@ def lines(
     chart = alt.Chart(values(rows), width=WIDTH, height=HEIGHT)
     mark = chart.mark_line(
         point={"filled": True, "size": 30} if points else False, strokeWidth=1.8,
-        **({} if by else {"color": COLOURS[0]}), **({"interpolate": "step-after"} if step else {}),
+        **({} if by else {"color": COLOURS[0]}),
     )  # fmt: skip
     channels = [
         alt.X(f"{x}:Q", axis=axis(x_title), scale=scales["x"]),
@@ -162,17 +162,22 @@ def lines(
 
 def scatter(
     rows: Sequence[dict[str, Any]], x: str, y: str, x_title: str, y_title: str, *, by: str | None = None, size: str | None = None,
-    size_title: str = "", label: str | None = None,
+    size_title: str = "", label: str | None = None, bare: bool = False,
 ) -> Any:  # fmt: skip
-    """Points, told apart by colour and shape where there are kinds; `label` writes a name beside each."""
+    """Points, told apart by colour and shape where there are kinds; `label` writes a name beside each.
+
+    `bare`: axes without numbers, where they have no unit.
+    """
     alt = altair()
     chart = alt.Chart(values(rows), width=WIDTH, height=int(HEIGHT * 1.4))
-    channels = [alt.X(f"{x}:Q", axis=axis(x_title), scale=alt.Scale(zero=False, padding=8)),
-                alt.Y(f"{y}:Q", axis=axis(y_title), scale=alt.Scale(zero=False, padding=8))]  # fmt: skip
+    plain = {"labels": False, "ticks": False, "grid": False} if bare else {}
+    scale = alt.Scale(zero=False, padding=8)
+    channels = [alt.X(f"{x}:Q", axis=axis(x_title, **plain), scale=scale),
+                alt.Y(f"{y}:Q", axis=axis(y_title, **plain), scale=scale)]  # fmt: skip
     own: list[Any] = []
     if by:
         names = list(dict.fromkeys(str(row[by]) for row in rows))
-        own += [colour(by, names), shape(by, names)]
+        own += [of(by, names).legend(orient="top") for of in (colour, shape)]
     if size:
         own.append(alt.Size(f"{size}:Q", title=size_title, scale=alt.Scale(range=[10, 400])))
     made = chart.mark_point(filled=True, opacity=0.7, **({} if by else {"color": COLOURS[0]})).encode(*channels, *own)

@@ -22,16 +22,13 @@ def page(report: Any) -> str:
     sections: dict[str, list[Figure]] = {}
     for figure in report.figures:
         sections.setdefault(figure.section, []).append(figure)
-    silent: dict[str, list[str]] = {}
-    for name, why in report.silent:
-        silent.setdefault(why, []).append(name)
     script = _text("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _filled(
         "page.html",
         about=report.about,
         sections=sections,
-        silent=silent,
+        silent=report.reasons(),
         style=_text("page.css"),
         script=script,
         script_hash=digest,

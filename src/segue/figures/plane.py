@@ -247,9 +247,10 @@ def drawn(scope: Scope) -> Figure:
     finding += f"shape and colour are thirds of {by}, one of its columns." if by != SKIPS else (
         f"{_gathering(x, third, near, scope.rng('gathering'))}."
     )  # fmt: skip
+    chart = draw.scatter(rows, "x", "y", "no unit: only who is near whom counts", "", by="third", bare=True)
     return Figure(
         "Which tracks sound alike?", finding, rows,
-        f"{columns.n}; {len(rows)} of them drawn", chart=_points(rows, names),
+        f"{columns.n}; {len(rows)} of them drawn", chart=chart,
         alt=f"A cloud of {len(rows)} tracks on a plane, those alike near each other, told apart by their third of {by}.",
         note=f"{columns.note} The plane is {made_by}: who is near whom can be trusted as far as said, "
         "while the sizes of clumps, the distances between them and the directions mean nothing. Trustworthiness and shared "
@@ -300,14 +301,3 @@ def _gathering(x: Any, third: Any, near: int, rng: np.random.Generator) -> str:
         f"the tracks nearest to a track are of its third of {SKIPS} in {shown(share)}, by chance {shown(chance.mean())}"
     )
     return told if not chance.min() <= share <= chance.max() else f"{told}: no difference can be told"
-
-
-def _points(rows: Rows, names: list[str]) -> Any:
-    alt = draw.altair()
-    blank = {"labels": False, "ticks": False, "grid": False}
-    base = alt.Chart(draw.values(rows), width=draw.WIDTH, height=int(draw.HEIGHT * 1.6))
-    return base.mark_point(filled=True, opacity=0.7).encode(
-        alt.X("x:Q", axis=draw.axis("no unit: only who is near whom counts", **blank), scale=alt.Scale(zero=False, padding=8)),
-        alt.Y("y:Q", axis=draw.axis("", **blank), scale=alt.Scale(zero=False, padding=8)),
-        *(of("third", names).legend(orient="top") for of in (draw.colour, draw.shape)),
-    )  # fmt: skip

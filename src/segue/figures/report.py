@@ -19,9 +19,12 @@ from segue.figures import draw
 from segue.figures.figure import Figure, NothingToSay
 from segue.figures.scope import Scope, Wishes
 from segue.library import Library, open_library
+from segue.unfinished import check_file, write_whole
 
 Progress = Callable[[int, int, str], None]
 MAPS = ("t-sne", "umap")
+HEAD = "<!doctype html>\n<!-- segue explore -->"  # a page begins so, and only what does is overwritten
+NUMBERS = "figures.json"  # of an export
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,30 +56,37 @@ class Report:
 
         target = Path(path).expanduser()
         check_page(target, overwrite)
-        aside = target.with_name(f".{target.name}.part")
-        try:
-            aside.write_text(page(self), encoding="utf-8")
-            os.replace(aside, target)
-        finally:
-            aside.unlink(missing_ok=True)
+        write_whole(page(self), target)
         return target
 
     def export(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write every picture as SVG and PNG and every table as CSV, and all numbers as figures.json."""
         target = Path(folder).expanduser()
         check_folder(target, overwrite)
-        target.mkdir(parents=True, exist_ok=True)
-        written = []
-        for figure in self.figures:
-            kinds = (".csv",) if figure.chart is None else (".svg", ".png", ".csv")
-            written += [figure.save(target / (figure.name + kind)) for kind in kinds]
-        numbers = target / "figures.json"
-        numbers.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8", errors="replace")
-        return [*written, numbers]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
+            made = Path(aside)
+            for figure in self.figures:
+                for kind in (".csv",) if figure.chart is None else (".svg", ".png", ".csv"):
+                    figure.save(made / (figure.name + kind))
+            numbers = json.dumps(self.to_json(), indent=1, ensure_ascii=False)
+            (made / NUMBERS).write_text(numbers, encoding="utf-8", errors="replace")
+            target.mkdir(exist_ok=True)
+            (target / NUMBERS).unlink(missing_ok=True)  # it comes last: where it is, all the others are
+            for one in sorted(made.iterdir(), key=lambda path: path.name == NUMBERS):
+                os.replace(one, target / one.name)
+        return sorted(target.glob("*"))
 
     def to_json(self) -> dict[str, Any]:
         return {"about": self.about, "figures": [f.to_json() for f in self.figures],
                 "silent": [{"name": name, "why": why} for name, why in self.silent]}  # fmt: skip
+
+    def reasons(self) -> dict[str, list[str]]:
+        """Why figures are silent, and which, each reason once."""
+        found: dict[str, list[str]] = {}
+        for name, why in self.silent:
+            found.setdefault(why, []).append(name)
+        return found
 
     def __repr__(self) -> str:
         return f"Report({len(self.figures)} figures of {self.about['library']})"
@@ -173,11 +183,8 @@ def _pairs(relate: Iterable[str | tuple[str, str]]) -> tuple[tuple[str, str], ..
 
 
 def check_page(target: Path, overwrite: bool) -> None:
-    """Refuse a place where no page can be written, before the work is done."""
-    if target.is_dir() or not target.absolute().parent.is_dir():
-        raise AskedWrongly(f"{target}: expected a file in a folder that exists, such as report.html")
-    if target.exists() and not overwrite:
-        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+    """Refuse a place where no page can or may be written, before the work is done."""
+    check_file(target, overwrite, head=HEAD, what="report.html")
 
 
 def check_folder(target: Path, overwrite: bool) -> None:
