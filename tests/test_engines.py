@@ -5,10 +5,11 @@ import random
 import zipfile
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from segue import engines
-from segue.engines import Embedded
+from segue.engines import Embedded, known_counts, write_parquet
 from segue.errors import BadInput
 
 COLUMNS = {"name": "VARCHAR", "n": "BIGINT", "flag": "BOOLEAN"}
@@ -342,3 +343,12 @@ def test_tables_of_one_engine_do_not_clash_and_can_be_dropped(embedded):
     embedded.drop(one)
     left = {name for (name,) in embedded.raw.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     assert (one.op().name in left, two.op().name in left) == (False, True)
+
+
+def test_what_files_know_of_their_columns_is_read_from_them_without_their_rows(tmp_path):
+    write_parquet(pa.table({"a": [1, None, 3], "b": pa.array([None] * 3, pa.string())}), tmp_path / "one.parquet")
+    write_parquet(pa.table({"a": [4], "b": ["x"]}), tmp_path / "two.parquet")
+    files = [tmp_path / "one.parquet", tmp_path / "two.parquet"]
+    assert known_counts(files, ["a", "b"]) == {"a": 3, "b": 1}
+    pq.write_table(pa.table({"a": [4], "b": ["x"]}), files[1], write_statistics=["a"])
+    assert known_counts(files, ["a", "b"]) is None

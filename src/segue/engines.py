@@ -777,6 +777,23 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> Any:
         raise BadInput(f"{path} cannot be read as Parquet ({_first_line(cause)}): ingest again") from cause
 
 
+def known_counts(paths: Iterable[Path], names: Iterable[str]) -> dict[str, int] | None:
+    """How many values of each column are known, as these Parquet files say themselves; None where one of them does not."""
+    import pyarrow.parquet as pq
+
+    found = dict.fromkeys(names, 0)
+    for path in paths:
+        about = pq.read_metadata(path)
+        for group in map(about.row_group, range(about.num_row_groups)):
+            for column in map(group.column, range(group.num_columns)):
+                if column.path_in_schema in found:
+                    told = column.statistics
+                    if told is None or not told.has_null_count:
+                        return None
+                    found[column.path_in_schema] += group.num_rows - told.null_count
+    return found
+
+
 @contextmanager
 def held_alone(folder: Path, patience_s: float = 10) -> Iterator[int]:
     """Make a folder, and hold it so that no other process does; the open file that holds it, for processes of ours to inherit.
