@@ -69,22 +69,23 @@ def ranked(scope: Scope) -> Figure:
         f"{plays.skipped.size:,} plays of {n:,} sessions" + (f", sampled by md5 from {of:,}" if n < of else ""),
         draw.grid([
             draw.ranked(rows, "column", "auc", "AUC (.5: tells nothing)", low="low", high="high", middle=0.5, width=240),
-            draw.ranked(rows, "column", "bits", "mutual information (bits, root scale)", width=190, named=False,
-                        scale="sqrt"),
+            draw.ranked(rows, "column", "bits", "mutual information (bits, root scale)", low="bits_low", high="bits_high",
+                        width=190, named=False, scale="sqrt"),
         ], 2),
         alt="Two ranked charts, a line for each column known at a play's start: its AUC with an interval around one half, and its "
-        "mutual information with the skip.",
+        "mutual information with the skip, with an interval, too.",
         note=NOTE + (NOTE_ASKED if any("(on request)" in row["column"] for row in rows) else ""),
         units={
             "column": "", "auc": "AUC", "low": "from (95 %)", "high": "to", "d": "effect size (d)",
-            "bits": "mutual information (bits)", "p": "p (Holm)", "n": "plays",
+            "d_low": "d from", "d_high": "d to", "bits": "mutual information (bits)", "bits_low": "bits from",
+            "bits_high": "bits to", "p": "p (Holm)", "n": "plays",
         },
     )  # fmt: skip
 
 
 NOTE = (
-    "AUC: the chance that a skipped play has more of it than a kept one, ties counting half; intervals are bootstrapped over "
-    "sessions. d: difference of means in standard deviations. Mutual information is of up to ten bins, less what chance "
+    "AUC: the chance that a skipped play has more of it than a kept one, ties counting half; intervals (95 %) are bootstrapped "
+    "over sessions. d: difference of means in standard deviations. Mutual information is of up to ten bins, less what chance "
     "gives; it also sees what rises and falls. Kinds (hour, weekday, context, key, …) are scored by how often each value is "
     "skipped in one half of the sessions, and looked at in the other. Listeners, artists, tracks and dates are left out, and "
     "all that is known only after a play: it would tell how it ended."
@@ -157,12 +158,21 @@ def of_column(plays: Plays, name: str, by_session: Resamples) -> dict[str, Any] 
     apart = np.zeros(known.size)
     apart[scored] = auc - 0.5 + moves
     interval = by_session.ratio(apart, scored)
+    d, moves = effect(score, own)
+    far = np.zeros(known.size)
+    far[scored] = d + moves
+    of_effect = by_session.ratio(far, scored)
+    told, chance = bits(code if is_kind or values.size <= BINS else _bins(code), y, session)
+    each = np.zeros(known.size)
+    each[known] = told
+    of_bits = by_session.ratio(each, known)
     about = schema.column(name)
     asked_for = bool(about and about.known == "option")
     return {
         "column": name.replace("_", " ") + " (on request)" * asked_for, "auc": auc, "low": interval.low + 0.5,
-        "high": interval.high + 0.5, "d": effect(score, own),
-        "bits": bits(code if is_kind or values.size <= BINS else _bins(code), y, session),
+        "high": interval.high + 0.5, "d": d, "d_low": of_effect.low, "d_high": of_effect.high,
+        **{k: max(0.0, v - chance) for k, v in zip(("bits", "bits_low", "bits_high"),
+                                                   (of_bits.value, of_bits.low, of_bits.high), strict=True)},
         "p": by_session.p_value(apart, scored), "n": int(own.size),
     }  # fmt: skip
 
@@ -200,15 +210,26 @@ def placed(code: Ints, y: Ints) -> tuple[float, Floats]:
     return auc, np.asarray(moves, np.float64)
 
 
-def effect(score: Floats, y: Ints) -> float:
-    """Cohen's d: how many standard deviations, pooled over skipped and kept plays, the mean of skipped plays is higher."""
+def effect(score: Floats, y: Ints) -> tuple[float, Floats]:
+    """Cohen's d: how many standard deviations, pooled over skipped and kept plays, the mean of skipped plays is higher.
+
+    And by how much each play moves it, to first order, as `placed` has it: by the mean of its class, and by the deviation.
+    """
     one, other = score[y == 1], score[y == 0]
     pooled = ((one.size - 1) * one.var(ddof=1) + (other.size - 1) * other.var(ddof=1)) / (y.size - 2)
-    return float((one.mean() - other.mean()) / np.sqrt(pooled)) if pooled else 0.0
+    if not pooled:
+        return 0.0, np.zeros(y.size)
+    d, share = float((one.mean() - other.mean()) / np.sqrt(pooled)), y.mean()
+    off = np.where(y == 1, score - one.mean(), score - other.mean())
+    moves = np.where(y == 1, off / share, -off / (1 - share)) / np.sqrt(pooled) - d / 2 * (off * off / pooled - 1)
+    return d, np.asarray(moves, np.float64)
 
 
-def bits(code: Ints, y: Ints, session: Ints) -> float:
-    """The mutual information of the label and numbers from 0, less what chance gives, never below 0.
+def bits(code: Ints, y: Ints, session: Ints) -> tuple[Floats, float]:
+    """What each play says of the mutual information of the label and numbers from 0, and what chance gives of it.
+
+    Their mean is the mutual information, log2 p(label | number) / p(label); that the rates are estimated moves it to second
+    order only, so a bootstrap over sessions needs only sums of these.
 
     Where every play were a session of its own, chance gives (values - 1) / 2n nats (Miller and Madow, 1955). Plays of one
     session are alike, which makes the rates vary more: so their variance over sessions stands for that of independent
@@ -217,12 +238,12 @@ def bits(code: Ints, y: Ints, session: Ints) -> float:
     size, n_sessions = int(code.max()) + 1, int(session.max()) + 1
     n, k = np.maximum(np.bincount(code), 1e-9), np.bincount(code, y)
     rate, of_all = k / n, y.mean()
-    found = float(_entropy(of_all) - (n * _entropy(rate)).sum() / y.size)
+    told = np.where(y == 1, _log2(rate)[code] - _log2(of_all), _log2(1 - rate)[code] - _log2(1 - of_all))
     left = y - rate[code]
     each = np.bincount(session * size + code, left, n_sessions * size).reshape(n_sessions, size)
     varies = (np.square(each).sum(0) / n).sum() - np.square(each.sum(1)).sum() / y.size
     chance = varies / (of_all * (1 - of_all)) / (2 * y.size * np.log(2))
-    return max(0.0, found - max(0.0, float(chance)))
+    return told, max(0.0, float(chance))
 
 
 def _bins(code: Ints) -> Ints:
@@ -232,10 +253,8 @@ def _bins(code: Ints) -> Ints:
     return np.unique(np.minimum((middle * BINS).astype(np.int64), BINS - 1), return_inverse=True)[1][code]
 
 
-def _entropy(p: Any) -> Any:
-    """In bits."""
-    q = np.clip(p, 1e-300, 1 - 1e-16)
-    return -(q * np.log2(q) + (1 - q) * np.log2(1 - q))
+def _log2(p: Any) -> Any:
+    return np.log2(np.maximum(p, 1e-300))  # where it is 0, no play has it
 
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
