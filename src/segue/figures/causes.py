@@ -103,7 +103,7 @@ def _sessions(scope: Scope) -> tuple[dict[str, Any], list[Variable]]:
     each = t.group_by("session_id").agg(**asked)
     each = each.filter(each.plays >= FEWEST_PLAYS)
     if not scope.wishes.sample or scope.wishes.sample > MOST_ROWS:
-        each = each.order_by(each.session_id.hexdigest("md5")).limit(MOST_ROWS)
+        each = scope.lowest(each, "session_id", MOST_ROWS)
     return scope.arrays(each, ["session_id", *asked]), variables
 
 

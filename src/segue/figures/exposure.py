@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from segue.figures import draw
+import numpy as np
+
+from segue.figures import draw, unequal
 from segue.figures.figure import Figure, NothingToSay, Rows
 from segue.figures.rates import rates, shown, told_apart
 from segue.figures.scope import Scope
@@ -43,7 +45,7 @@ def deciles(scope: Scope) -> Figure:
 
 
 def _ranked(scope: Scope, what: str) -> Any:
-    """`key`, `n` plays, `place` by plays and `tenth` of each; None where there are fewer than ten."""
+    """`key`, `n` plays and the `tenth` by plays of each; None where there are fewer than ten."""
     if what == "track":
         t = scope.tracks
         counted = t.filter(t.n_plays > 0).select(key=t.track, n=t.n_plays)
@@ -54,9 +56,8 @@ def _ranked(scope: Scope, what: str) -> Any:
     size = scope.one(found.agg(n=found.count()))["n"]
     if size < TENTHS:
         return None
-    place = found.count().over(order_by=[found.n.desc(), found.key], rows=(None, 0))
-    found = found.mutate(place=place.cast("int64"))
-    return scope.engine.table(found.mutate(tenth=(found.place - 1) * TENTHS // size + 1, of=size))
+    place = found.count().over(order_by=[found.n.desc(), found.key], rows=(None, 0)).cast("int64")
+    return scope.engine.table(found.mutate(tenth=(place - 1) * TENTHS // size + 1))
 
 
 def _tenths(scope: Scope, what: str, ranked: Any) -> Rows:
@@ -80,10 +81,9 @@ def _tenths(scope: Scope, what: str, ranked: Any) -> Rows:
 
 
 def _gini(scope: Scope, ranked: Any) -> float:
-    """How unevenly plays are shared: (n + 1 - 2 Σ place · plays / Σ plays) / n, places from the most played."""
-    found = scope.one(ranked.agg(size=ranked.count(), n=ranked.n.sum(), weighted=(ranked.n * ranked.place).sum()))
-    size = found["size"]
-    return float((size + 1 - 2 * int(found["weighted"]) / int(found["n"])) / size)
+    counted = ranked.group_by(plays=ranked.n).agg(n=ranked.count())
+    found = scope.arrays(counted.order_by(counted.plays.desc()), ["plays", "n"])
+    return unequal.gini(*(found[name].astype(np.int64) for name in ("plays", "n")))
 
 
 def _finding(what: str, tenths: Rows, gini: float) -> str:

@@ -102,13 +102,13 @@ def of_listening(scope: Scope) -> Grouped:
         kind == "listeners"
     ):  # a sample of sessions holds too few of each: draw listeners, and count all that they played
         who = scope.plays.filter(scope.plays.listener.notnull()).select("listener").distinct()
-        t = scope.plays.semi_join(_drawn(scope, who, by), by)
+        t = scope.plays.semi_join(scope.lowest(who, by, _most(scope)), by)
     asked = {"plays": t.count()} | _habits(scope, t)
     each = t.group_by(by).agg(**asked)
     each = each.filter(each.plays >= PLAYS[kind])
     for name in asked:
         each = each.filter(each[name].notnull())
-    found = scope.arrays(_drawn(scope, each, by), [by, *asked])
+    found = scope.arrays(scope.lowest(each, by, _most(scope)), [by, *asked])
     share = {c: float(found[c].mean()) for c in schema.CONTEXTS if c in found and len(found[c])}
     # shares of contexts sum to one: the commonest is told by the others, and rare ones say little
     left_out = {c for c in share if share[c] < 0.05 or share[c] == max(share.values())}
@@ -125,12 +125,6 @@ def _habits(scope: Scope, t: Any) -> dict[str, Any]:
         "context": {c: (t.context == c).cast("int64") for c in schema.CONTEXTS},
     }  # fmt: skip
     return {name: of.mean() for column, many in asked.items() if scope.known[column] for name, of in many.items()}
-
-
-def _drawn(scope: Scope, each: Any, by: str) -> Any:
-    """Those of the lowest md5: the same anywhere."""
-    mark = (each[by] + f"/{scope.wishes.seed}").hexdigest("md5")
-    return each.mutate(md5_=mark).order_by("md5_").limit(_most(scope)).drop("md5_")
 
 
 def _most(scope: Scope) -> int:

@@ -125,8 +125,7 @@ def _figure(look: _Look, measures: Sequence[str]) -> Figure:
         raise NothingToSay(f"it holds fewer than {FEWEST} {thing}s of which enough is known")
     t = t.filter(reduce(or_, [t[name].notnull() for name in names]))
     most = FITTED_FAST if scope.wishes.fast else FITTED
-    mark = (t[thing] + f"/{scope.wishes.seed}").hexdigest("md5")
-    drawn = scope.arrays(t.mutate(md5_=mark).order_by("md5_", thing).limit(most), [thing, *names])
+    drawn = scope.arrays(scope.lowest(t, thing, most), [thing, *names])
     usual = {name: found for name in names if (found := _usual(drawn[name])) is not None}
     if not usual:
         raise NothingToSay(f"its {thing}s are all alike")

@@ -52,9 +52,7 @@ def _columns(scope: Scope, names: list[str]) -> dict[str, Floats]:
     """Attributes of tracks that know at least two of them: those of the lowest md5, the same anywhere."""
     t = scope.tracks
     n_known = sum((t[name].notnull().cast("int64") for name in names[1:]), t[names[0]].notnull().cast("int64"))
-    mark = (t.track + f"/{scope.wishes.seed}").hexdigest("md5")
-    drawn = t.filter(n_known >= 2).mutate(md5_=mark).order_by("md5_").limit(MOST_TRACKS)
-    return scope.arrays(drawn, names)
+    return scope.arrays(scope.lowest(t.filter(n_known >= 2), "track", MOST_TRACKS), names)
 
 
 def pairs(columns: dict[str, Floats]) -> Rows:

@@ -152,9 +152,12 @@ class Scope:
         t = self.tracks.filter(self.tracks.n_known >= least_known) if least_known else self.tracks
         for name in known:
             t = t.filter(t[name].notnull())
-        mark = (t.track + f"/{self.wishes.seed}").hexdigest("md5")
-        keep = list(dict.fromkeys(["track", "artist", "title", *names]))
-        return t.mutate(md5_=mark).order_by("md5_").limit(n).select(*keep)
+        return self.lowest(t, "track", n).select(*dict.fromkeys(["track", "artist", "title", *names]))
+
+    def lowest(self, table: Any, key: str, n: int) -> Any:
+        """At most n rows of a table: those whose key has the lowest md5, salted with the seed; the same anywhere."""
+        mark = (table[key] + f"/{self.wishes.seed}").hexdigest("md5")
+        return table.mutate(md5_=mark).order_by("md5_", key).limit(n).drop("md5_")
 
     # ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
