@@ -15,14 +15,16 @@ from segue import schema
 from segue.batch import Array, Batch
 from segue.errors import BadInput
 from segue.features.build import Ask, attach, build
-from segue.features.columns import Columns, from_records, key64
+from segue.features.columns import Columns, from_records
 from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
+from segue.heard import Heard, columns, rows
 from segue.session import Session, read, records
 
 NEW = "\0someone new"
 EPOCH = 719_163  # ordinal of 1970-01-01
+REASONS = 3  # features that an answer names
 
 
 @dataclass(frozen=True)
@@ -95,122 +97,153 @@ class Bundle:
         asked = read(session)
         if asked.listener is None:  # nobody named: as for someone new, of whom nothing is on record
             asked = asked.model_copy(update={"listener": NEW})
-        batch = self.batch(asked, personal=personal)
-        p = self.fitted.predict(batch).p
-        named, moved = self._moved(batch)
-        order = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :3]
+        heard = self.heard(asked)
+        batch = self.batch_of([heard], personal=personal)
         coming = [asked.next] if asked.next is not None else asked.queue
-        answers = []
-        for i, play in enumerate(coming):
-            reasons = [
-                self._reason(batch, i, named[f], float(moved[i, f])) for f in order[i] if abs(moved[i, f]) > 1e-9
-            ]
-            answers.append(Answer(int(batch.keys["position"][i]), play.track, float(p[i]), tuple(reasons)))
-        return Prediction(self.asking.setting.name, tuple(answers), self._notes(asked))
+        answers = self.answers(batch, [play.track for play in coming], self.chances(batch))
+        return Prediction(self.asking.setting.name, tuple(answers), self.notes(heard))
 
-    def _notes(self, session: Session) -> tuple[str, ...]:
-        notes = []
-        opening = [*session.plays, *([session.next] if session.next else session.queue)][0]
-        if self.asking.keys and self._day(session, opening.start_ms) < self.card["history_as_of_day"]:
-            notes.append(
+    def chances(self, batch: Batch) -> Array:
+        """(N,) of every asked play, that it is skipped."""
+        p: Array = self.fitted.predict(batch).p
+        return p
+
+    def answers(self, batch: Batch, tracks: Sequence[str | None], p: Array, *, reasons: int = REASONS) -> list[Answer]:
+        """The asked plays of a batch with their chances p (N,), and so many features that moved each most."""
+        if not reasons:
+            return [Answer(*said, ()) for said in zip(batch.keys["position"].tolist(), tracks, p.tolist(), strict=True)]
+        named, moved = self._moved(batch)
+        order = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :reasons]
+        answers = []
+        for i, track in enumerate(tracks):
+            why = [self._reason(batch, i, named[f], float(moved[i, f])) for f in order[i] if abs(moved[i, f]) > 1e-9]
+            answers.append(Answer(int(batch.keys["position"][i]), track, float(p[i]), tuple(why)))
+        return answers
+
+    def notes(self, heard: Heard) -> tuple[str, ...]:
+        """What keeps the answers about a session from being what they seem."""
+        if self.asking.keys and heard.day < self.card["history_as_of_day"]:
+            return (
                 f"the session is older than the bundle's history (as of {self.card['history_as_of']}), which may know how "
-                "it went: not a fair test"
+                "it went: not a fair test",
             )
-        return tuple(notes)
+        return ()
 
     def batch(self, session: Session, *, personal: History | None = None) -> Batch:
         """The features of a session's asked plays: the live road."""
-        examples = self.examples(session)
+        return self.batch_of([self.heard(session)], personal=personal)
+
+    def batch_of(self, sessions: Sequence[Heard], *, personal: Mapping[By, Any] | None = None) -> Batch:
+        """The features of the asked plays of several sessions, one after the other, in one go."""
         history: dict[By, Any] = dict(self.history)
         for by in self.asking.keys:
             if is_personal(by):
                 found = (personal or {}).get(by)
                 history[by] = found if found is not None else NOBODY
-        return build(self.asking, examples, history, labelled=False)
+        return build(self.asking, self._examples(sessions), history, labelled=False)
 
-    def examples(self, session: Session) -> Examples:
-        """Columns of the session's plays and targets, as a library's would be."""
+    def heard(self, session: Session) -> Heard:
+        """A session as whole numbers, with what its setting asks about. Raises BadInput where it asks something else."""
         queue = self._coming(session)
-        zone = self.card["source_options"].get("tz", "UTC")
-        before = records(session.recent[-RECENT:], zone=zone)
-        n_plays = len(session.plays)
-        past = records(session.plays, zone=zone, last=HORIZON)
-        coming = records(queue, zone=zone, first_position=n_plays + 1)
-        names = self.asking.columns
-        own = [n for n in names if n in schema.PLAYS]
-        # a target is read for what its setting grants; the rest of its columns stay unknown
-        plays, targets = self._columns(before + past, names, own), self._columns(coming, names, own)
+        zone, n_plays = self.zone, len(session.plays)
         opening = (session.plays or queue)[0]
-        day = self._day(session, opening.start_ms)
-        n_queued = len(coming) if self.asking.setting.queue else 0
-        here, n, m = len(before), len(before) + len(past), 1
-        listener = key64(session.listener) if session.listener is not None else 0
-        known = np.array([session.listener is not None])
-        start = opening.start_ms
-        length = session.length if session.length is not None else n_plays + len(coming)
-        at = {
-            "listener": (np.array([listener]), known),
-            "start_ms": (np.array([start or 0]), np.array([start is not None])),
-            "day": (np.array([day]), np.ones(m, bool)),
-            "length": (np.array([length]), np.ones(m, bool)),
-            **from_records(
-                [{n: getattr(session, n) for n in ("listener_age", "country")}], ("listener_age", "country")
-            ),
-        }
-        one = np.array([0])
-        return Examples(
-            plays, targets, at, np.array([n_plays]), (np.array([here]), np.array([n])), (one, np.array([here])),
-            (one, np.array([n_queued])), np.zeros(len(coming), np.int64), np.arange(len(coming)),
+        return Heard(
+            plays=rows(records(session.plays, zone=zone, last=HORIZON)), coming=rows(records(queue, zone=zone)),
+            n_plays=n_plays, day=self.day_of(session.day, opening.start_ms), queued=self.asking.setting.moments == "half",
+            recent=rows(records(session.recent[-RECENT:], zone=zone)), listener=session.listener,
+            listener_age=session.listener_age, country=session.country, start_ms=opening.start_ms, length=session.length,
         )  # fmt: skip
 
+    @property
+    def zone(self) -> str:
+        """Of the listener's clock."""
+        return str(self.card["source_options"].get("tz", "UTC"))
+
+    def _examples(self, sessions: Sequence[Heard]) -> Examples:
+        """Columns of the sessions' plays and targets, as a library's would be; each session is one moment."""
+        n_past, n_recent, n_coming = (
+            np.array(sizes, np.int64)
+            for sizes in zip(*((len(s.plays), 0 if s.recent is None else len(s.recent), len(s.coming)) for s in sessions),
+                             strict=True)
+        )  # fmt: skip
+        blocks = [block for s in sessions for block in (s.recent, s.plays) if block is not None and len(block)]
+        names, asked_of = self.asking.columns, [s.coming for s in sessions]
+        # a target is read for what its setting grants; the rest of its columns stay unknown
+        plays = self._columns(np.concatenate(blocks) if blocks else rows([]), names)
+        targets = self._columns(np.concatenate(asked_of), names)
+        ends, coming_ends = np.cumsum(n_recent + n_past), np.cumsum(n_coming)
+        begins, coming_begins = ends - n_past, coming_ends - n_coming
+        row = np.arange(int(n_recent.sum() + n_past.sum()))
+        whose = np.repeat(np.arange(len(sessions)), n_recent + n_past)
+        moment = np.repeat(np.arange(len(sessions)), n_coming)
+        n_plays = np.array([s.n_plays for s in sessions], np.int64)
+        follows = np.array([s.queued for s in sessions])[moment]
+        place = np.where(follows, np.arange(len(moment)) - coming_begins[moment], 0)
+        every = np.ones(len(moment), bool)
+        # the last play's place is how many there were; of plays in sessions before, places are not asked
+        plays["position"] = (n_plays - ends + 1)[whose] + row, np.ones(len(row), bool)
+        targets["position"], targets["asked"] = (n_plays[moment] + 1 + place, every), (every.astype(np.int64), every)
+        queue_ends = coming_ends if self.asking.setting.queue else coming_begins
+        return Examples(
+            plays, targets, self._at(sessions), n_plays, (begins, ends), (begins - n_recent, begins),
+            (coming_begins, queue_ends), moment, np.arange(len(moment)),
+        )  # fmt: skip
+
+    def _at(self, sessions: Sequence[Heard]) -> Columns:
+        """What is known of the sessions themselves."""
+        said = [
+            {"listener": s.listener, "listener_age": s.listener_age, "country": s.country, "start_ms": s.start_ms,
+             "day": s.day, "length": s.n_plays + len(s.coming) if s.length is None else s.length}
+            for s in sessions
+        ]  # fmt: skip
+        return from_records(said, ("listener", "listener_age", "country", "start_ms", "day", "length"))
+
     def _coming(self, session: Session) -> Sequence[Any]:
+        one, queue = [session.next] if session.next is not None else [], session.queue
+        why = self.refuses(len(session.plays), len(one), len(queue), session.length)
+        if why:
+            raise BadInput(f"session: {why}")
+        return one or queue
+
+    def refuses(self, n_plays: int, n_next: int, n_queued: int, length: int | None = None) -> str:
+        """Why a session of so many plays cannot be asked about so many plays, or ""; each `next` by itself, or a queue."""
         setting = self.asking.setting
         if not setting.queue:
-            if session.next is None or session.queue:
-                raise BadInput(
-                    f"session: a bundle of setting {setting.name!r} answers the coming play: give 'next' alone"
-                )
-            whole = len(session.plays) + 1
-            if setting.moments == "last" and (session.length or whole) != whole:
-                raise BadInput(
-                    f"session: length {session.length}, but {len(session.plays)} plays: setting 'last' asks about the last "
-                    "play; give all plays before it"
-                )
-            return [session.next]
-        if session.next is not None or not session.queue:
-            raise BadInput(f"session: a bundle of setting {setting.name!r} answers all that follow: give 'queue' alone")
-        whole = len(session.plays) + len(session.queue)
-        if (session.length or whole) != whole:
-            raise BadInput(
-                f"session: length {session.length}, but {len(session.plays)} plays and {len(session.queue)} queued"
+            if not n_next or n_queued:
+                return f"a bundle of setting {setting.name!r} answers the coming play: give 'next' alone"
+            if setting.moments == "last" and (length or n_plays + 1) != n_plays + 1:
+                return f"length {length}, but {n_plays} plays: setting 'last' asks about the last play; give all plays before it"
+            return ""
+        if n_next or not n_queued:
+            return f"a bundle of setting {setting.name!r} answers all that follow: give 'queue' alone"
+        whole = n_plays + n_queued
+        if (length or whole) != whole:
+            return f"length {length}, but {n_plays} plays and {n_queued} queued"
+        if n_plays != whole // 2:
+            return (
+                f"{n_plays} plays of {whole}: setting {setting.name!r} is asked after {whole // 2}, half of them rounded "
+                "down; move plays between 'plays' and 'queue'"
             )
-        if len(session.plays) != whole // 2:
-            raise BadInput(
-                f"session: {len(session.plays)} plays of {whole}: setting {setting.name!r} is asked after {whole // 2}, "
-                "half of them rounded down; move plays between 'plays' and 'queue'"
-            )
-        return session.queue
+        return ""
 
-    def _columns(self, rows: list[dict[str, Any]], names: Sequence[str], own: Sequence[str]) -> Columns:
-        columns = from_records(rows, own)
+    def _columns(self, table: Array, names: Sequence[str]) -> Columns:
+        made = columns(table, names)
         attributes = [n for n in names if n in schema.TRACKS]
         if attributes:
-            given = from_records(rows, attributes)
-            key, known = columns["track"]
-            for name, (value, have) in look_up(key, known, self.tracks, attributes).items():
-                said, is_said = given[name]
-                columns[name] = np.where(is_said, said, value), is_said | have
-        return columns
+            for name, (value, have) in look_up(*made["track"], self.tracks, attributes).items():
+                said, is_said = made[name]
+                made[name] = np.where(is_said, said, value), is_said | have
+        return made
 
-    def _day(self, session: Session, start_ms: int | None) -> int:
-        if session.day is not None:
+    def day_of(self, said: str | None, start_ms: int | None) -> int:
+        """The day a session started: as said, or on the clock of its first play, or the first that the bundle knows not."""
+        if said is not None:
             try:
-                return date.fromisoformat(session.day).toordinal() - EPOCH
+                return date.fromisoformat(said).toordinal() - EPOCH
             except ValueError:
-                raise BadInput(f"session: day {session.day!r}: expected a day such as 2024-01-31") from None
+                raise BadInput(f"session: day {said!r}: expected a day such as 2024-01-31") from None
         if start_ms is not None:
-            zone = self.card["source_options"].get("tz", "UTC")
-            local = datetime.fromtimestamp(start_ms / 1000, UTC if zone == "UTC" else ZoneInfo(zone))
+            local = datetime.fromtimestamp(start_ms / 1000, UTC if self.zone == "UTC" else ZoneInfo(self.zone))
             return local.date().toordinal() - EPOCH
         return int(self.card["history_as_of_day"])
 

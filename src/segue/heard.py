@@ -1,0 +1,67 @@
+"""Sessions so far as whole numbers: what the evaluator reads of them, and what a service keeps of a play.
+
+    a row of `rows`     track    artist   …   start_ms   …   skipped   first_of_artist   …   energy
+    of a play           key64    key64        whole           0 or 1         0 or 1       thousandths
+    unknown             the smallest whole number, in any column
+"""  # fmt: skip
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segue import schema
+from segue.features.columns import Columns, Ints, key64
+
+OWN = tuple(c.name for c in schema.PLAYS.values() if c.known in ("content", "start", "option", "end"))
+COLUMNS = OWN + tuple(schema.TRACKS)  # the attributes of tracks, where a session says them, come last
+UNKNOWN = int(np.iinfo(np.int64).min)
+_TEXT = frozenset(i for i, name in enumerate(OWN) if schema.PLAYS[name].kind == "text")
+_PLACE = {name: i for i, name in enumerate(COLUMNS)}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A session so far, and the plays that are asked about."""
+
+    plays: Ints  # (n, COLUMNS) the last plays, in order
+    coming: Ints  # (Q, COLUMNS) the asked plays
+    n_plays: int  # in all, those before the last ones too
+    day: int  # the session started
+    queued: bool  # the asked plays follow each other; else each is supposed to come next
+    recent: Ints | None = None  # (r, COLUMNS) this listener's last plays of sessions before
+    listener: str | None = None
+    listener_age: int | None = None
+    country: str | None = None
+    start_ms: int | None = None
+    length: int | None = None  # plays of the whole session
+
+
+def rows(records: Sequence[Mapping[str, Any]]) -> Ints:
+    """(n, COLUMNS) of plays, as `segue.session.records` makes them."""
+    made = np.full((len(records), len(COLUMNS)), UNKNOWN, np.int64)
+    for i, record in enumerate(records):
+        made[i] = row(record)
+    return made
+
+
+def row(record: Mapping[str, Any]) -> list[int]:
+    """One play, in the order of COLUMNS."""
+    get = record.get
+    return [
+        UNKNOWN if (value := get(name)) is None else key64(value) if i in _TEXT else int(value)
+        for i, name in enumerate(COLUMNS)
+    ]
+
+
+def columns(table: Ints, names: Iterable[str]) -> Columns:
+    """Columns of such rows, as the evaluator reads them; a name that rows do not have is unknown throughout."""
+    n = len(table)
+    turned = np.ascontiguousarray(table.T)
+    known = turned != UNKNOWN
+    values = np.where(known, turned, 0)
+    nothing = np.zeros(n, np.int64), np.zeros(n, bool)
+    return {name: (values[i], known[i]) if (i := _PLACE.get(name, -1)) >= 0 else nothing for name in names}

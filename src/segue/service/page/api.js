@@ -1,0 +1,48 @@
+/** The service's answers, and its refusals as it words them (RFC 9457). */
+
+/** Why there is no answer. */
+export class Problem extends Error {
+  constructor({ title, detail, remedy, field, status = 0, retryAfter = 0 }) {
+    super(title || "The service refused");
+    Object.assign(this, { detail, remedy, field, status, retryAfter });
+  }
+
+  get sentences() {
+    const said = [this.message, this.field && `Field: ${this.field}`, this.detail, this.remedy].filter(Boolean);
+    return said.map((one) => `${one[0].toUpperCase()}${one.slice(1).replace(/[.\s]+$/, "")}.`).join(" ");
+  }
+}
+
+export class Api {
+  key = ""; // kept by this tab alone, until it is closed
+
+  models = async () => (await this.#get("/v1/models")).models;
+
+  tracks = async (q, { limit = 20, model, signal } = {}) => (await this.#get("/v1/tracks", { q, limit, model }, signal)).tracks;
+
+  monitor = async (signal) => (await this.#get("/v1/monitor", {}, signal)).models;
+
+  skip = (session, { model, reasons = 3, signal } = {}) =>
+    this.#fetch("/v1/skip", { model, reasons }, { method: "POST", signal, body: JSON.stringify(session) });
+
+  #get(path, asked, signal) {
+    return this.#fetch(path, asked, { signal });
+  }
+
+  async #fetch(path, asked = {}, given = {}) {
+    const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value != null && value !== ""));
+    const headers = { Accept: "application/json", ...(given.body && { "Content-Type": "application/json" }),
+      ...(this.key && { Authorization: `Bearer ${this.key}` }) };
+    let answer, said;
+    try {
+      answer = await fetch(query.size ? `${path}?${query}` : path, { ...given, headers, credentials: "omit", redirect: "error" });
+      said = await answer.json();
+    } catch (cause) {
+      if (cause.name === "AbortError") throw cause;
+      const title = answer ? `The service answered ${answer.status} and no JSON` : "The service does not answer";
+      throw new Problem({ title, status: answer?.status, remedy: "is it still running? Try again" });
+    }
+    if (!answer.ok) throw new Problem({ ...said, status: answer.status, retryAfter: Number(answer.headers.get("Retry-After")) || 0 });
+    return said;
+  }
+}
