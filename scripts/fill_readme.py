@@ -34,7 +34,7 @@ def main() -> None:
 
 def shoot(page: Path, picture: Path) -> None:
     """The demo's page as a browser shows it; needs Chromium."""
-    from figures.browser import browser
+    from browser import browser
 
     with browser() as seen:
         seen.open(page, width=1280, height=1500, hash="#section-groups").settled()

@@ -26,7 +26,8 @@ LAYERS = (
     ("features", ("features", "feature_table")),
     ("models", ("models",)),
     ("answers", (
-        "heard", "live", "bundle", "curves", "attribution", "truth", "experiment", "training", "submission", "submission_score", "checks",
+        "heard", "live", "bundle", "curves", "attribution", "truth", "experiment", "training", "submission",
+        "submission_score", "checks",
         "importance",
         "slices", "failings", "explanation",
     )),

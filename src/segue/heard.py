@@ -59,9 +59,19 @@ def row(record: Mapping[str, Any]) -> list[int]:
 
 def columns(table: Ints, names: Iterable[str]) -> Columns:
     """Columns of such rows, as the evaluator reads them; a name that rows do not have is unknown throughout."""
-    n = len(table)
+    n, width = table.shape
     turned = np.ascontiguousarray(table.T)
     known = turned != UNKNOWN
     values = np.where(known, turned, 0)
     nothing = np.zeros(n, np.int64), np.zeros(n, bool)
-    return {name: (values[i], known[i]) if (i := _PLACE.get(name, -1)) >= 0 else nothing for name in names}
+    return {name: (values[i], known[i]) if (i := _PLACE.get(name, width)) < width else nothing for name in names}
+
+
+def together(tables: Sequence[Ints]) -> Ints:
+    """Rows below each other. Where no attributes of tracks were said, tables may end before them, as OWN does."""
+    if not tables:
+        return np.zeros((0, len(OWN)), np.int64)
+    width = max(t.shape[1] for t in tables)
+    if any(t.shape[1] < width for t in tables):
+        tables = [np.pad(t, ((0, 0), (0, width - t.shape[1])), constant_values=UNKNOWN) for t in tables]
+    return np.concatenate(tables)

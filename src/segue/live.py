@@ -19,7 +19,7 @@ from segue.features.columns import Columns, from_records
 from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
-from segue.heard import Heard, columns, rows
+from segue.heard import Heard, columns, rows, together
 from segue.session import Session, read, records
 
 NEW = "\0someone new"
@@ -169,8 +169,8 @@ class Bundle:
         blocks = [block for s in sessions for block in (s.recent, s.plays) if block is not None and len(block)]
         names, asked_of = self.asking.columns, [s.coming for s in sessions]
         # a target is read for what its setting grants; the rest of its columns stay unknown
-        plays = self._columns(np.concatenate(blocks) if blocks else rows([]), names)
-        targets = self._columns(np.concatenate(asked_of), names)
+        plays = self._columns(together(blocks), names)
+        targets = self._columns(together(asked_of), names)
         ends, coming_ends = np.cumsum(n_recent + n_past), np.cumsum(n_coming)
         begins, coming_begins = ends - n_past, coming_ends - n_coming
         row = np.arange(int(n_recent.sum() + n_past.sum()))

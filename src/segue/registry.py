@@ -39,6 +39,10 @@ WORLDS = {
 TASKS = {
     "skip": "segue.tasks.skip:TASK",
 }
+# endpoints of the service, by task
+SERVICES = {
+    "skip": "segue.service.skip:router",
+}
 MODELS = {
     ("skip", "prior"): "segue.models.baseline:Prior",
     ("skip", "repeat-last"): "segue.models.baseline:RepeatLast",

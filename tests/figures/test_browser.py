@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from browser import browser
 from by_hand import plays, session
-from figures.browser import browser
 from figures.drawn import figures, report, table
 from figures.hostile import NAMES
 from figures.looked import library

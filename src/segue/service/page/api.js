@@ -2,13 +2,13 @@
 
 /** Why there is no answer. */
 export class Problem extends Error {
-  constructor({ title, detail, remedy, field, status = 0, retryAfter = 0 }) {
+  constructor({ title, detail, remedy, status = 0, retryAfter = 0 }) {
     super(title || "The service refused");
-    Object.assign(this, { detail, remedy, field, status, retryAfter });
+    Object.assign(this, { detail, remedy, status, retryAfter });
   }
 
   get sentences() {
-    const said = [this.message, this.field && `Field: ${this.field}`, this.detail, this.remedy].filter(Boolean);
+    const said = [typeof this.detail === "string" ? this.detail : this.message, this.remedy].filter(Boolean);
     return said.map((one) => `${one[0].toUpperCase()}${one.slice(1).replace(/[.\s]+$/, "")}.`).join(" ");
   }
 }

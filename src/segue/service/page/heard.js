@@ -22,10 +22,10 @@ export function mount(place, { session }) {
   draw();
 }
 
-function chip({ title, track, artist, play }, said) {
+function chip({ title, track, artist, by = artist, play }, said) {
   const [mark, what, kind] = play.skipped == null ? ["·", "not known whether skipped", "unknown"]
     : play.skipped ? ["»", "skipped", "skipped"] : ["✓", "heard", "kept"];
-  return el("li", { class: kind, title: [title ?? track, artist].filter(Boolean).join(" – ") },
+  return el("li", { class: kind, title: [title ?? track, by].filter(Boolean).join(" – ") },
     el("span", { class: "mark", "aria-hidden": "true" }, mark), named(title ?? track ?? "no name", { class: "title" }),
     el("span", { class: "came" }, unseen(`${what} `), play.played_ms == null ? "" : clock(play.played_ms),
       said == null ? "" : ` · said ${percent(said)}`));
@@ -38,5 +38,5 @@ function scored({ heard, predicted }) {
   const p = known.map(({ id }) => predicted.get(id)), y = known.map(({ play }) => Boolean(play.skipped));
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const loss = mean(p.map((one, i) => -Math.log(Math.max(1e-12, y[i] ? one : 1 - one))));
-  return `Here the model said ${percent(mean(p))} on average, and ${y.filter(Boolean).length} of ${many(y.length, "play")} were skipped: log-loss ${number(loss, 2)} (a coin: 0.69).`;
+  return `Said here: ${percent(mean(p))} on average; skipped: ${y.filter(Boolean).length} of ${many(y.length, "play")}; log-loss ${number(loss, 2)} (a coin: 0.69).`;
 }

@@ -5,7 +5,7 @@ const BETWEEN_MS = 1_000; // from the end of a play to the start of the next
 const STARTED_BY = new Set(["trackdone", "fwdbtn", "backbtn"]); // an end that starts the next play, too
 
 /** When a skip comes: the label, and how long was heard. */
-export const SKIPS = { "3": "after 3 seconds", "20": "after 20 seconds", "90": "after a minute and a half" };
+export const SKIPS = { "3": "after 3 s", "20": "after 20 s", "90": "after 90 s" };
 export const CONTEXTS = ["user_collection", "catalog", "editorial_playlist", "personalized_playlist", "charts", "radio"];
 export const PLATFORMS = ["android", "ios", "windows", "osx", "linux", "web_player", "cast"];
 

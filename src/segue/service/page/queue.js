@@ -60,7 +60,7 @@ export function mount(place, page) {
 }
 
 function rowOf(entry, page) {
-  const { id, title, track, artist } = entry, { session } = page;
+  const { id, title, track, artist, by = artist } = entry, { session } = page;
   const name = title ?? track ?? "no name";
   const tool = (mark, what, act, kind) => button("", act, { title: what, class: kind });
   const up = tool("↑", "Earlier", () => session.move(id, -1)), down = tool("↓", "Later", () => session.move(id, 1));
@@ -69,7 +69,7 @@ function rowOf(entry, page) {
     one.append(el("span", { "aria-hidden": "true" }, mark), unseen(what), named(name, { class: "unseen" }));
   }
   return el("li", { id: `entry-${id}` },
-    el("div", { class: "what" }, named(name, { class: "title" }), artist ? named(artist, { class: "artist" }) : null),
+    el("div", { class: "what" }, named(name, { class: "title" }), by ? named(by, { class: "artist" }) : null),
     el("div", { class: "slots" }), el("div", { class: "tools" }, up, down, off));
 }
 

@@ -3,6 +3,7 @@
 import { button, el, named, replace, unseen } from "./dom.js";
 import { many } from "./words.js";
 
+const HOW = "Enter queues the first; the arrow keys walk the list.";
 const PAUSE_MS = 200; // of typing, before the service is asked
 const AT_ONCE = 8;
 
@@ -10,9 +11,9 @@ export function mount(place, page) {
   const { session } = page;
   const text = el("input", { type: "search", id: "search", autocomplete: "off", spellcheck: "false", placeholder: "Title or artist",
     "aria-describedby": "search-how" });
-  const how = el("p", { class: "note", id: "search-how" }, "Enter queues the first that is found.");
+  const how = el("p", { class: "note", id: "search-how" });
   const found = el("ul", { class: "found", "aria-label": "Tracks found" });
-  const some = button(`Queue ${AT_ONCE} of these`, () => { session.add(...drawn(tracks, AT_ONCE)); page.say(`${AT_ONCE} tracks queued`); }, { class: "quiet" });
+  const some = button(`Queue ${AT_ONCE} at random`, () => { session.add(...drawn(tracks, AT_ONCE)); page.say(`${AT_ONCE} tracks queued`); }, { class: "quiet" });
   const search = el("form", { role: "search", submit: (event) => { event.preventDefault(); queueFirst(); } },
     el("label", { class: "unseen", for: "search" }, "Search the catalogue"), text);
   const byName = naming(page);
@@ -24,6 +25,9 @@ export function mount(place, page) {
     if (event.key === "ArrowDown") { event.preventDefault(); found.querySelector("button")?.focus(); }
   });
   found.addEventListener("keydown", stepping(found, text));
+  found.addEventListener("focusin", ({ target }) => {
+    for (const one of found.querySelectorAll("button")) one.tabIndex = one === target ? 0 : -1;
+  });
   page.addEventListener("model", () => ask());
   if (page.chosen) ask();
 
@@ -46,10 +50,13 @@ export function mount(place, page) {
     search.hidden = how.hidden = !hasNames;
     if (!hasNames) byName.open = true;
     replace(found, ...tracks.map((track) => el("li", {}, button("", () => queueOne(track)))));
-    [...found.querySelectorAll("button")].forEach((one, i) => one.append(...told(tracks[i])));
+    [...found.querySelectorAll("button")].forEach((one, i) => {
+      one.append(...told(tracks[i]));
+      one.tabIndex = i ? -1 : 0; // one stop for the tabulator, however many are found
+    });
     some.hidden = tracks.length < AT_ONCE;
     if (q) page.say(tracks.length ? `${many(tracks.length, "track")} found` : "Nothing found");
-    how.textContent = q && !tracks.length ? "Nothing found: other words, or name it below." : "Enter queues the first that is found.";
+    how.textContent = q && !tracks.length ? "Nothing found: other words, or name it below." : HOW;
   }
 
   function queueOne(track) {

@@ -6,8 +6,9 @@ const UNDONE = 100; // steps that can be taken back
 const MOST_ASKED = 50; // candidates of one request; more are queued, and asked when they come nearer
 
 /**
- * `heard` are entries with their `play`; `queue` are entries {id, track, artist, album, title}, with `was` (the real play)
- * and `place` (from 0) where they come from somebody's export. All are replaced, never changed: a step back is the old list.
+ * `queue` are entries {id, track, artist, album, title}, with `was` (the real play), `place` (from 0) and `by` (the artist as
+ * written) where they come from somebody's export; `heard` are the same with their `play`. Lists and entries are replaced,
+ * never changed: a step back is the old list.
  */
 export class Session extends EventTarget {
   heard = [];

@@ -1,10 +1,11 @@
-"""Chromium without a window or a network, for what only a browser can tell of a page."""
+"""Chromium without a window or a network but this machine's, for what only a browser can tell of a page."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from importlib.resources import files
 
@@ -12,8 +13,7 @@ import pytest
 
 ARGUMENTS = [
     "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # no name has an address: the network is cut
-    "--proxy-server=http://127.0.0.1:9",  # and what has one leads nowhere
+    "--proxy-server=http://127.0.0.1:9",  # what has an address leads nowhere
     "--disable-background-networking", "--disable-component-update", "--no-first-run", "--no-default-browser-check",
 ]  # fmt: skip
 WATCH = """
@@ -26,7 +26,7 @@ WATCH = """
 
 
 class Browser:
-    """One window; each page is opened from disk."""
+    """One window; each page is opened from disk or from this machine."""
 
     def __init__(self, driver):
         self.driver = driver
@@ -36,14 +36,14 @@ class Browser:
         """A command of the Chrome DevTools Protocol."""
         return self.driver.execute_cdp_cmd(command, parameters)
 
-    def open(self, path, *, width=1280, height=900, scheme="light", hash=""):
+    def open(self, page, *, width=1280, height=900, scheme="light", hash=""):
         self.tell(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
         )
         self.seen_in(scheme=scheme)
         self.driver.get("about:blank")  # that the same page is loaded anew, whatever its #hash
         self.driver.get_log("browser"), self.driver.get_log("performance")
-        self.driver.get(path.as_uri() + hash)
+        self.driver.get((page if isinstance(page, str) else page.as_uri()) + hash)
         return self
 
     def seen_in(self, *, scheme="light", media=""):
@@ -63,6 +63,13 @@ class Browser:
         (found,) = self.all(selector)
         return found
 
+    def wait(self, condition, *given, seconds=10):
+        """Until an expression in JavaScript is true."""
+        until = time.monotonic() + seconds
+        while not self.run(f"return Boolean({condition})", *given):
+            assert time.monotonic() < until, f"waited {seconds} s for {condition}; trouble: {self.trouble()}"
+            time.sleep(0.02)
+
     def press(self, *keys):
         self.driver.switch_to.active_element.send_keys(*keys)
 
@@ -72,9 +79,16 @@ class Browser:
         return said + self.run("return window.broken")
 
     def requests(self):
-        """Addresses that the page has asked for since it was opened."""
+        """Addresses that the page has asked for since it was opened, or since this was last called."""
+        return [request["url"] for request in self._requested()]
+
+    def posted(self):
+        """The JSON that the page has sent since it was opened, or since this was last called."""
+        return [json.loads(request["postData"]) for request in self._requested() if "postData" in request]
+
+    def _requested(self):
         events = [json.loads(line["message"])["message"] for line in self.driver.get_log("performance")]
-        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        return [e["params"]["request"] for e in events if e["method"] == "Network.requestWillBeSent"]
 
     def settled(self):
         """Wait until what observes sizes and places has been told."""
@@ -95,8 +109,8 @@ class Browser:
 
 
 @contextmanager
-def browser():
-    """A browser, or a skip that says what it needs."""
+def browser(reach=""):
+    """A browser, or a skip that says what it needs. It reaches no host but the one it is told of."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
     if not chromium or not driver:
@@ -106,7 +120,8 @@ def browser():
     options.binary_location = chromium
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     options.set_capability("unhandledPromptBehavior", "dismiss")
-    for argument in [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]:
+    cut = "--host-resolver-rules=MAP * ~NOTFOUND"  # no name has an address: the network is cut
+    for argument in [*ARGUMENTS, f"{cut}, EXCLUDE {reach}" if reach else cut, *(["--no-sandbox"] if os.geteuid() == 0 else [])]:
         options.add_argument(argument)
     opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:

@@ -1,0 +1,1 @@
+"""The service: live answers over HTTP, and a page to play with them."""

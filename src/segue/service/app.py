@@ -1,0 +1,248 @@
+"""The service as an ASGI app: routes, documentation, the page, and what runs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from segue import __version__, registry
+from segue.service.answers import reply, unknown_parameters, whole_number
+from segue.service.book import Book
+from segue.service.desk import Desk
+from segue.service.examples import answers_of
+from segue.service.guard import Guard
+from segue.service.guard import Limits as Limits
+from segue.service.listeners import Listeners, keys_of_listeners
+from segue.service.measures import Measures
+from segue.service.monitor import Monitor
+from segue.service.problems import Problem
+from segue.service.served import Shelf
+from segue.service.state import State
+
+PAGE = Path(__file__).parent / "page"
+TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+         ".svg": "image/svg+xml"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a service is to run: all of it can be said as plain text, to be handed to its processes."""
+
+    bundles: Sequence[str]
+    state: str
+    durability: str = "process"
+    keys: dict[str, str] | None = None
+    local: bool = True
+    limits: Limits = field(default_factory=Limits)
+    keep_days: float = 90.0  # a session that nobody touches
+    state_mb: float = 4_096.0
+
+
+def create(settings: Settings) -> Any:
+    """The app. Raises AskedWrongly, BadInput, Tampered."""
+    from fastapi import FastAPI
+    from starlette.exceptions import HTTPException
+
+    shelf = Shelf.of(settings.bundles)
+    state = State(Path(settings.state).expanduser(), settings.durability)
+    listeners = Listeners.of(state, keys_of_listeners(), shelf.zone)
+    measures, monitor = Measures(), Monitor(state)
+    desk = Desk(state, listeners, measures, monitor)
+    book = Book(state, listeners, monitor, shelf)
+
+    @asynccontextmanager
+    async def running(_: Any) -> AsyncIterator[None]:
+        desk.start()
+        ended = threading.Event()
+        beside = threading.Thread(target=_checkpoints, args=(settings, ended), daemon=True)
+        beside.start()
+        pruning = asyncio.create_task(_prune(desk, state, settings))
+        try:
+            yield
+        finally:
+            pruning.cancel()
+            await desk.stop()
+            ended.set()
+            beside.join(5)
+            state.close()
+
+    app = FastAPI(
+        title="Segue", version=__version__, docs_url=None, redoc_url=None, lifespan=running,
+        description="What happens next in a listening session. A session is as docs/session.md says.",
+    )  # fmt: skip
+
+    @app.exception_handler(Problem)
+    async def problem(_: Any, cause: Problem) -> Any:
+        return _problem(cause)
+
+    @app.exception_handler(HTTPException)
+    async def other(_: Any, cause: HTTPException) -> Any:
+        return _problem(Problem(cause.status_code, str(cause.detail), headers=dict(cause.headers or {})))
+
+    for task in dict.fromkeys(s.bundle.asking.task.name for s in shelf.all):
+        app.include_router(registry.load(registry.SERVICES[task])(desk, book))
+    _sessions(app, desk, book)
+    _about(app, desk, book)
+    _page(app)
+    _described(app)
+    guard = Guard(app, measures, settings.limits, settings.keys, settings.local, lambda: desk.full)
+    guard.state = state  # type: ignore[attr-defined]
+    return guard
+
+
+def _problem(cause: Problem) -> Any:
+    from segue.service.problems import MEDIA
+
+    return Response(cause.body(), cause.status, cause.headers, MEDIA)
+
+
+def _checkpoints(settings: Settings, ended: threading.Event) -> None:
+    """What was committed goes from the log into the file, in a thread: no request waits for it."""
+    import sqlite3
+
+    own = State(Path(settings.state).expanduser(), settings.durability)
+    while not ended.wait(1.0):
+        try:
+            own.checkpoint()
+        except sqlite3.Error:  # a full disk: whoever writes next is told
+            continue
+    own.close()
+
+
+async def _prune(desk: Desk, state: State, settings: Settings) -> None:
+    """Now and then, a little at a time."""
+    while True:
+        try:
+            dropped = await desk.do(lambda: state.prune(settings.keep_days, int(settings.state_mb * 1e6)), writes=True)
+        except Problem:
+            dropped = 0
+        await asyncio.sleep(1 if dropped else 60)
+
+
+def _sessions(app: Any, desk: Desk, book: Book) -> None:
+    """What is kept: to be looked at, and to be forgotten."""
+    kept: dict[str, Any] = {"response_model": None, "tags": ["a session that is kept"]}
+    people: dict[str, Any] = {"response_model": None, "tags": ["people"]}
+    counted = {"sessions": 2, "plays": 31, "history": 77}
+
+    @app.get("/v1/sessions/{session}", **kept, summary="A session as it is kept", responses=answers_of({}))
+    async def show(request: Request) -> Any:
+        return reply(await desk.do(lambda: book.show(request.path_params["session"])))
+
+    @app.delete("/v1/sessions/{session}", **kept, summary="Forget a session", status_code=204)
+    async def forget(request: Request) -> Any:
+        await desk.do(lambda: book.forget(request.path_params["session"]), writes=True)
+        return Response(status_code=204)
+
+    @app.get("/v1/listeners/{listener}", **people, summary="All that is kept of a listener", responses=answers_of({}))
+    async def listener(request: Request) -> Any:
+        return reply(await desk.do(lambda: book.show_listener(request.path_params["listener"])))
+
+    @app.delete("/v1/listeners/{listener}", **people, summary="Forget a person: sessions, plays, history, predictions",
+                responses=answers_of(counted))  # fmt: skip
+    async def forget_listener(request: Request) -> Any:
+        return reply(await desk.do(lambda: book.state.forget_listener(request.path_params["listener"]), writes=True))
+
+
+def _about(app: Any, desk: Desk, book: Book) -> None:
+    names = [s.name for s in book.shelf.all]
+    about: dict[str, Any] = {"response_model": None, "tags": ["about"]}
+
+    @app.get("/health", **about, summary="It runs")
+    async def health() -> Any:
+        return reply({"status": "ok"})
+
+    @app.get(
+        "/ready",
+        response_model=None,
+        tags=["about"],
+        summary="Every bundle gave its golden answers, the state can be read",
+    )
+    async def ready() -> Any:
+        await desk.do(lambda: book.state.used())
+        return reply({"status": "ready", "models": names})
+
+    @app.get("/metrics", **about, summary="For Prometheus; of all processes together")
+    async def metrics() -> Any:
+        told = await desk.do(lambda: desk.measures.text(book.monitor.told(names), book.state.used()))
+        return Response(told, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/v1/models", **about, summary="The models and their cards")
+    async def models() -> Any:
+        return reply({"models": [s.about() for s in book.shelf.all]})
+
+    @app.get("/v1/monitor", **about, summary="How right the predictions were that have come true")
+    async def monitor() -> Any:
+        return reply({"models": await desk.do(lambda: book.monitor.told(names))})
+
+    @app.get(
+        "/v1/tracks",
+        response_model=None,
+        tags=["about"],
+        summary="Tracks whose name, artist or id holds a text",
+    )
+    async def tracks(request: Request) -> Any:
+        unknown_parameters(request, "q", "limit", "model")
+        limit = whole_number(request, "limit", 20, 100, least=1)
+        text = request.query_params.get("q", "")[:200]
+        served = book.shelf.choose(request.query_params.get("model"), "next")
+        return reply({"tracks": await asyncio.to_thread(served.search, text, limit)})
+
+
+def _page(app: Any) -> None:
+    """Files of the page: read once, sent as they are."""
+    files = {p.name: (p.read_bytes(), TYPES[p.suffix]) for p in sorted(PAGE.glob("*")) if p.suffix in TYPES}
+    fresh = {"Cache-Control": "no-cache"}
+
+    @app.get("/", response_model=None, include_in_schema=False)
+    async def start() -> Any:
+        body, kind = files.get("index.html", (b"", TYPES[".html"]))
+        return Response(body, headers=fresh, media_type=kind)
+
+    @app.get("/page/{name}", response_model=None, include_in_schema=False)
+    async def file(name: str) -> Any:
+        if name not in files:
+            raise Problem(404, "the page has no such file")
+        return Response(files[name][0], headers=fresh, media_type=files[name][1])
+
+
+def _described(app: Any) -> None:
+    """The schemas of the bodies, which FastAPI does not see, and a page that shows it all without anybody else's script."""
+    from fastapi.openapi.utils import get_openapi
+    from pydantic.json_schema import models_json_schema
+
+    from segue.service import wire
+
+    made: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not made:
+            made.update(
+                get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            )
+            models = [(m, "validation") for m in (wire.Asked, wire.Many, wire.Event, wire.Question)]
+            _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+            text = {"type": "string"}
+            schemas["$defs"]["Problem"] = {
+                "type": "object", "required": ["type", "title", "status", "detail"],
+                "properties": {**dict.fromkeys(("type", "title", "detail", "field", "remedy"), text), "status": {"type": "integer"},
+                               "value": {}},
+            }  # fmt: skip
+            made.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+        return made
+
+    app.openapi = openapi
+
+    @app.get("/docs", response_model=None, include_in_schema=False)
+    async def docs() -> Any:
+        from segue.service.documentation import page
+
+        return Response(page(openapi()), media_type="text/html; charset=utf-8")

@@ -1,0 +1,223 @@
+"""Sessions that are kept here: what is told of them, and what is asked about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from segue.features.columns import Ints
+from segue.features.examples import HORIZON, RECENT
+from segue.features.history import is_personal
+from segue.heard import OWN, UNKNOWN, Heard, rows
+from segue.live import NEW
+from segue.service.desk import Question
+from segue.service.listeners import Listeners, table_of
+from segue.service.monitor import Monitor
+from segue.service.plays import applied, told
+from segue.service.problems import Problem
+from segue.service.served import Served, Shelf
+from segue.service.state import State, Stored
+from segue.session import records
+
+OF_SESSION = ("listener", "listener_age", "country", "day")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of an event."""
+
+    session: str
+    play: str
+    position: int
+    plays: int
+    playing: bool
+    repeated: bool
+    late: bool
+    new: bool
+
+    @property
+    def kind(self) -> str:
+        return "repeated" if self.repeated else "new" if self.new else "completed"
+
+    def as_json(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "new"}
+
+
+@dataclass(frozen=True)
+class Book:
+    """All sessions that are kept, for the models that are served."""
+
+    state: State
+    listeners: Listeners
+    monitor: Monitor
+    shelf: Shelf
+
+    # ── told ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def event(self, name: str, event: Any, model: str | None, reasons: int) -> tuple[Told, Question | None, str]:
+        """Keep what is told of a play; and what is asked after it. Nothing is changed where it raises Problem."""
+        said = told(event)
+        about = {c: v for c in OF_SESSION if (v := getattr(event, c)) is not None}
+        session = self.state.session(name)
+        change = applied(session.plays if session else (), event.id, said, self.shelf.zone)
+        asked = asked_of(event)
+        served = self.shelf.choose(model, asked) if asked else None
+        if served is not None:
+            served.check(len(change.plays), asked, len(_coming(event, asked)))
+        if session is None:
+            began = change.plays[0].number("start_ms")
+            session = self.state.open_session(name, about, int(time.time() * 1000) if began == UNKNOWN else began)
+            if session.listener is not None:
+                self.listeners.close_earlier(session)
+        else:
+            self._describe(session, about)
+        over = session.over is not None and not change.repeated
+        if over:  # history counts it already: taken back, and counted anew
+            self.listeners.unsettle(session)
+        self.state.write(session, change)
+        if over:
+            self.listeners.settle(session)
+        self.monitor.outcome(session, change, said.get("skipped"))
+        play = change.plays[change.at]
+        answer = Told(
+            name, play.id, change.at + 1, len(change.plays), play.playing, change.repeated, change.late, change.new
+        )
+        return answer, self._question(session, served, asked, _coming(event, asked), reasons) if served else None, asked
+
+    def _describe(self, session: Stored, about: Mapping[str, Any]) -> None:
+        nobody = session.listener is None
+        self.state.describe_session(session, dict(about))
+        if nobody and session.listener is not None:
+            self.listeners.close_earlier(session)
+
+    # ── asked ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def ask(self, name: str, question: Any, model: str | None, reasons: int) -> tuple[Question, str]:
+        """About a session's coming plays; or the play that is on, where `question` is None. Raises Problem."""
+        session = self._kept(name)
+        asked = asked_of(question) if question is not None else "playing"
+        if not asked:
+            raise Problem(
+                422, "nothing is asked: expected next, candidates or queue", field="body", remedy="add one of them"
+            )
+        served = self.shelf.choose(model, asked)
+        if asked == "playing":
+            return self._question_of_playing(session, served, reasons), asked
+        coming = _coming(question, asked)
+        served.check(len(session.plays), asked, len(coming))
+        return self._question(session, served, asked, coming, reasons), asked
+
+    def _question_of_playing(self, session: Stored, served: Served, reasons: int) -> Question:
+        if not session.plays or not session.plays[-1].playing:
+            raise Problem(
+                409, f"no play of session {session.name!r} is on", remedy="name tracks that may come next, with ?track=…; or POST "
+                "{'next': …} here",
+            )  # fmt: skip
+        *before, on = session.plays
+        served.check(len(before), "next", 1)
+        heard = self._heard(
+            session, served, table_of([p.row for p in before[-HORIZON:]]), len(before), table_of([on.row])
+        )
+        return Question(served, [heard], [[on.said.get("track")]], reasons, session.id)
+
+    def _question(self, session: Stored, served: Served, asked: str, coming: Sequence[Any], reasons: int) -> Question:
+        plays = session.plays
+        asked_of = rows(records(coming, zone=self.shelf.zone))
+        if (asked_of[:, len(OWN) :] == UNKNOWN).all():
+            asked_of = asked_of[:, : len(OWN)]
+        heard = self._heard(session, served, table_of([p.row for p in plays[-HORIZON:]]), len(plays), asked_of)
+        return Question(served, [heard], [[play.track for play in coming]], reasons, session.id)
+
+    def _heard(self, session: Stored, served: Served, plays: Ints, n_plays: int, coming: Ints) -> Heard:
+        bundle = served.bundle
+        first = session.plays[0].number("start_ms") if session.plays else int(coming[0, OWN.index("start_ms")])
+        start = None if first == UNKNOWN else first
+        recent = None
+        if session.listener is not None and _reads_recent(served):
+            recent = table_of(self.state.recent(session, RECENT))
+        return Heard(
+            plays, coming, n_plays, bundle.day_of(session.day, start), served.offers == "queue", recent,
+            session.listener if session.listener is not None else NEW, session.listener_age, session.country, start,
+        )  # fmt: skip
+
+    def known_of(self, listener: str, heard: Heard) -> Heard:
+        """A session that was sent, with what is kept of its listener's plays before it."""
+        if heard.recent is not None and len(heard.recent):
+            return heard
+        began = 1 << 62 if heard.start_ms is None else heard.start_ms
+        found = self.state.recent(Stored(-1, "", listener, None, None, None, began, ()), RECENT)
+        return replace(heard, recent=table_of(found)) if found else heard
+
+    # ── shown, forgotten ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def show(self, name: str) -> dict[str, Any]:
+        return _shown(self._kept(name))
+
+    def forget(self, name: str) -> None:
+        session = self._kept(name)
+        if session.over is not None:
+            self.listeners.unsettle(session)
+        self.state.forget_session(session)
+
+    def show_listener(self, listener: str) -> dict[str, Any]:
+        """All that is kept of a listener. Raises Problem where nothing is."""
+        sessions = self.state.sessions_of(listener)
+        (counted,) = self.state.db.execute("SELECT count(*) FROM counts WHERE listener = ?", (listener,)).fetchone()
+        if not sessions and not counted:
+            raise Problem(404, "nothing is kept of this listener", field="listener", value=listener)
+        return {"listener": listener, "history": counted, "sessions": [_shown(s) for s in sessions]}
+
+    def _kept(self, name: str) -> Stored:
+        session = self.state.session(name)
+        if session is None:
+            raise Problem(
+                404, f"session {name!r} is not kept here", field="session", value=name,
+                remedy="POST its first play to /v1/sessions/{session}/plays",
+            )  # fmt: skip
+        return session
+
+
+def asked_of(asked: Any) -> str:
+    """Which of next, candidates and queue was given, or ""."""
+    return next((name for name in ("next", "candidates", "queue") if getattr(asked, name)), "")
+
+
+def _coming(asked: Any, kind: str) -> list[Any]:
+    if not kind:
+        return []
+    found = getattr(asked, kind)
+    return [found] if kind == "next" else list(found)
+
+
+def _reads_recent(served: Served) -> bool:
+    features = served.bundle.asking.features.values()
+    return any(view == "recent" for f in features for view, _ in f.needs)
+
+
+def reads_listeners(served: Served) -> bool:
+    """Anything that is kept of a listener before the session: plays or counts."""
+    return _reads_recent(served) or any(is_personal(by) for by in served.bundle.asking.keys)
+
+
+def _shown(session: Stored) -> dict[str, Any]:
+    about = {c: getattr(session, c) for c in OF_SESSION}
+    plays = [{"id": p.id, "position": i, "playing": p.playing, **p.said} for i, p in enumerate(session.plays, 1)]
+    return {"session": session.name, **about, "plays": plays}
+
+
+def heard_of_sent(served: Served, session: Any, asked: str) -> tuple[Heard, list[str | None]]:
+    """A session that was sent whole, with its question. Raises Problem."""
+    coming = _coming(session, asked)
+    served.check(len(session.plays), asked, len(coming), session.length)
+    bundle = served.bundle
+    opening = (session.plays or coming)[0]
+    zone = bundle.zone
+    heard = Heard(
+        rows(records(session.plays, zone=zone, last=HORIZON)), rows(records(coming, zone=zone)), len(session.plays),
+        bundle.day_of(session.day, opening.start_ms), asked == "queue", rows(records(session.recent[-RECENT:], zone=zone)),
+        session.listener if session.listener is not None else NEW, session.listener_age, session.country,
+        opening.start_ms, session.length,
+    )  # fmt: skip
+    return heard, [play.track for play in coming]

@@ -1,0 +1,60 @@
+"""Examples of what is sent and answered, as the API's documentation shows them; a test sends each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+EVENT: dict[str, Any] = {
+    "id": "p1", "track": "spotify:track:1", "artist": "Quiet Harbour", "start": "2024-05-05T10:00:00Z",
+    "end": "2024-05-05T10:03:20Z", "played_ms": 200000, "skipped": False, "reason_end": "trackdone", "shuffle": True,
+    "listener": "u1", "next": {"track": "spotify:track:2", "artist": "Paper Motel", "shuffle": True},
+}  # fmt: skip
+_ENDED = {k: v for k, v in EVENT.items() if k not in ("id", "listener", "next")}
+_SKIPPED: dict[str, Any] = {
+    "track": "spotify:track:2", "artist": "Paper Motel", "start": "2024-05-05T10:03:20Z", "end": "2024-05-05T10:03:25Z",
+    "played_ms": 5000, "skipped": True, "reason_end": "fwdbtn", "shuffle": True,
+}  # fmt: skip
+SESSION: dict[str, Any] = {
+    "plays": [_ENDED, _SKIPPED],
+    "next": {"track": "spotify:track:3", "artist": "Paper Motel", "start": "2024-05-05T10:03:26Z", "shuffle": True},
+}
+CANDIDATES: dict[str, Any] = {
+    "plays": [_ENDED],
+    "candidates": [{"track": "spotify:track:2"}, {"track": "spotify:track:3"}],
+}
+QUEUE: dict[str, Any] = {
+    "plays": [{"track": "t_1", "skipped": False}, {"track": "t_2", "skipped": True}],
+    "queue": [{"track": "t_3"}, {"track": "t_1"}],
+}
+MANY: dict[str, Any] = {"sessions": [SESSION, CANDIDATES]}
+QUESTION: dict[str, Any] = {"candidates": [{"track": "spotify:track:2"}, {"track": "spotify:track:3"}]}
+
+REASON: dict[str, Any] = {
+    "feature": "skip_rate_of_session", "sentence": "Plays of the session so far that were skipped", "unit": "share", "value": 0.5,
+    "log_odds": 0.21,
+}  # fmt: skip
+ANSWER: dict[str, Any] = {
+    "model": "skip", "setting": "online", "asked": "next", "notes": [],
+    "answers": [{"position": 3, "track": "spotify:track:3", "probability": 0.41, "reasons": [REASON]}],
+}  # fmt: skip
+TOLD: dict[str, Any] = {
+    "session": "abc", "play": "p1", "position": 1, "plays": 1, "playing": False, "repeated": False, "late": False,
+    "answer": ANSWER,
+}  # fmt: skip
+PROBLEM: dict[str, Any] = {
+    "type": "about:blank", "title": "Unprocessable Content", "status": 422, "field": "next.skipped", "value": True,
+    "detail": "next.skipped is known only after the play has ended", "remedy": "leave it out",
+}  # fmt: skip
+
+
+def answers_of(example: Any, *statuses: int, says: str = "As asked") -> dict[int | str, dict[str, Any]]:
+    """What an endpoint answers, for FastAPI: an example, and the problem that all may answer with."""
+    good: dict[int | str, dict[str, Any]] = {
+        s: {"description": says, "content": {"application/json": {"example": example}}} for s in statuses or (200,)
+    }
+    shown = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": PROBLEM}
+    problem = {
+        "description": "What was found, what was expected, what to do (RFC 9457)",
+        "content": {"application/problem+json": shown},
+    }
+    return {**good, "4XX": problem}

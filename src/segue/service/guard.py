@@ -1,0 +1,190 @@
+"""What stands before the service: who may ask, how much, how often; and what every answer says to the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from segue.service.keys import owner
+from segue.service.measures import Measures
+from segue.service.problems import MEDIA, Problem
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Receive, Send], Awaitable[None]]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()), (b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"), (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"), (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+]  # fmt: skip
+FREE = ("/health", "/ready")  # asked by whoever runs it, without a key
+NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
+MOST_CLIENTS = 10_000  # whose rate is remembered
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one may send."""
+
+    body: int = 2_000_000  # bytes
+    seconds: float = 10.0  # for the whole of a request's body to come
+    rate: float = 0.0  # requests a second of one key or address; 0: as many as the service can
+    path: int = 2_000  # bytes of path and query
+
+
+@dataclass
+class Guard:
+    """An ASGI app around another.
+
+    Parameters
+    ----------
+    keys : names by hash; None: no key is asked for
+    local : only this machine is listened to, so that a request for another name is a page that found us by a trick
+    full : there is no room for another request
+    """
+
+    app: App
+    measures: Measures
+    limits: Limits
+    keys: dict[str, str] | None
+    local: bool
+    full: Callable[[], bool]
+    _rates: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 500
+        begun_to_answer = False
+
+        async def sending(message: Message) -> None:
+            nonlocal status, begun_to_answer
+            if message["type"] == "http.response.start":
+                status, begun_to_answer = message["status"], True
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        try:
+            path = scope["path"]
+            if self.full() and path.startswith("/v1/"):
+                self.measures.rejected.labels("busy").inc()
+                raise _busy(1.0)
+            self._may(scope, path)
+            await self.app(scope, self._bounded(scope, receive), sending)
+        except Problem as problem:
+            if begun_to_answer:
+                raise
+            await refuse(sending, problem)
+        except Exception:
+            if not begun_to_answer:  # what went wrong is for the log, not for whoever asked
+                await refuse(sending, Problem(500, "the service failed at this request: its log says how"))
+            raise
+        finally:
+            route = scope.get("route")
+            self.measures.request(getattr(route, "path", "other"), status, time.perf_counter() - begun)
+
+    def _may(self, scope: Any, path: str) -> None:
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        if self.local and _name(host) not in NAMES:
+            raise Problem(
+                421, f"host {host[:80]!r}: this service answers for this machine only", field="host", value=host[:80],
+                remedy="ask for http://127.0.0.1, or start it with --host and --keys",
+            )  # fmt: skip
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
+            raise Problem(
+                403, "a page of another site may not ask here", field="origin", value=origin.decode("latin-1")[:80]
+            )
+        if len(scope["raw_path"] or b"") + len(scope["query_string"]) > self.limits.path:
+            raise Problem(414, f"the address has over {self.limits.path} bytes", remedy="send it as a body")
+        who = "" if scope.get("client") is None else scope["client"][0]
+        if self.keys is not None and path not in FREE and not path.startswith("/page/") and path != "/":
+            named = owner(self.keys, headers.get(b"authorization", b"").decode("latin-1"))
+            if named is None:
+                self.measures.rejected.labels("key").inc()
+                raise Problem(
+                    401, "a key is asked for here", field="authorization", remedy="send the header Authorization: Bearer KEY",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )  # fmt: skip
+            who = f"key {named}"
+        if self.limits.rate:
+            self._in_time(who)
+
+    def _in_time(self, who: str) -> None:
+        """A bucket of two seconds' requests, filled as time passes."""
+        now, rate = time.monotonic(), self.limits.rate
+        had, then = self._rates.pop(who, (2 * rate, now))
+        had = min(2 * rate, had + (now - then) * rate)
+        self._rates[who] = (max(0.0, had - 1), now)
+        while len(self._rates) > MOST_CLIENTS:
+            self._rates.popitem(last=False)
+        if had < 1:
+            self.measures.rejected.labels("rate").inc()
+            raise Problem(
+                429, f"more than {rate:g} requests a second", remedy="ask less often",
+                headers={"Retry-After": str(math.ceil((1 - had) / rate))},
+            )  # fmt: skip
+
+    def _bounded(self, scope: Any, receive: Receive) -> Receive:
+        """The body, not longer than it may be and in time."""
+        for name, value in scope["headers"]:
+            if name == b"content-length" and (not value.isdigit() or int(value) > self.limits.body):
+                raise self._too_large()
+        got, end, whole = 0, 0.0, False
+
+        async def receiving() -> Message:
+            nonlocal got, end, whole
+            if whole:
+                return await receive()
+            end = end or time.monotonic() + self.limits.seconds
+            try:
+                async with asyncio.timeout(max(0.001, end - time.monotonic())):
+                    message = await receive()
+            except TimeoutError:
+                raise Problem(
+                    408, f"the body did not come within {self.limits.seconds:g} s", headers={"Connection": "close"}
+                ) from None
+            got, whole = got + len(message.get("body", b"")), not message.get("more_body", False)
+            if got > self.limits.body:
+                raise self._too_large()
+            return message
+
+        return receiving
+
+    def _too_large(self) -> Problem:
+        return Problem(
+            413, f"the body has over {self.limits.body} bytes", field="body", remedy="send fewer sessions at a time",
+            headers={"Connection": "close"},
+        )  # fmt: skip
+
+
+def _name(host: str) -> str:
+    return host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+
+
+def _busy(seconds: float) -> Problem:
+    return Problem(
+        429, "more requests wait than can be answered soon", remedy=f"send it again in {seconds:g} s",
+        headers={"Retry-After": str(math.ceil(seconds))},
+    )  # fmt: skip
+
+
+async def refuse(send: Send, problem: Problem) -> None:
+    body = problem.body()
+    headers = [(b"content-type", MEDIA.encode()), (b"content-length", str(len(body)).encode()),
+               *((k.lower().encode(), v.encode()) for k, v in problem.headers.items())]  # fmt: skip
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

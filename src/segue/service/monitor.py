@@ -1,0 +1,102 @@
+"""How right the predictions were: each is kept until the play it was about has ended, then counted.
+
+Counted by model, hour and tenth of the predicted chance: how many, how many were skipped, the sum of the chances and of the
+log-loss. A prediction is about a place in a session and a track; the last one before the end counts.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from segue.features.columns import key64
+from segue.live import Answer
+from segue.service.plays import Change
+from segue.service.state import State, Stored
+
+BINS = 10
+_PAIR = struct.Struct("=qd")  # a track's key and its chance
+Row = tuple[int, int, str, bytes]
+
+
+class Monitor:
+    """Predictions of one process that wait to be written, and what has come true of all."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._waiting: list[Row] = []
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def note(self, session: int, model: str, answers: Sequence[Answer]) -> None:
+        """What was just answered: written with the next events of this process."""
+        by_place: dict[int, list[bytes]] = {}
+        for a in answers:
+            if a.track is not None:
+                by_place.setdefault(a.position, []).append(_PAIR.pack(key64(a.track), a.probability))
+        self._waiting += [(session, place, model, b"".join(told)) for place, told in by_place.items()]
+
+    def write(self) -> None:
+        """Within a transaction."""
+        if self._waiting:
+            self.state.db.executemany("REPLACE INTO predictions VALUES (?, ?, ?, ?)", self._waiting)
+            self._waiting = []
+
+    def outcome(self, session: Stored, change: Change, skipped: int | None) -> None:
+        """Within a transaction: a play has ended, so what was said of it is counted."""
+        if skipped is None or change.repeated:
+            return
+        run, place = self.state.db.execute, change.at + 1
+        told = run(
+            "SELECT model, told FROM predictions WHERE session = ? AND place = ?", (session.id, place)
+        ).fetchall()
+        if not told:
+            return
+        track, hour = change.plays[change.at].number("track"), int(time.time()) // 3600
+        for model, pairs in told:
+            p = dict(_PAIR.iter_unpack(pairs)).get(track)
+            if p is not None:
+                loss = -math.log(max(1e-15, p if skipped else 1 - p))
+                run(
+                    "INSERT INTO outcomes VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + 1, "
+                    "skipped = skipped + excluded.skipped, predicted = predicted + excluded.predicted, loss = loss + excluded.loss",
+                    (model, hour, min(BINS - 1, int(p * BINS)), skipped, p, loss),
+                )
+        run("DELETE FROM predictions WHERE session = ? AND place <= ?", (session.id, place))
+
+    def told(self, models: Sequence[str]) -> list[dict[str, Any]]:
+        """What has come true of each model's predictions."""
+        return [self._of(model) for model in models]
+
+    def _of(self, model: str) -> dict[str, Any]:
+        run = self.state.db.execute
+        bins = run(
+            "SELECT bin, sum(n), sum(skipped), sum(predicted), sum(loss) FROM outcomes WHERE model = ? GROUP BY bin ORDER BY bin",
+            (model,),
+        ).fetchall()
+        n, skipped = sum(b[1] for b in bins), sum(b[2] for b in bins)
+        hours = run(
+            "SELECT hour, sum(n), sum(loss) FROM outcomes WHERE model = ? GROUP BY hour ORDER BY hour DESC LIMIT 168",
+            (model,),
+        ).fetchall()
+        rate = skipped / n if n else None
+        return {
+            "model": model, "n": n, "skipped": rate, "predicted": sum(b[3] for b in bins) / n if n else None,
+            "log_loss": sum(b[4] for b in bins) / n if n else None, "base_log_loss": _entropy(rate),
+            "calibration": [{"low": b / BINS, "high": (b + 1) / BINS, "n": of, "predicted": p / of, "skipped": s / of}
+                            for b, of, s, p, _ in bins],
+            "by_hour": [{"hour": f"{time.strftime('%Y-%m-%dT%H:00Z', time.gmtime(h * 3600))}", "n": of, "log_loss": loss / of}
+                        for h, of, loss in reversed(hours)],
+        }  # fmt: skip
+
+
+def _entropy(rate: float | None) -> float | None:
+    """The log-loss of who says the share of skips each time."""
+    if rate is None:
+        return None
+    return -sum(q * math.log(q) for q in (rate, 1 - rate) if q)

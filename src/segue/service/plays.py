@@ -1,0 +1,158 @@
+"""What becomes of a session when something is told of one of its plays: events may come twice, late, or out of order.
+
+    told                                        what becomes of it
+    a new id, or none and another track         a new play: at its place by its start, else at the end
+    an id that is there                         what was not known is added; what was is compared (409 where it differs)
+    nothing but how it ended, without an id     the play that is on has ended
+"""  # fmt: skip
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+from segue import schema
+from segue.features.columns import key64
+from segue.heard import OWN, row
+from segue.service.problems import Problem, shown
+from segue.session import CLOCKS_DIFFER_MS, records
+
+MOST = 1_000  # plays of one session
+OF_PLAY = tuple(c for c in (*schema.PLAYS, *schema.TRACKS) if c in schema.TRACKS or c in OWN)
+_ENDS = frozenset(c.name for c in schema.PLAYS.values() if c.known == "end")
+_BLANK = dict.fromkeys(OF_PLAY)
+_AT = {name: 8 * OWN.index(name) for name in ("start_ms", "artist", "track")}
+_ONE, _NARROW, _WIDE = (struct.Struct(f"={n}q") for n in (1, len(OWN), len(OWN) + len(schema.TRACKS)))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A play that is kept: as it was told, and as the evaluator reads it."""
+
+    id: str
+    text: str  # the fields that are known, as JSON
+    row: bytes = b""  # int64 of `heard.OWN`, or of all `heard.COLUMNS` where attributes of the track were told
+    playing: bool = False  # it has begun, and nothing is known of its end
+
+    @classmethod
+    def of(cls, id: str, said: Mapping[str, Any]) -> Kept:
+        return cls(id, json.dumps(said, ensure_ascii=False, separators=(",", ":")), playing=not (_ENDS & said.keys()))
+
+    @property
+    def said(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self.text)
+        return said
+
+    def number(self, name: str) -> int:
+        """Of its row: when it began, or the key of its artist or track; `heard.UNKNOWN` where not known."""
+        found: int = _ONE.unpack_from(self.row, _AT[name])[0]
+        return found
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an event did."""
+
+    plays: tuple[Kept, ...]  # all of the session, in order
+    at: int  # which of them it was about
+    new: bool = False
+    repeated: bool = False
+    late: bool = False  # plays after it were known already
+    changed: tuple[int, ...] = field(default=())  # those to be written: places in `plays`
+
+
+def told(event: Any) -> dict[str, Any]:
+    """The fields of a play that an event gives."""
+    return {name: v for name in event.model_fields_set if name in _BLANK and (v := getattr(event, name)) is not None}
+
+
+def applied(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any], zone: str) -> Change:
+    """A session's plays after an event. Raises Problem (409, 422), and then nothing has changed."""
+    at = _which(plays, id, said)
+    if at is not None:
+        return _completed(plays, at, said, zone)
+    if "track" not in said:
+        raise Problem(
+            422, f"track: {'no play is on' if id is None else f'play {id!r} is not known here'}, so its track must be said",
+            field="track", remedy="add the track that was played",
+        )  # fmt: skip
+    if len(plays) >= MOST:
+        raise Problem(
+            409, f"the session has {len(plays)} plays already, {MOST} at most are kept", remedy="begin another session"
+        )
+    place = _place(plays, said.get("start_ms"))
+    fresh = Kept.of(id or f"play-{len(plays) + 1}", said)
+    if any(fresh.id == p.id for p in plays):  # a name of ours that the client has used, too
+        fresh = replace(fresh, id=f"{fresh.id}-of-{len(plays) + 1}")
+    after = (*plays[:place], fresh, *plays[place:])
+    late = place < len(plays)
+    return _written(after, place, zone, Change(after, place, new=True, late=late), moved=late)
+
+
+def _which(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any]) -> int | None:
+    """The play that an event is about, if it is there."""
+    if id is not None:
+        return next((i for i in range(len(plays) - 1, -1, -1) if plays[i].id == id), None)
+    if not plays or not plays[-1].playing or not (_ENDS & said.keys()):
+        return None
+    on = plays[-1].said
+    same = all(said.get(name, on.get(name)) == on.get(name) for name in ("track", "start_ms"))
+    return len(plays) - 1 if same else None
+
+
+def _completed(plays: Sequence[Kept], at: int, said: Mapping[str, Any], zone: str) -> Change:
+    old, known = plays[at], plays[at].said
+    for name, value in said.items():
+        if name in known and known[name] != value:
+            raise Problem(
+                409, f"{name}: play {old.id!r} is known with {shown(known[name])!r}, and was now sent with {shown(value)!r}",
+                field=name, value=shown(value), remedy="send another play under another id, or the same fields again",
+            )  # fmt: skip
+    added = {name: value for name, value in said.items() if name not in known}
+    if not added:
+        return Change(tuple(plays), at, repeated=True, late=at < len(plays) - 1)
+    whole = known | added
+    fresh, start, end = Kept.of(old.id, whole), whole.get("start_ms"), whole.get("end_ms")
+    if start is not None and end is not None and end < start - CLOCKS_DIFFER_MS:
+        raise Problem(
+            422, f"end_ms: play {old.id!r} ended at {end}, more than an hour before its start at {start}", field="end_ms",
+            value=end, remedy="send milliseconds since 1970, or a time such as 2024-01-31T10:00:00Z",
+        )  # fmt: skip
+    rest = (*plays[:at], *plays[at + 1 :])
+    place = _place(rest, start) if "start_ms" in added else at
+    after = (*rest[:place], fresh, *rest[place:])
+    moved = place != at or bool({"artist", "track"} & added.keys())
+    return _written(after, place, zone, Change(after, place, late=place < len(after) - 1), moved=moved)
+
+
+def _place(plays: Sequence[Kept], start: int | None) -> int:
+    """Before the plays that began later; a play whose start is not known stays where it is."""
+    at = len(plays)
+    while start is not None and at and plays[at - 1].number("start_ms") > start:
+        at -= 1
+    return at
+
+
+def _written(plays: tuple[Kept, ...], at: int, zone: str, change: Change, *, moved: bool) -> Change:
+    """With the rows of the play, and of those after it where it may be another one that is first of its artist."""
+    fresh = list(plays)
+    changed = range(at, len(plays)) if moved else (at,)
+    seen = {name: {p.number(name) for p in plays[:at]} for name in ("artist", "track")}
+    for i in changed:
+        fresh[i] = replace(plays[i], row=_row(plays[i].said, seen, zone))
+        for name, keys in seen.items():
+            keys.add(fresh[i].number(name))
+    return replace(change, plays=tuple(fresh), changed=tuple(changed))
+
+
+def _row(said: Mapping[str, Any], seen: Mapping[str, set[int]], zone: str) -> bytes:
+    (record,) = records([SimpleNamespace(**{**_BLANK, **said})], zone=zone)
+    for name, keys in seen.items():
+        record[f"first_of_{name}"] = None if said.get(name) is None else int(key64(said[name]) not in keys)
+    numbers = row(record)
+    wide = any(name in schema.TRACKS for name in said)
+    return _WIDE.pack(*numbers) if wide else _NARROW.pack(*numbers[: len(OWN)])

@@ -1,0 +1,177 @@
+"""Start the service: one process for each core behind one port, until it is told to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segue.errors import AskedWrongly, MissingExtra
+
+if TYPE_CHECKING:
+    from segue.service.app import Settings
+
+SAID = "SEGUE_SERVICE"  # where a process finds its settings
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PATIENCE_S = 60.0  # until it answers
+
+
+def serve(
+    bundles: Sequence[str], *, host: str = "127.0.0.1", port: int = 8000, state: str = "segue-state.sqlite",
+    durability: str = "process", workers: int = 0, listeners: str | None = None, keys: str | None = None, open: bool = False,
+    rate: float = 0.0, body_mb: float = 2.0, keep_days: float = 90.0, state_mb: float = 4096.0,
+    said: Callable[[str], None] = lambda line: None,
+) -> None:  # fmt: skip
+    """Serve bundles until a signal ends it.
+
+    Parameters
+    ----------
+    workers : processes; 0: one for each core
+    listeners : a library whose listeners' history is read into the state first
+    keys : a file of API keys; without one, only this machine may ask
+    open : no keys are asked for though others may ask: something in front asks for them
+    said : told what a person should read
+
+    Raises
+    ------
+    AskedWrongly, BadInput, Tampered, MissingExtra : before anything is listened to
+    """
+    app_module()
+    from segue.service.app import Limits, Settings
+    from segue.service.keys import read_keys
+    from segue.service.served import Shelf
+
+    local = host in LOOPBACK
+    if not local and keys is None and not open:
+        raise AskedWrongly(
+            f"--host {host} lets others ask: give --keys keys.json (make one with segue key NAME), or --open where something in "
+            "front asks for keys"
+        )
+    if not 0 < port < 65_536:
+        raise AskedWrongly(f"port {port}: expected 1 to 65535")
+    shelf = Shelf.of(bundles)
+    settings = Settings(
+        bundles=[str(Path(b).expanduser().resolve()) for b in bundles], state=str(Path(state).expanduser().absolute()),
+        durability=durability, keys=None if keys is None else read_keys(Path(keys).expanduser()), local=local and not open,
+        limits=Limits(body=int(body_mb * 1e6), rate=rate), keep_days=keep_days, state_mb=state_mb,
+    )  # fmt: skip
+    _check_state(settings, shelf.zone, listeners, said)
+    count = workers or len(os.sched_getaffinity(0))
+    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+    watching = threading.Thread(target=_watch, args=(url, shelf, count, said), daemon=True)
+    with _listening(host, port) as socket:
+        watching.start()
+        _run(settings, socket, count)
+
+
+def app_module() -> Any:
+    """The app's module. Raises MissingExtra where the extra is not installed."""
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+
+        from segue.service import app
+    except ImportError as cause:
+        raise MissingExtra(str(cause.name or "fastapi").partition(".")[0], "serve") from None
+    return app
+
+
+def _check_state(settings: Settings, zone: str, listeners: str | None, said: Callable[[str], None]) -> None:
+    """The state can be used; and it holds a library's listeners, if that is wished."""
+    from segue.service.listeners import Listeners, keys_of_listeners
+    from segue.service.state import State
+
+    state = State(Path(settings.state), settings.durability)
+    try:
+        held = Listeners.of(state, keys_of_listeners(), zone)
+        if listeners is not None:
+            from segue.library import open_library
+            from segue.service.importing import import_listeners
+
+            said(import_listeners(open_library(listeners), held))
+        state.checkpoint()
+    finally:
+        state.close()
+
+
+def _listening(host: str, port: int) -> Any:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as cause:
+        made.close()
+        raise AskedWrongly(
+            f"cannot listen at {host}:{port} ({cause.strerror or cause}): choose another --port or --host"
+        ) from None
+    made.listen(2048)
+    made.set_inheritable(True)
+    return made
+
+
+def _config(app: Any, **more: Any) -> Any:
+    import uvicorn
+
+    return uvicorn.Config(
+        app, http="segue.service.protocol:Bounded", ws="none", lifespan="on", access_log=False, log_level="warning",
+        server_header=False, date_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=10, proxy_headers=False, **more,
+    )  # fmt: skip
+
+
+def _run(settings: Settings, socket: Any, count: int) -> None:
+    import uvicorn
+
+    if count == 1:
+        uvicorn.Server(_config(app_module().create(settings))).run(sockets=[socket])
+        return
+    from uvicorn.supervisors import Multiprocess
+
+    from segue.service.measures import several
+
+    folder = Path(tempfile.mkdtemp(prefix="segue-counts-"))
+    several(folder)
+    os.environ[SAID] = json.dumps(asdict(settings))
+    try:
+        config = _config("segue.service.run:worker", factory=True, workers=count)
+        Multiprocess(config, sockets=[socket]).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def worker() -> Any:
+    """The app of one of several processes."""
+    from segue.service.app import Limits, Settings, create
+
+    said = json.loads(os.environ[SAID])
+    return create(Settings(**{**said, "limits": Limits(**said["limits"])}))
+
+
+def _watch(url: str, shelf: Any, count: int, said: Callable[[str], None]) -> None:
+    """Say where it is, once it answers."""
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    begun = time.monotonic()
+    while time.monotonic() - begun < PATIENCE_S:
+        try:
+            with urlopen(f"{url}/ready", timeout=5) as answer:
+                if answer.status == 200:
+                    break
+        except (URLError, OSError):
+            time.sleep(0.05)
+    models = ", ".join(f"{s.name} ({s.bundle.card['task']}, {s.bundle.card['setting']})" for s in shelf.all)
+    said(
+        f"Serving {models} at {url} with {count} process{'es' if count > 1 else ''}, ready in {time.monotonic() - begun:.1f} s."
+    )
+    said(f"The page: {url}/   the API: {url}/docs   Ctrl-C ends it.")
