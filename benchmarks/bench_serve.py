@@ -165,6 +165,14 @@ class Server:
     def all(self) -> list[int]:
         return descendants(self.process.pid)
 
+    def rest(self) -> None:
+        """Wait until it has done what an earlier run left to it: ten seconds at most."""
+        for _ in range(40):
+            before = load.cpu(self.all())[0]
+            time.sleep(0.25)
+            if load.cpu(self.all())[0] - before < 0.05:
+                return
+
 
 @contextmanager
 def server(command: Sequence[str], port: int, log: Path) -> Iterator[Server]:
@@ -239,6 +247,7 @@ class Bench:
                 requests = itertools.cycle(made)
 
             def at(rate: float, phase: str = "rising") -> Row:
+                running.rest()
                 many = replace(offer, rate=rate, watch=running.all())
                 sent = replace(many, requests=list(itertools.islice(requests, len(many.due()))))
                 said = self.generator.submit(load.run, sent).result().to_json()

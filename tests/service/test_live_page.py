@@ -11,6 +11,8 @@ import small
 from browser import browser
 from figures.hostile import NAMES
 from segue.bundle import open_bundle
+from segue.service.keys import digest
+from segue.service.served import Served
 from service.running import running
 
 pytestmark = pytest.mark.browser
@@ -68,10 +70,8 @@ def press(page, kind):
 
 
 def settle(page):
-    """Until the last question is answered: one more would have been asked by now."""
-    page.wait("!document.querySelector('#queue [data-probability=\"\"]')")
-    page.settled().settled()
-    page.run("return new Promise((done) => setTimeout(done, 250))")
+    """Until the last question is answered."""
+    page.wait("document.querySelector('.state').getAttribute('aria-busy') === 'false'")
 
 
 def model(page, setting):
@@ -310,6 +310,7 @@ def test_nothing_of_an_export_is_sent_before_a_session_is_opened_and_nothing_but
     page.posted()
     choose(page, tmp_path / "endsong_0.json")
     settle(page)
+    page.run("return new Promise((done) => setTimeout(done, 300))")
     assert page.posted() == []
     open_session(page, 0, 2)
     page.wait(f"{ASKED} === 2")
@@ -393,6 +394,83 @@ def test_no_name_runs_wherever_it_stands(page, tmp_path):
     for what in ("scripts", "handlers", "addresses"):
         assert found[what] == expected[what]
     assert page.trouble() == []
+
+
+# ── the catalogue ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+CATALOGUE = [{"track": f"t{k}", "title": title, "artist": f"by {title}", "plays": 9} for k, title in enumerate(
+    ["Salt", "Salt and Glass", "Lantern", *(one for one in NAMES if one.strip())])]  # fmt: skip
+
+
+@pytest.fixture
+def catalogue(monkeypatch):
+    """Names that no bundle of the tests has, most of them hostile."""
+    monkeypatch.setattr(Served, "search", lambda _, text, limit: [t for t in CATALOGUE if text.lower() in t["title"].lower()][:limit])
+
+
+def test_the_catalogue_is_searched_and_queued_by_keyboard_alone(catalogue, page):
+    tab_to(page, "#search")
+    page.press("salt", ENTER)
+    page.wait(f"{ASKED} === 1")
+    page.press("lant")  # what was written is selected
+    page.wait("document.querySelectorAll('.found li').length === 1")
+    page.press(DOWN, ENTER)
+    page.wait(f"{ASKED} === 2")
+    tab_to(page, "#search", most=200)
+    page.press("salt")
+    page.wait("document.querySelectorAll('.found li').length === 2")
+    page.press(DOWN, DOWN, DOWN, ENTER)  # the last one is the last one
+    page.wait(f"{ASKED} === 3")
+    settle(page)
+    assert [row["title"] for row in page.run(ROWS)] == ["Salt", "Lantern", "Salt and Glass"]
+    assert page.posted()[-1]["candidates"][1]["track"] == "t2"
+    page.press("nothing", ENTER)
+    tab_to(page, "#search", most=200)
+    page.press("nothing", ENTER)
+    page.wait("document.getElementById('search-how').textContent.includes('Nothing found')")
+    assert len(page.run(ROWS)) == 3
+
+
+def test_no_name_of_the_catalogue_runs(catalogue, chromium, address):
+    page = ready(chromium, address)
+    page.wait("document.querySelectorAll('.found li').length === 20")
+    before = page.run(LOOK)
+    for part in ("<", "script", "onerror", "javascript", "{{", "\u202e", "__proto__"):
+        page.run("const q = document.getElementById('search'); q.value = arguments[0]; q.dispatchEvent(new Event('input'))", part)
+        page.wait("[...document.querySelectorAll('.found .title')].every((t) => t.textContent.toLowerCase().includes(arguments[0]))", part)
+        page.run("document.querySelectorAll('.found button').forEach((one) => one.click())")
+    page.wait("document.querySelectorAll('.queued > li').length > 40")
+    settle(page)
+    press(page, "skip-it")
+    assert CATALOGUE[3]["title"] in page.run("return [...document.querySelectorAll('#heard .title')].map((e) => e.textContent)")
+    found = page.run(LOOK)
+    assert {what: found[what] for what in ("hacked", "scripts", "handlers", "addresses")} == {
+        what: before[what] for what in ("hacked", "scripts", "handlers", "addresses")
+    }
+    assert page.trouble() == []
+    assert page.axe() == []
+
+
+def test_some_are_queued_at_random_for_whoever_wants_to_see_something(catalogue, page):
+    page.wait("document.querySelectorAll('.found li').length === 20")
+    page.run("document.querySelector('#find > .quiet').click()")
+    page.wait(f"{ASKED} === 8")
+    assert len({row["title"] for row in page.run(ROWS)}) == 8
+
+
+def test_a_service_with_keys_is_asked_with_one(chromium, tmp_path):
+    with running([small.bundle("online")], tmp_path, keys={digest("segue_secret"): "ada"}) as address:
+        page = chromium.open(address + "/")
+        page.wait("!document.getElementById('key').hidden")
+        assert "a key is asked for" in page.one("#problem").text.lower()
+        page.press("segue_wrong", ENTER)
+        page.wait("document.getElementById('key').hidden === false && document.getElementById('key-text').value === ''")
+        page.press("segue_secret", ENTER)
+        page.wait("document.documentElement.dataset.ready !== undefined")
+        assert page.one("#problem").text == ""
+        name(page, "a", "b")
+        page.wait(f"{ASKED} === 2")
+        assert page.run("return [localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
 
 
 # ── the model and what came of it ───────────────────────────────────────────────────────────────────────────────────

@@ -94,7 +94,7 @@ def create(settings: Settings) -> Any:
     _page(app)
     _described(app)
     guard = Guard(app, measures, settings.limits, settings.keys, settings.local, lambda: desk.full)
-    guard.state = state  # type: ignore[attr-defined]
+    guard.book = book  # type: ignore[attr-defined]
     return guard
 
 

@@ -44,6 +44,7 @@ class Page extends EventTarget {
     at("key").onsubmit = (event) => {
       event.preventDefault();
       this.api.key = at("key-text").value.trim();
+      at("key-text").value = "";
       at("key").hidden = true;
       again();
     };

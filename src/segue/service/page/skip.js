@@ -45,6 +45,7 @@ export function mount({ asking, about }, page, models) {
     clearTimeout(later);
     const asked = model.offers === "queue" ? session.inOrder() : session.candidates();
     if (!asked) { tell({ missing: missing() }); return; }
+    state.setAttribute("aria-busy", "true");
     const { signal } = (waiting = new AbortController());
     const stepped = heard !== session.heard;
     try {
@@ -79,6 +80,7 @@ export function mount({ asking, about }, page, models) {
 
   function tell({ notes = [], missing: lacks, problem, asked }) {
     const entries = asked?.entries ?? [], late = model.offers === "queue" ? session.heard.length - session.half : 0;
+    state.setAttribute("aria-busy", "false");
     replace(state, problem ? el("p", { class: "problem", role: "alert" }, problem.sentences ?? String(problem)) : null,
       lacks ? el("p", { class: "missing" }, lacks) : null,
       asked && late > 0 ? el("p", { class: "note" }, `Asked after ${session.half} of ${session.heard.length + session.queue.length} plays: what was heard since does not count.`) : null,

@@ -1,0 +1,122 @@
+"""Replaying a library's plays over HTTP gives the features and the answers of its frozen batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import small
+from served import service
+
+from segue import schema
+from segue.bundle import open_bundle
+from segue.features.build import from_library
+from segue.live import Bundle
+
+START = [c.name for c in schema.PLAYS.values() if c.known in ("content", "start", "option")]
+END = [c.name for c in schema.PLAYS.values() if c.known == "end" and not c.name.startswith("first_of")]
+ABOUT = ("listener", "listener_age", "country")
+
+
+def said(row, names):
+    return {c: row[c] for c in names if row[c] is not None}
+
+
+def sessions_of(library):
+    """(part, first row, rows) of every session, in the order in which they began."""
+    found = []
+    for number, part in enumerate(library.plays()):
+        rows = part.to_pylist()
+        starts = [i for i, r in enumerate(rows) if i == 0 or r["session_id"] != rows[i - 1]["session_id"]]
+        found += [(number, i, rows[i:j]) for i, j in zip(starts, [*starts[1:], len(rows)], strict=True)]
+    return sorted(found, key=lambda f: (f[2][0]["start_ms"] or 0, f[0], f[1]))
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """Every batch that is evaluated, in order."""
+    seen, asked = [], Bundle.batch_of
+    monkeypatch.setattr(Bundle, "batch_of", lambda *a, **k: seen.append(asked(*a, **k)) or seen[-1])
+    return seen
+
+
+def same(live, batch, mine):
+    """The features of a session's asked plays, and what a network reads of them, are those of some rows of a batch."""
+    assert live.columns == batch.columns
+    different = (live.values != batch.values[mine]) | (live.known != batch.known[mine])
+    assert not different.any(), np.array(batch.columns)[different.any(axis=0)]
+    for i, n in enumerate(mine if batch.tensors is not None else ()):
+        seen = batch.tensors.seen_by(n)
+        assert all(np.array_equal(cells, seen[field]) for field, cells in live.tensors.seen_by(i).items())
+
+
+@pytest.mark.parametrize("most", [20, pytest.param(None, marks=pytest.mark.slow)])
+def test_plays_that_begin_and_end_over_http_are_answered_as_in_the_frozen_batch(most, tmp_path, evaluated):
+    library, opened = small.library("spotify_history"), open_bundle(small.bundle("online"))
+    batch, _ = from_library(opened.asking, library, snapshot=opened.history)
+    expected = opened.fitted.predict(batch).p
+    place = {(int(p), int(r)): i for i, (p, r) in enumerate(zip(batch.keys["part"], batch.keys["row"], strict=True))}
+    compared = 0
+    with service(tmp_path) as client:
+        for part, first, rows in sessions_of(library)[:most]:
+            address = f"/v1/sessions/{part}-{first}"
+            for i, row in enumerate(rows):
+                client.post(f"{address}/plays", json={"id": str(i), **said(row, START), **said(row, ABOUT)}).raise_for_status()
+                mine = place.get((part, first + i))
+                if mine is not None:  # a play that overlaps the one before is not asked about
+                    answer = client.get(f"{address}/skip?reasons=0").raise_for_status().json()["answers"][0]
+                    same(evaluated[-1], batch, [mine])
+                    assert answer["probability"] == pytest.approx(expected[mine], abs=1e-9)
+                    compared += 1
+                client.post(f"{address}/plays", json={"id": str(i), **said(row, END)}).raise_for_status()
+    assert compared > 100
+    assert most or compared == len(batch)
+
+
+def halves_are_answered(client, library, batch, expected, evaluated, within, most):
+    """Every session of a library of nobody known: half of it told, the rest asked about."""
+    place = {(int(p), int(r)): i for i, (p, r) in enumerate(zip(batch.keys["part"], batch.keys["row"], strict=True))}
+    content = [c.name for c in schema.PLAYS.values() if c.known == "content"]
+    compared = 0
+    for part, first, rows in sessions_of(library)[:most]:
+        address, heard = f"/v1/sessions/{part}-{first}", len(rows) // 2
+        for i, row in enumerate(rows[:heard]):
+            told = {"id": str(i), **said(row, [*START, *END]), "day": row["day"].isoformat()}
+            client.post(f"{address}/plays", json=told).raise_for_status()
+        queue = [said(row, content) for row in rows[heard:]]
+        answers = client.post(f"{address}/skip?reasons=0", json={"queue": queue}).raise_for_status().json()["answers"]
+        mine = [place[part, first + i] for i in range(heard, len(rows))]
+        same(evaluated[-1], batch, mine)
+        assert [a["probability"] for a in answers] == pytest.approx(expected[mine].tolist(), abs=within)
+        compared += len(mine)
+    assert compared > 100
+
+
+def test_the_second_half_of_sessions_is_answered_as_in_the_frozen_batch(tmp_path, evaluated):
+    library, opened = small.library("mssd"), open_bundle(small.bundle("challenge"))
+    batch, _ = from_library(opened.asking, library, snapshot=opened.history)
+    with service(tmp_path, "challenge") as client:
+        halves_are_answered(client, library, batch, opened.fitted.predict(batch).p, evaluated, 1e-9, 40)
+
+
+def test_a_network_is_answered_over_http_as_in_the_frozen_batch(tmp_path, evaluated):
+    pytest.importorskip("torch")
+    from test_network_bundle import bundle, library
+
+    place = bundle("challenge", "attention")
+    opened = open_bundle(place)
+    batch, _ = from_library(opened.asking, library(), snapshot=opened.history)
+    with service(tmp_path, bundles=(place,)) as client:
+        halves_are_answered(client, library(), batch, opened.fitted.predict(batch).p, evaluated, 1e-5, 40)
+
+
+def test_sessions_sent_whole_are_answered_alike_alone_and_in_a_batch(tmp_path):
+    sent = [{**small.session(n), "listener": "somebody"} for n in (0, 1, 7, 130)]
+    opened = open_bundle(small.bundle("online"))
+    alone = [opened.predict(s).to_json()["answers"] for s in sent]
+    with service(tmp_path) as client:
+        one = [client.post("/v1/skip", json=s).json()["answers"] for s in sent]
+        many = client.post("/v1/skip/batch?reasons=3", json={"sessions": sent}).json()["results"]
+    assert one == [r["answers"] for r in many]
+    for mine, theirs in zip(alone, one, strict=True):
+        assert [a["probability"] for a in theirs] == pytest.approx([a["probability"] for a in mine], abs=1e-12)
+        assert [a["reasons"] for a in theirs] == [a["reasons"] for a in mine]
