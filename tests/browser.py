@@ -121,7 +121,11 @@ def browser(reach=""):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     options.set_capability("unhandledPromptBehavior", "dismiss")
     cut = "--host-resolver-rules=MAP * ~NOTFOUND"  # no name has an address: the network is cut
-    for argument in [*ARGUMENTS, f"{cut}, EXCLUDE {reach}" if reach else cut, *(["--no-sandbox"] if os.geteuid() == 0 else [])]:
+    for argument in [
+        *ARGUMENTS,
+        f"{cut}, EXCLUDE {reach}" if reach else cut,
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+    ]:
         options.add_argument(argument)
     opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:

@@ -26,7 +26,7 @@ from segue.session import read as read_session
 from segue.training import knowing
 
 FILES = [
-    "baselines.json", "baselines.safetensors", "card.json", "features.json", "golden.json", "hashes.json",
+    "baselines.json", "baselines.safetensors", "card.json", "catalogue.safetensors", "features.json", "golden.json", "hashes.json",
     "history.safetensors", "model.json", "model.safetensors", "tracks.safetensors",
 ]  # fmt: skip
 

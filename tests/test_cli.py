@@ -22,7 +22,7 @@ from segue import cli, registry
 
 VERBS = [
     "ingest", "describe", "explore", "tracks", "lookup", "features", "compare", "train", "evaluate", "explain",
-    "predict", "submit", "list", "simulate", "demo",
+    "predict", "submit", "serve", "key", "list", "simulate", "demo",
 ]  # fmt: skip
 COMMANDS = typer.main.get_command(cli.app).commands
 

@@ -34,7 +34,7 @@ MODELS = {
 }  # fmt: skip
 EACH = pytest.mark.parametrize(("setting", "model"), list(MODELS), ids=[" ".join(one) for one in MODELS])
 NETWORK = [
-    "baselines.json", "baselines.safetensors", "card.json", "features.json", "golden.json", "hashes.json",
+    "baselines.json", "baselines.safetensors", "card.json", "catalogue.safetensors", "features.json", "golden.json", "hashes.json",
     "history.safetensors", "model.json", "model.safetensors", "network.onnx", "tracks.safetensors",
 ]  # fmt: skip
 

@@ -43,6 +43,8 @@ class Batch:
 
     def select(self, columns: Sequence[str]) -> Batch:
         """Some of the columns, in the order given."""
+        if tuple(columns) == self.columns:
+            return self
         index = [self._index(c) for c in columns]
         return replace(self, columns=tuple(columns), values=self.values[:, index], known=self.known[:, index],
                        elsewhere=tuple(b.select(columns) for b in self.elsewhere))  # fmt: skip

@@ -6,6 +6,7 @@ model.json            the model's plain settings      model.safetensors      its
 network.onnx          the network, where the model is one
 history.safetensors   plays and skips per track and artist, as of a day
 tracks.safetensors    attributes of tracks, where a feature asks for them
+catalogue.safetensors names of tracks, to be searched; none where the library names who listened
 baselines.*           the baselines fitted on the same days, likewise
 golden.json           made-up requests and the answers they gave when it was written
 hashes.json           of all the others
@@ -27,6 +28,7 @@ import numpy as np
 
 from segue import registry, schema
 from segue.batch import Array
+from segue.catalogue import FIELDS, MOST, Catalogue, catalogue
 from segue.errors import AskedWrongly, BadInput, Tampered
 from segue.features import tree
 from segue.features.build import Ask
@@ -34,6 +36,7 @@ from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
 from segue.features.steps import Steps, check
 from segue.live import EPOCH, Bundle, vocabulary
+from segue.mapped import mapped
 from segue.parts import sha256 as _sha256
 
 FORMAT = 1
@@ -45,9 +48,14 @@ _DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, 
 
 def save(
     path: str | Path, *, asking: Ask, model: str, fitted: Any, history: History, tracks: Any, card: dict[str, Any],
-    baselines: Mapping[str, Any] | None = None, overwrite: bool = False,
+    baselines: Mapping[str, Any] | None = None, names: Any = None, overwrite: bool = False,
 ) -> Bundle:  # fmt: skip
-    """Write a bundle aside, check that it opens and answers its golden requests, then rename it."""
+    """Write a bundle aside, check that it opens and answers its golden requests, then rename it.
+
+    Parameters
+    ----------
+    names : a table of tracks whose names may be told to whoever has the bundle; None: nobody's tracks are named
+    """
     from safetensors.numpy import save_file
 
     target = free(path, overwrite)
@@ -80,8 +88,16 @@ def save(
         }
         save_file(_flat(parts), aside / "history.safetensors")
         save_file(_flat(words), aside / "tracks.safetensors")
+        named = named_tracks(names, shared.get(("track",)))
+        save_file(_flat(named), aside / "catalogue.safetensors")
         bundle = Bundle(
-            whole, asking, fitted, {by: h for by, h in shared.items() if isinstance(h, Snapshot)}, words, {}
+            whole,
+            asking,
+            fitted,
+            {by: h for by, h in shared.items() if isinstance(h, Snapshot)},
+            words,
+            {},
+            Catalogue(named),
         )
         golden = [{"request": r, "answer": bundle.predict(r).to_json()} for r in _requests(asking.setting.moments)]
         _write(aside / "golden.json", golden)
@@ -111,8 +127,12 @@ def free(path: str | Path, overwrite: bool) -> Path:
     return target
 
 
-def open_bundle(path: str | Path) -> Bundle:
+def open_bundle(path: str | Path, *, checked: bool = False) -> Bundle:
     """Open a bundle, trusting nothing in it.
+
+    Parameters
+    ----------
+    checked : whoever started this process has compared the files with their hashes just now
 
     Raises
     ------
@@ -124,7 +144,8 @@ def open_bundle(path: str | Path) -> Bundle:
     folder = Path(path).expanduser()
     if not (folder / "hashes.json").is_file():
         raise AskedWrongly(f"{folder} is not a bundle (no hashes.json): run segue train skip LIBRARY -o {folder}")
-    _verify(folder)
+    if not checked:
+        _verify(folder)
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         written_in = card["format"]
@@ -158,7 +179,8 @@ def open_bundle(path: str | Path) -> Bundle:
         missing = [c for one in (fitted, *baselines.values()) for c in one.columns if c not in features]
         if missing:
             raise Tampered(f"{folder}: the model reads {missing[0]!r}, which is not among its features: {AGAIN}")
-        bundle = Bundle(card, asking, fitted, _history(folder), _tracks(folder), baselines)
+        bundle = Bundle(card, asking, fitted, _history(folder), _tracks(folder), baselines,
+                        Catalogue(_named(folder / "catalogue.safetensors")))  # fmt: skip
         golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
         if [case["request"] for case in golden] != _requests(asking.setting.moments):
             raise Tampered(f"{folder}: golden.json does not hold the golden requests: {AGAIN}")
@@ -214,6 +236,26 @@ def _arrays(path: Path) -> dict[str, Array]:
     return arrays
 
 
+def _named(path: Path) -> dict[str, Array]:
+    """Arrays that are looked into, not read: of millions of tracks."""
+    return {name: a for name, a in mapped(path).items() if name != "empty"}
+
+
+def named_tracks(tracks: Any, plays: Any = None) -> dict[str, Array]:
+    """The names of tracks, those played most first; none where no table is known."""
+    if tracks is None or not tracks.num_rows:
+        return {}
+    from segue.features.columns import from_arrow
+
+    order = np.arange(tracks.num_rows)
+    if isinstance(plays, Snapshot):
+        key, _ = from_arrow(tracks, ["track"])["track"]
+        order = np.argsort(-plays.find(key, np.zeros(len(key), np.int64))[0], kind="stable")
+    chosen = tracks.take(order[:MOST])
+    columns = [chosen[name].to_pylist() if name in chosen.column_names else [None] * len(chosen) for name in FIELDS]
+    return catalogue(zip(*columns, strict=True))
+
+
 def _networks(folder: Path) -> dict[str, Array]:
     found = {path.name: np.frombuffer(path.read_bytes(), np.uint8) for path in sorted(folder.glob(f"*{NETWORK}"))}
     if other := sorted(set(found) - {f"network{NETWORK}"}):
@@ -246,7 +288,7 @@ def _check_card(card: dict[str, Any]) -> None:
 
 
 def _tracks(folder: Path) -> dict[str, Array]:
-    tracks = {name: a for name, a in _arrays(folder / "tracks.safetensors").items() if name != "empty"}
+    tracks = _named(folder / "tracks.safetensors")
     key = tracks.get("track", np.zeros(0, np.int64))
     if any(a.shape != key.shape or a.dtype != (np.int64 if a is key else np.int32) for a in tracks.values()):
         raise Tampered(f"{folder}: the attributes of tracks are damaged: {AGAIN}")
@@ -254,7 +296,7 @@ def _tracks(folder: Path) -> dict[str, Array]:
 
 
 def _history(folder: Path) -> dict[By, Snapshot]:
-    parts = {k: v for k, v in _arrays(folder / "history.safetensors").items() if "|" in k}
+    parts = {k: v for k, v in mapped(folder / "history.safetensors").items() if "|" in k}
     found: dict[By, Snapshot] = {}
     for name in {k.rsplit("|", 1)[0] for k in parts}:
         keys, n, k, day = (parts[f"{name}|{field}"] for field in ("keys", "n", "k", "day"))

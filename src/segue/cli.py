@@ -471,6 +471,9 @@ def serve(
     listeners: Annotated[
         Path | None, typer.Option(help="First read the history of a library's listeners into the state.")
     ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="A library whose tracks can be searched, where a bundle names none.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
     keys: Annotated[Path | None, typer.Option(help="API keys that may ask; see segue key.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Ask for no keys, though others may reach it.")] = False,
@@ -493,8 +496,8 @@ def serve(
 
     run(
         [str(b) for b in bundles], host=host, port=port, state=str(state), durability=durability, workers=workers,
-        listeners=None if listeners is None else str(listeners), keys=None if keys is None else str(keys), open=open_, rate=rate,
-        body_mb=body_mb, keep_days=keep_days, state_mb=state_mb, said=lambda line: typer.echo(line, err=True),
+        listeners=listeners, catalogue=catalogue, keys=keys, open=open_,
+        rate=rate, body_mb=body_mb, keep_days=keep_days, state_mb=state_mb, said=lambda line: typer.echo(line, err=True),
     )  # fmt: skip
 
 

@@ -13,18 +13,20 @@ import numpy as np
 
 from segue import schema
 from segue.batch import Array, Batch
+from segue.catalogue import Catalogue
 from segue.errors import BadInput
 from segue.features.build import Ask, attach, build
 from segue.features.columns import Columns, from_records
 from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
-from segue.heard import Heard, columns, rows, together
+from segue.heard import OWN, Heard, columns, rows, together
 from segue.session import Session, read, records
 
 NEW = "\0someone new"
 EPOCH = 719_163  # ordinal of 1970-01-01
 REASONS = 3  # features that an answer names
+NAMELESS = Catalogue({})
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Bundle:
     history: dict[By, Snapshot]
     tracks: dict[str, Array]
     baselines: dict[str, Any]  # fitted on the same days, to be evaluated beside it
+    catalogue: Catalogue = NAMELESS  # names of tracks, to be searched
 
     def predict(self, session: Mapping[str, Any] | Session, *, personal: History | None = None) -> Prediction:
         """Will the coming play (or each of the queue) be skipped?
@@ -167,26 +170,24 @@ class Bundle:
                              strict=True)
         )  # fmt: skip
         blocks = [block for s in sessions for block in (s.recent, s.plays) if block is not None and len(block)]
-        names, asked_of = self.asking.columns, [s.coming for s in sessions]
-        # a target is read for what its setting grants; the rest of its columns stay unknown
-        plays = self._columns(together(blocks), names)
-        targets = self._columns(together(asked_of), names)
+        # one table: plays, then targets. A target is read for what its setting grants
+        table = self._columns(together([*blocks, *(s.coming for s in sessions)]))
         ends, coming_ends = np.cumsum(n_recent + n_past), np.cumsum(n_coming)
         begins, coming_begins = ends - n_past, coming_ends - n_coming
-        row = np.arange(int(n_recent.sum() + n_past.sum()))
-        whose = np.repeat(np.arange(len(sessions)), n_recent + n_past)
-        moment = np.repeat(np.arange(len(sessions)), n_coming)
-        n_plays = np.array([s.n_plays for s in sessions], np.int64)
+        n_told, moment = int(ends[-1]), np.repeat(np.arange(len(sessions)), n_coming)
+        row, n_plays = np.arange(n_told + len(moment)), np.array([s.n_plays for s in sessions], np.int64)
         follows = np.array([s.queued for s in sessions])[moment]
-        place = np.where(follows, np.arange(len(moment)) - coming_begins[moment], 0)
-        every = np.ones(len(moment), bool)
+        place = np.where(follows, row[: len(moment)] - coming_begins[moment], 0)
         # the last play's place is how many there were; of plays in sessions before, places are not asked
-        plays["position"] = (n_plays - ends + 1)[whose] + row, np.ones(len(row), bool)
-        targets["position"], targets["asked"] = (n_plays[moment] + 1 + place, every), (every.astype(np.int64), every)
+        position = np.empty(len(row), np.int64)
+        position[:n_told] = np.repeat(n_plays - ends + 1, n_recent + n_past) + row[:n_told]
+        position[n_told:] = n_plays[moment] + 1 + place
+        every = np.ones(len(row), bool)
+        table["position"], table["asked"] = (position, every), (every.astype(np.int64), every)
         queue_ends = coming_ends if self.asking.setting.queue else coming_begins
         return Examples(
-            plays, targets, self._at(sessions), n_plays, (begins, ends), (begins - n_recent, begins),
-            (coming_begins, queue_ends), moment, np.arange(len(moment)),
+            table, table, self._at(sessions), n_plays, (begins, ends), (begins - n_recent, begins),
+            (n_told + coming_begins, n_told + queue_ends), moment, row[n_told:],
         )  # fmt: skip
 
     def _at(self, sessions: Sequence[Heard]) -> Columns:
@@ -226,14 +227,15 @@ class Bundle:
             )
         return ""
 
-    def _columns(self, table: Array, names: Sequence[str]) -> Columns:
-        made = columns(table, names)
-        attributes = [n for n in names if n in schema.TRACKS]
-        if attributes:
-            for name, (value, have) in look_up(*made["track"], self.tracks, attributes).items():
+    def _columns(self, table: Array) -> Columns:
+        made = columns(table, self.asking.columns)
+        attributes = [n for n in self.asking.columns if n in schema.TRACKS]
+        found = look_up(*made["track"], self.tracks, attributes) if attributes else {}
+        if table.shape[1] > len(OWN):  # some were said
+            for name, (value, have) in found.items():
                 said, is_said = made[name]
-                made[name] = np.where(is_said, said, value), is_said | have
-        return made
+                found[name] = np.where(is_said, said, value), is_said | have
+        return made | found
 
     def day_of(self, said: str | None, start_ms: int | None) -> int:
         """The day a session started: as said, or on the clock of its first play, or the first that the bundle knows not."""
@@ -329,15 +331,17 @@ def look_up(key: Array, known: Array, tracks: Mapping[str, Array], names: Sequen
         return attach(key, known, None, names)
     place = np.minimum(np.searchsorted(tracks["track"], key), len(tracks["track"]) - 1)
     have = (tracks["track"][place] == key) & known
-    found: Columns = {}
+    nothing = np.zeros(len(key), np.int64), np.zeros(len(key), bool)
+    found: Columns = dict.fromkeys(names, nothing)
     for name in names:
-        value = tracks[name][place].astype(np.int64) if name in tracks else np.full(len(key), _UNKNOWN)
-        ok = have & (value != _UNKNOWN)
-        found[name] = np.where(ok, value, 0), ok
+        if name in tracks:
+            value = tracks[name].take(place)
+            ok = have & (value != _UNKNOWN)
+            found[name] = np.where(ok, value, _ZERO), ok
     return found
 
 
-_UNKNOWN = int(np.iinfo(np.int32).min)
+_UNKNOWN, _ZERO = int(np.iinfo(np.int32).min), np.int64(0)
 
 
 def vocabulary(tracks: Any, names: Sequence[str]) -> dict[str, Array]:

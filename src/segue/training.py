@@ -77,7 +77,8 @@ def train(
     card = _card(prepared, cut, seen, held, own, best, marks, as_of, seed)
     tracks = prepared.library.tracks()
     made = bundle.save(out, asking=asking, model=model, fitted=fitted, history=snapshots, tracks=tracks, card=card,
-                       baselines=fits, overwrite=overwrite)  # fmt: skip
+                       baselines=fits, names=None if prepared.library.manifest["listeners"] else tracks,
+                       overwrite=overwrite)  # fmt: skip
     if run.folder is not None:
         leave_curves(run.folder, fitted.about["epochs"], model)
     progress(len(BASELINES) + 1, len(BASELINES) + 1, "done")

@@ -37,7 +37,9 @@ def test_every_module_is_reached_and_every_import_is_there():
 
 def test_the_colours_are_those_of_the_report():
     report = (files("segue.figures") / "static" / "figure.css").read_text(encoding="utf-8")
-    ours, theirs = (dict(re.findall(r"(--[a-z0-9]+): (light-dark\([^)]*\))", text)) for text in (FILES["page.css"], report))
+    ours, theirs = (
+        dict(re.findall(r"(--[a-z0-9]+): (light-dark\([^)]*\))", text)) for text in (FILES["page.css"], report)
+    )
     shared = ours.keys() & theirs.keys()
     assert len(shared) >= 8
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}

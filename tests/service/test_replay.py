@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import small
 from served import service
 
+import small
 from segue import schema
 from segue.bundle import open_bundle
 from segue.features.build import from_library

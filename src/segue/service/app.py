@@ -44,6 +44,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     keep_days: float = 90.0  # a session that nobody touches
     state_mb: float = 4_096.0
+    catalogue: str | None = None  # a file of names of tracks
+    checked: bool = False  # the bundles' files were compared with their hashes just now
 
 
 def create(settings: Settings) -> Any:
@@ -51,7 +53,7 @@ def create(settings: Settings) -> Any:
     from fastapi import FastAPI
     from starlette.exceptions import HTTPException
 
-    shelf = Shelf.of(settings.bundles)
+    shelf = Shelf.of(settings.bundles, catalogue=settings.catalogue, checked=settings.checked)
     state = State(Path(settings.state).expanduser(), settings.durability)
     listeners = Listeners.of(state, keys_of_listeners(), shelf.zone)
     measures, monitor = Measures(), Monitor(state)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,8 @@ from segue.service.served import Served
 from segue.service.state import State
 
 MOST_AT_ONCE = 64  # jobs of one batch
-MOST_WAITING = 256  # jobs that wait in one process: more would wait too long to be worth an answer
+LONGEST_WAIT_S = 0.05  # expected of whoever comes next: more is too long to be worth an answer
+LEAST_WAITING = 8  # jobs that may always wait
 PATIENCE_S = 5.0  # after which a waiting job is answered with an error
 RETRY_S = 0.0004  # another process writes: how long until the next try
 
@@ -72,6 +74,7 @@ class Desk:
         self._waiting: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
+        self._each = 0.0  # seconds that a job took lately
 
     def start(self) -> None:
         self._working = asyncio.get_running_loop().create_task(self._work())
@@ -87,7 +90,8 @@ class Desk:
 
     @property
     def full(self) -> bool:
-        return len(self._waiting) >= MOST_WAITING
+        """Whoever came now would wait too long."""
+        return len(self._waiting) * self._each > LONGEST_WAIT_S and len(self._waiting) >= LEAST_WAITING
 
     async def ask(
         self,
@@ -124,7 +128,9 @@ class Desk:
                 batch = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
                 batch = [job for job in batch if not job.done.done()]
                 if batch:
+                    begun = time.perf_counter()
                     await self._batch(batch)
+                    self._each += 0.2 * ((time.perf_counter() - begun) / len(batch) - self._each)
                 await asyncio.sleep(0)
 
     async def _batch(self, batch: list[Job]) -> None:

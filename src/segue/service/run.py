@@ -25,9 +25,10 @@ PATIENCE_S = 60.0  # until it answers
 
 def serve(
     bundles: Sequence[str], *, host: str = "127.0.0.1", port: int = 8000, state: str = "segue-state.sqlite",
-    durability: str = "process", workers: int = 0, listeners: str | None = None, keys: str | None = None, open: bool = False,
-    rate: float = 0.0, body_mb: float = 2.0, keep_days: float = 90.0, state_mb: float = 4096.0,
-    said: Callable[[str], None] = lambda line: None,
+    durability: str = "process", workers: int = 0, listeners: str | Path | None = None,
+    catalogue: str | Path | None = None,
+    keys: str | Path | None = None, open: bool = False, rate: float = 0.0, body_mb: float = 2.0, keep_days: float = 90.0,
+    state_mb: float = 4096.0, said: Callable[[str], None] = lambda line: None,
 ) -> None:  # fmt: skip
     """Serve bundles until a signal ends it.
 
@@ -35,6 +36,7 @@ def serve(
     ----------
     workers : processes; 0: one for each core
     listeners : a library whose listeners' history is read into the state first
+    catalogue : a library whose tracks can be searched by name, where the bundles name none
     keys : a file of API keys; without one, only this machine may ask
     open : no keys are asked for though others may ask: something in front asks for them
     said : told what a person should read
@@ -57,15 +59,19 @@ def serve(
     if not 0 < port < 65_536:
         raise AskedWrongly(f"port {port}: expected 1 to 65535")
     shelf = Shelf.of(bundles)
+    models = ", ".join(f"{s.name} ({s.bundle.card['task']}, {s.bundle.card['setting']})" for s in shelf.all)
+    zone = shelf.zone
+    del shelf  # each process opens its own
     settings = Settings(
         bundles=[str(Path(b).expanduser().resolve()) for b in bundles], state=str(Path(state).expanduser().absolute()),
         durability=durability, keys=None if keys is None else read_keys(Path(keys).expanduser()), local=local and not open,
-        limits=Limits(body=int(body_mb * 1e6), rate=rate), keep_days=keep_days, state_mb=state_mb,
+        limits=Limits(body=int(body_mb * 1e6), rate=rate), keep_days=keep_days, state_mb=state_mb, checked=True,
+        catalogue=None if catalogue is None else str(_catalogue(catalogue, Path(state).expanduser().absolute())),
     )  # fmt: skip
-    _check_state(settings, shelf.zone, listeners, said)
+    _check_state(settings, zone, listeners, said)
     count = workers or len(os.sched_getaffinity(0))
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
-    watching = threading.Thread(target=_watch, args=(url, shelf, count, said), daemon=True)
+    watching = threading.Thread(target=_watch, args=(url, models, count, said), daemon=True)
     with _listening(host, port) as socket:
         watching.start()
         _run(settings, socket, count)
@@ -84,7 +90,7 @@ def app_module() -> Any:
     return app
 
 
-def _check_state(settings: Settings, zone: str, listeners: str | None, said: Callable[[str], None]) -> None:
+def _check_state(settings: Settings, zone: str, listeners: str | Path | None, said: Callable[[str], None]) -> None:
     """The state can be used; and it holds a library's listeners, if that is wished."""
     from segue.service.listeners import Listeners, keys_of_listeners
     from segue.service.state import State
@@ -100,6 +106,24 @@ def _check_state(settings: Settings, zone: str, listeners: str | None, said: Cal
         state.checkpoint()
     finally:
         state.close()
+
+
+def _catalogue(library: str | Path, state: Path) -> Path:
+    """The names of a library's tracks, in a file beside the state."""
+    from safetensors.numpy import save_file
+
+    from segue.bundle import named_tracks
+    from segue.library import open_library
+
+    place = state.with_name(f"{state.name}.catalogue")
+    aside = place.with_name(f".{place.name}.{os.getpid()}")
+    named = named_tracks(open_library(library).tracks())
+    if not named:
+        raise AskedWrongly(f"--catalogue {library}: the library names no tracks; leave it out")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    save_file(named, aside)
+    aside.replace(place)
+    return place
 
 
 def _listening(host: str, port: int) -> Any:
@@ -157,7 +181,7 @@ def worker() -> Any:
     return create(Settings(**{**said, "limits": Limits(**said["limits"])}))
 
 
-def _watch(url: str, shelf: Any, count: int, said: Callable[[str], None]) -> None:
+def _watch(url: str, models: str, count: int, said: Callable[[str], None]) -> None:
     """Say where it is, once it answers."""
     from urllib.error import URLError
     from urllib.request import urlopen
@@ -170,7 +194,6 @@ def _watch(url: str, shelf: Any, count: int, said: Callable[[str], None]) -> Non
                     break
         except (URLError, OSError):
             time.sleep(0.05)
-    models = ", ".join(f"{s.name} ({s.bundle.card['task']}, {s.bundle.card['setting']})" for s in shelf.all)
     said(
         f"Serving {models} at {url} with {count} process{'es' if count > 1 else ''}, ready in {time.monotonic() - begun:.1f} s."
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from segue.bundle import open_bundle
+from segue.catalogue import Catalogue
 from segue.errors import AskedWrongly
 from segue.heard import Heard
-from segue.live import Answer, Bundle
+from segue.live import NAMELESS, Answer, Bundle
+from segue.mapped import mapped
 from segue.service.problems import Problem, shown
 
 
@@ -20,6 +22,7 @@ class Served:
 
     name: str
     bundle: Bundle
+    catalogue: Catalogue
 
     @property
     def offers(self) -> str:
@@ -33,7 +36,7 @@ class Served:
 
     def search(self, text: str, limit: int) -> list[dict[str, Any]]:
         """Tracks of the catalogue whose names hold a text, the most played first."""
-        return []
+        return self.catalogue.search(text, limit)
 
     def check(self, n_plays: int, asked: str, n_asked: int, length: int | None = None) -> None:
         """Refuse what its setting does not answer. Raises Problem (422)."""
@@ -72,15 +75,23 @@ class Shelf:
     all: tuple[Served, ...]
 
     @classmethod
-    def of(cls, folders: Sequence[str | Path], *, verified: bool = True) -> Shelf:
-        """Open bundles; each has answered its golden requests as it should. Raises AskedWrongly, Tampered."""
+    def of(cls, folders: Sequence[str | Path], *, catalogue: str | None = None, checked: bool = False) -> Shelf:
+        """Open bundles; each has answered its golden requests as it should. Raises AskedWrongly, Tampered.
+
+        Parameters
+        ----------
+        catalogue : a file of names of tracks (`segue.catalogue`), for bundles that name none
+        checked : the bundles' files were compared with their hashes just now
+        """
         made: list[Served] = []
+        names = Catalogue(mapped(Path(catalogue))) if catalogue else NAMELESS
         for folder in folders:
             path = Path(folder).expanduser()
             name = path.resolve().name.removesuffix(".bundle") or "model"
             if any(name == s.name for s in made):
                 raise AskedWrongly(f"two bundles are called {name!r}: rename one of their folders")
-            made.append(Served(name, open_bundle(path)))
+            opened = open_bundle(path, checked=checked)
+            made.append(Served(name, opened, opened.catalogue if len(opened.catalogue) else names))
         zones = {s.bundle.zone for s in made}
         if len(zones) > 1:
             raise AskedWrongly(

@@ -33,9 +33,10 @@ export function mount(place, page) {
         troubles.push(`${isolated(file.name)}: ${cause.message}.`);
       }
     }
-    found = sessions(plays).filter((one) => one.length > 1).reverse();
+    const all = sessions(plays), n = all.reduce((sum, one) => sum + one.length, 0); // none twice, where files overlap
+    found = all.filter((one) => one.length > 1).reverse();
     const aside = nAside ? ` ${many(nAside, "record")} set aside: podcasts, or not as the format promises.` : "";
-    state.textContent = [plays.length ? `${many(plays.length, "play")} in ${many(found.length, "session")} of two plays or more.${aside}`
+    state.textContent = [n ? `${many(n, "play")} in ${many(found.length, "session")} of two plays or more.${aside}`
       : `No play in ${many(files.files.length, "file")}.`, ...troubles].join(" ");
     choice.hidden = !found.length;
     if (found.length) list();

@@ -81,5 +81,6 @@ async function start(page) {
   document.documentElement.dataset.ready = "";
 }
 
+at("loading").remove(); // all modules are here
 lightAndDark();
 start(new Page());
