@@ -237,7 +237,9 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 
 def _named(path: Path) -> dict[str, Array]:
-    """Arrays that are looked into, not read: of millions of tracks."""
+    """Arrays that are looked into, not read: of millions of tracks. None where a bundle of long ago has no such file."""
+    if not path.is_file() and path.name == "catalogue.safetensors":
+        return {}
     return {name: a for name, a in mapped(path).items() if name != "empty"}
 
 

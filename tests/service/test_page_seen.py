@@ -8,8 +8,9 @@ import urllib.request
 import pytest
 
 import small
+from segue.service.desk import Desk
 from segue.service.keys import digest
-from service.driven import ASKED, ENTER, UNFOLD, model, name, press, ready, sent, settle
+from service.driven import ASKED, ENTER, ROWS, UNFOLD, model, name, press, ready, sent, settle
 from service.running import running
 
 SIZES = "return [document.documentElement.scrollWidth, innerWidth]"
@@ -26,7 +27,7 @@ def test_the_card_says_the_scores_with_their_intervals_and_whether_they_are_good
     own = page.one(".scored .own").text
     assert f"{ours['value']:.3f} [{ours['low']:.3f}, {ours['high']:.3f}]" in own
     assert len(page.all(".scored caption + tbody tr")) == 5
-    assert f"Better than the best baseline by {gained['value']:.3f}" in page.one(".scored .verdict").text
+    assert f"Better than the best baseline, repeat-last, by {gained['value']:.3f}" in page.one(".scored .verdict").text
     assert "as for someone new" in page.one(".facts").text
     assert "2018-07-16 to 2018-08-08" in page.one(".facts").text
     model(page, "challenge")
@@ -69,6 +70,18 @@ def test_a_service_that_is_gone_is_told_and_what_was_built_stays(page):
     press(page, "finish")
     assert page.all(".state .problem") == []
     assert len(page.all("#heard li")) == 2
+
+
+def test_a_service_that_has_no_time_is_asked_again_when_it_says(page, monkeypatch):
+    name(page, "a", "b")
+    page.wait(f"{ASKED} === 2")
+    monkeypatch.setattr(Desk, "full", property(lambda _: True))
+    page.one("#queue .skip-it").click()
+    page.wait("document.querySelector('.state .problem')")
+    assert [row["said"] for row in page.run(ROWS)] == [None]
+    monkeypatch.undo()
+    page.wait(f"{ASKED} === 1")
+    assert page.all(".state .problem") == []
 
 
 # ── everywhere ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -156,6 +156,13 @@ def test_the_catalogue_is_searched_and_queued_by_keyboard_alone(catalogue, page)
     assert len(page.run(ROWS)) == 3
 
 
+def test_where_no_track_is_named_there_is_nothing_to_search_and_ids_are_asked_for(page):
+    """As of a library of somebody's own listening: its names are nobody else's to find."""
+    page.wait("document.querySelector('.naming').open")
+    assert not page.one("#search").is_displayed()
+    assert page.one("#track-id").is_displayed()
+
+
 def test_some_are_queued_at_random_for_whoever_wants_to_see_something(catalogue, page):
     page.wait("document.querySelectorAll('.found li').length === 20")
     page.run("document.querySelector('#find > .quiet').click()")

@@ -12,7 +12,7 @@ const metric = (name) => METRICS[name] ?? [name.replaceAll("_", " "), null];
 
 export function card({ name, setting, card: its }) {
   const { score, baselines = [] } = its;
-  const scored = score?.metrics ? scores(its.model, score, baselines) : [el("p", { class: "note" }, "The card says no score.")];
+  const scored = score?.metrics ? scores(its.model, score, baselines, its.best_baseline) : [el("p", { class: "note" }, "The card says no score.")];
   const bins = (score?.calibration?.bins ?? []).map(({ mean_p, rate, n }) => ({ said: mean_p, happened: rate, n }));
   const { ece, floor } = score?.calibration ?? {};
   return [el("section", { class: "scored", "aria-labelledby": "card-head" },
@@ -25,7 +25,7 @@ export function card({ name, setting, card: its }) {
     facts(its))];
 }
 
-function scores(model, score, baselines) {
+function scores(model, score, baselines, best) {
   const first = Object.keys(score.metrics)[0], [called, isHigherBetter] = metric(first);
   const rows = [{ ...score, model, own: true }, ...baselines].filter((one) => one.metrics[first]);
   rows.sort((a, b) => (isHigherBetter ? -1 : 1) * (a.metrics[first].value - b.metrics[first].value));
@@ -34,19 +34,19 @@ function scores(model, score, baselines) {
     el("td", { class: "number" }, figure(metrics[first])), el("td", { class: "plot", "aria-hidden": "true" }, interval(metrics[first], low, high)));
   const others = Object.entries(score.metrics).slice(1).map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, metric(key)[0]), el("td", { class: "number" }, figure(value))));
   return [
-    el("p", { class: "verdict" }, verdict(score, baselines, called)),
+    el("p", { class: "verdict" }, verdict(score, baselines, called, best)),
     el("table", { class: "scores" }, el("caption", {}, `${called}, with 95 % intervals; ${isHigherBetter ? "higher" : "lower"} is better`), el("tbody", {}, ...rows.map(line))),
     others.length ? el("details", {}, el("summary", {}, "Other scores"), el("table", { class: "scores" }, el("tbody", {}, ...others))) : null,
   ];
 }
 
-function verdict({ gained_on_best_baseline: gained }, baselines, called) {
+function verdict({ gained_on_best_baseline: gained }, baselines, called, best) {
   if (!baselines.length) return "It was compared with no baseline.";
   if (!gained) return "It is the best baseline itself.";
   const by = `${number(Math.abs(gained.value))} [${number(gained.low)}, ${number(gained.high)}]`;
-  if (gained.low > 0) return `Better than the best baseline by ${by} in ${called}.`;
-  return gained.high < 0 ? `Worse than the best baseline by ${by} in ${called}: better not use it.`
-    : `Not shown to be better than the best baseline: the difference is ${figure(gained)} in ${called}.`;
+  if (gained.low > 0) return `Better than the best baseline, ${best}, by ${by} in ${called}.`;
+  return gained.high < 0 ? `Worse than the best baseline, ${best}, by ${by} in ${called}: better not use it.`
+    : `Not shown to be better than the best baseline, ${best}: the difference is ${figure(gained)} in ${called}.`;
 }
 
 /** A dot and its interval on a line from the lowest to the highest. */

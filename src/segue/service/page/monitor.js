@@ -37,7 +37,7 @@ function shown(its) {
     el("p", { class: "verdict" }, `Log-loss ${number(its.log_loss)} over ${many(its.n, "play")}, ${better ? "better" : "no better"} than ${number(its.base_log_loss)} of always saying how many are skipped.`),
     el("figure", {}, bins.length ? calibration(bins) : null, el("figcaption", {}, `Skipped ${percent(its.skipped)}, said ${percent(its.predicted)} on average.`)),
     el("details", {}, el("summary", {}, "The numbers"),
-      table(["said from", "to", "plays", "said", "skipped"], its.calibration.filter(({ n }) => n), ({ low, high, n, predicted, skipped }) => [percent(low), percent(high), whole(n), percent(predicted), percent(skipped)]),
+      table(["from–to", "plays", "said", "skipped"], its.calibration.filter(({ n }) => n), ({ low, high, n, predicted, skipped }) => [`${Math.round(100 * low)}–${Math.round(100 * high)}\u00a0%`, whole(n), percent(predicted), percent(skipped)]),
       its.by_hour?.length ? table(["hour", "plays", "log-loss"], its.by_hour, ({ hour, n, log_loss }) => [moment(Date.parse(hour)), whole(n), log_loss == null ? "–" : number(log_loss)]) : null),
   ];
 }

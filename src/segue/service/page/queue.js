@@ -69,7 +69,7 @@ function rowOf(entry, page) {
     one.append(el("span", { "aria-hidden": "true" }, mark), unseen(what), named(name, { class: "unseen" }));
   }
   return el("li", { id: `entry-${id}` },
-    el("div", { class: "what" }, named(name, { class: "title" }), by ? named(by, { class: "artist" }) : null),
+    el("div", { class: "what", title: [name, by].filter(Boolean).join(" – ") }, named(name, { class: "title" }), by ? named(by, { class: "artist" }) : null),
     el("div", { class: "slots" }), el("div", { class: "tools" }, up, down, off));
 }
 
