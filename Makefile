@@ -36,6 +36,17 @@ bench-skip: ## every skip model in both worlds, beside the rebuilt winner: a day
 	@scripts/prepare test
 	@.venv/bin/python benchmarks/bench_skip.py $(WITH)
 
+serve: serve-ready ## serve what make demo left behind: a page at http://127.0.0.1:8000, the API's documentation at /docs
+	@test -d demo/skip.bundle || $(MAKE) --no-print-directory demo
+	@.venv/bin/segue serve demo/skip.bundle demo/challenge.bundle --state demo/state.sqlite $(WITH)
+
+serve-ready:
+	@scripts/prepare serve
+
+bench-serve: ## the service under open-loop load, beside FastAPI and Flask: half an hour; WITH=--quick for ten minutes
+	@scripts/prepare test
+	@.venv/bin/python benchmarks/bench_serve.py $(WITH)
+
 clean: ## forget .venv, caches and builds
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist spark-warehouse
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -43,4 +54,4 @@ clean: ## forget .venv, caches and builds
 core dev report:
 	@scripts/prepare $@
 
-.PHONY: help demo test torture lint format bench bench-skip clean core dev report
+.PHONY: help demo test torture lint format bench bench-skip bench-serve serve serve-ready clean core dev report

@@ -124,6 +124,7 @@ def _farewell(out: Path, say: Callable[[str], Any], n_features: int, seconds: fl
     say(f"   {out}/comparison.json            every score with its interval, every trial of the tuning")
     say(f"   {out}/skip.bundle/card.json      what the model is, what it learned from ({n_features} features)")
     say(f"   {segue} predict {out}/skip.bundle {out}/session.json")
+    say("   make serve                        live predictions, and a page to play with them (installs what it needs)")
     say(f"   {segue} compare skip {out}/library --setting challenge --truth {out}/raw/mssd/truth")
     say(f"   {segue} ingest spotify_history my_spotify_data/ -o library/     and then the same with your own plays")
 

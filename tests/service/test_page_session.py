@@ -58,6 +58,11 @@ def test_an_answer_shows_how_it_moved_and_says_so(page):
     said = page.one("#said")
     assert said.get_attribute("role") == "status"
     assert "b" in page.run("return arguments[0].textContent", said)
+    moved = [row["moved"] for row in page.run(ROWS)]
+    name(page, "d")  # another track is no step: what moved stays to be seen
+    page.wait(f"{ASKED} === 3")
+    settle(page)
+    assert [row["moved"] for row in page.run(ROWS)] == [*moved, None]
     press(page, "finish")
     assert page.run("return document.querySelectorAll('#heard li').length") == 2
     assert f"said {100 * before['a']:.1f}" in page.one("#heard").text
@@ -196,5 +201,7 @@ def test_a_model_of_the_middle_is_asked_there_and_the_page_says_what_is_missing(
         one["probability"] for one in answered(address, asked, "challenge")["answers"]
     ]
     press(page, "skip-it")
-    assert [row["p"] for row in page.run(ROWS)] == [row["p"] for row in rows[1:]]
+    later = page.run(ROWS)
+    assert [row["p"] for row in later] == [row["p"] for row in rows[1:]]
+    assert all("unchanged" in row["moved"] for row in later)
     assert "Asked after 2 of 5 plays" in page.one(".state").text

@@ -109,7 +109,7 @@ export class Session extends EventTarget {
 
   #begun() {
     const was = this.queue[0]?.was;
-    return was && this.isAsItWas ? begun(this.#plays(this.heard), this.given) : begun(this.#plays(this.heard), this.given);
+    return was && this.isAsItWas ? knownAtStart(was) : begun(this.#plays(this.heard), this.given);
   }
 
   #entry(track) {
