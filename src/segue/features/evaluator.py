@@ -103,6 +103,7 @@ class _Plan:
         if self.ratios:
             above, below = (_stacked([run.at[i] for i in part], len(examples)) for part in self.parts)
             value, some = _divide(above, below)
+            assert some is not None
             values[:, self.ratios], known[:, self.ratios] = np.where(some, value, 0).T, some.T
         for f, i in self.roots:
             v, k = run.at[i]

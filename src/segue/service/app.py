@@ -20,6 +20,7 @@ from segue.service.desk import Desk
 from segue.service.examples import answers_of
 from segue.service.guard import Guard
 from segue.service.guard import Limits as Limits
+from segue.service.lane import HOT, Lane, answer_of
 from segue.service.listeners import Listeners, keys_of_listeners
 from segue.service.measures import Measures
 from segue.service.monitor import Monitor
@@ -83,27 +84,24 @@ def create(settings: Settings) -> Any:
 
     @app.exception_handler(Problem)
     async def problem(_: Any, cause: Problem) -> Any:
-        return _problem(cause)
+        return answer_of(cause)
 
     @app.exception_handler(HTTPException)
     async def other(_: Any, cause: HTTPException) -> Any:
-        return _problem(Problem(cause.status_code, str(cause.detail), headers=dict(cause.headers or {})))
+        return answer_of(Problem(cause.status_code, str(cause.detail), headers=dict(cause.headers or {})))
 
+    hot: dict[str, Any] = {}
     for task in dict.fromkeys(s.bundle.asking.task.name for s in shelf.all):
-        app.include_router(registry.load(registry.SERVICES[task])(desk, book))
+        router = registry.load(registry.SERVICES[task])(desk, book)
+        app.include_router(router)
+        hot |= {route.path: route for route in router.routes if route.path in HOT and "POST" in route.methods}
     _sessions(app, desk, book)
     _about(app, desk, book)
     _page(app)
     _described(app)
-    guard = Guard(app, measures, settings.limits, settings.keys, settings.local, lambda: desk.full)
+    guard = Guard(Lane(app, hot), measures, settings.limits, settings.keys, settings.local, lambda: desk.full)
     guard.book = book  # type: ignore[attr-defined]
     return guard
-
-
-def _problem(cause: Problem) -> Any:
-    from segue.service.problems import MEDIA
-
-    return Response(cause.body(), cause.status, cause.headers, MEDIA)
 
 
 def _checkpoints(settings: Settings, ended: threading.Event) -> None:
