@@ -32,7 +32,12 @@ def evaluate(trees: Sequence[Node], examples: Examples) -> tuple[npt.NDArray[np.
     plan, first = _plan(tuple(trees)), 0
     for block in examples.blocks():
         last = first + len(block)
-        plan(block, values[first:last], known[first:last])
+        for f, (v, k) in enumerate(plan(block)):
+            if k is None:
+                values[first:last, f], known[first:last, f] = v, True
+            else:
+                np.copyto(values[first:last, f], v, where=k, casting="unsafe")
+                known[first:last, f] = k
         first = last
     return values, known
 
@@ -89,29 +94,13 @@ class _Plan:
         self.trees = trees  # kept alive: nodes are told apart by identity
         self.steps: list[Step] = []
         self.place: dict[Any, int] = {}
-        # a feature that ends with a division of whole numbers is divided with the others that do, in one go
-        self.ratios = [f for f, tree in enumerate(trees) if tree.op == "/" and all(a.whole for a in tree.args)]
-        ratios = set(self.ratios)
-        self.parts = [[self.add(trees[f].args[side], "") for f in self.ratios] for side in (0, 1)]
-        self.roots = [(f, self.add(tree, "")) for f, tree in enumerate(trees) if f not in ratios]
+        self.roots = [self.add(tree, "") for tree in trees]
 
-    def __call__(self, examples: Examples, values: npt.NDArray[np.float32], known: Flags) -> None:
-        """Fill values (N, F) and what is known of them."""
+    def __call__(self, examples: Examples) -> list[Pair]:
         run = _Run(examples, len(self.steps))
         for i, step in enumerate(self.steps):
             run.at[i] = step(run)
-        if self.ratios:
-            above, below = (_stacked([run.at[i] for i in part], len(examples)) for part in self.parts)
-            value, some = _divide(above, below)
-            assert some is not None
-            values[:, self.ratios], known[:, self.ratios] = np.where(some, value, 0).T, some.T
-        for f, i in self.roots:
-            v, k = run.at[i]
-            if k is None:
-                values[:, f], known[:, f] = v, True
-            else:
-                np.copyto(values[:, f], v, where=k, casting="unsafe")
-                known[:, f] = k
+        return [run.at[i] for i in self.roots]
 
     def _step(self, key: Any, make: Callable[[], Step]) -> int:
         if key not in self.place:
@@ -296,15 +285,6 @@ def _across(pair: Pair, space: str) -> Pair:
 
 def _both(a: Known, b: Known) -> Known:
     return b if a is None else a if b is None else a & b
-
-
-def _stacked(pairs: Sequence[Pair], n: int) -> Pair:
-    """(F, N) of values and of what is known."""
-    every = np.ones(n, bool)
-    shown = [(v, every if k is None else k) for v, k in pairs]
-    if any(np.ndim(a) == 0 for pair in shown for a in pair):
-        shown = [(np.broadcast_to(v, n), np.broadcast_to(k, n)) for v, k in shown]
-    return np.array([v for v, _ in shown]), np.array([k for _, k in shown])
 
 
 def _flag(value: Any, known: Known) -> Pair:
