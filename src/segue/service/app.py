@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +18,19 @@ from segue.service.book import Book
 from segue.service.desk import Desk
 from segue.service.examples import answers_of
 from segue.service.guard import Guard
-from segue.service.guard import Limits as Limits
 from segue.service.lane import HOT, Lane, answer_of
 from segue.service.listeners import Listeners, keys_of_listeners
 from segue.service.measures import Measures
 from segue.service.monitor import Monitor
 from segue.service.problems import Problem
 from segue.service.served import Shelf
+from segue.service.settings import Limits as Limits
+from segue.service.settings import Settings as Settings
 from segue.service.state import State
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
          ".svg": "image/svg+xml"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a service is to run: all of it can be said as plain text, to be handed to its processes."""
-
-    bundles: Sequence[str]
-    state: str
-    durability: str = "process"
-    keys: dict[str, str] | None = None
-    local: bool = True
-    limits: Limits = field(default_factory=Limits)
-    keep_days: float = 90.0  # a session that nobody touches
-    state_mb: float = 4_096.0
-    catalogue: str | None = None  # a file of names of tracks
-    checked: bool = False  # the bundles' files were compared with their hashes just now
 
 
 def create(settings: Settings) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from segue.service.keys import owner
 from segue.service.measures import Measures
 from segue.service.problems import MEDIA, Problem
+from segue.service.settings import Limits
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,16 +32,6 @@ HEADERS = [
 FREE = ("/health", "/ready")  # asked by whoever runs it, without a key
 NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
 MOST_CLIENTS = 10_000  # whose rate is remembered
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much one may send."""
-
-    body: int = 2_000_000  # bytes
-    seconds: float = 10.0  # for the whole of a request's body to come
-    rate: float = 0.0  # requests a second of one key or address; 0: as many as the service can
-    path: int = 2_000  # bytes of path and query
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from segue.errors import AskedWrongly, MissingExtra
 
 if TYPE_CHECKING:
-    from segue.service.app import Settings
+    from segue.service.settings import Settings
 
 SAID = "SEGUE_SERVICE"  # where a process finds its settings
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -45,10 +45,10 @@ def serve(
     ------
     AskedWrongly, BadInput, Tampered, MissingExtra : before anything is listened to
     """
-    app_module()
-    from segue.service.app import Limits, Settings
+    check_extra()
     from segue.service.keys import read_keys
     from segue.service.served import Shelf
+    from segue.service.settings import Limits, Settings
 
     local = host in LOOPBACK
     if not local and keys is None and not open:
@@ -77,17 +77,13 @@ def serve(
         _run(settings, socket, count)
 
 
-def app_module() -> Any:
-    """The app's module. Raises MissingExtra where the extra is not installed."""
-    try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import uvicorn  # noqa: F401
+def check_extra() -> None:
+    """Raises MissingExtra where what the service runs on is not installed; nothing of it is imported yet."""
+    from importlib.util import find_spec
 
-        from segue.service import app
-    except ImportError as cause:
-        raise MissingExtra(str(cause.name or "fastapi").partition(".")[0], "serve") from None
-    return app
+    for name in ("fastapi", "uvicorn", "httptools", "prometheus_client", "jinja2"):
+        if find_spec(name) is None:
+            raise MissingExtra(name, "serve")
 
 
 def _check_state(settings: Settings, zone: str, listeners: str | Path | None, said: Callable[[str], None]) -> None:
@@ -157,7 +153,9 @@ def _run(settings: Settings, socket: Any, count: int) -> None:
     import uvicorn
 
     if count == 1:
-        uvicorn.Server(_config(app_module().create(settings))).run(sockets=[socket])
+        from segue.service.app import create
+
+        uvicorn.Server(_config(create(settings))).run(sockets=[socket])
         return
     from uvicorn.supervisors import Multiprocess
 
@@ -175,7 +173,8 @@ def _run(settings: Settings, socket: Any, count: int) -> None:
 
 def worker() -> Any:
     """The app of one of several processes."""
-    from segue.service.app import Limits, Settings, create
+    from segue.service.app import create
+    from segue.service.settings import Limits, Settings
 
     said = json.loads(os.environ[SAID])
     return create(Settings(**{**said, "limits": Limits(**said["limits"])}))
@@ -186,8 +185,8 @@ def _watch(url: str, models: str, count: int, said: Callable[[str], None]) -> No
     from urllib.error import URLError
     from urllib.request import urlopen
 
-    begun = time.monotonic()
-    while time.monotonic() - begun < PATIENCE_S:
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
         try:
             with urlopen(f"{url}/ready", timeout=5) as answer:
                 if answer.status == 200:
@@ -195,6 +194,12 @@ def _watch(url: str, models: str, count: int, said: Callable[[str], None]) -> No
         except (URLError, OSError):
             time.sleep(0.05)
     said(
-        f"Serving {models} at {url} with {count} process{'es' if count > 1 else ''}, ready in {time.monotonic() - begun:.1f} s."
+        f"Serving {models} at {url} with {count} process{'es' if count > 1 else ''}, ready {_age():.1f} s after its start."
     )
     said(f"The page: {url}/   the API: {url}/docs   Ctrl-C ends it.")
+
+
+def _age() -> float:
+    """Seconds since this process was started, its imports and all."""
+    began = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - began
