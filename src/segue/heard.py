@@ -19,7 +19,7 @@ from segue.features.columns import Columns, Ints, key64
 OWN = tuple(c.name for c in schema.PLAYS.values() if c.known in ("content", "start", "option", "end"))
 COLUMNS = OWN + tuple(schema.TRACKS)  # the attributes of tracks, where a session says them, come last
 UNKNOWN = int(np.iinfo(np.int64).min)
-_TEXT = frozenset(i for i, name in enumerate(OWN) if schema.PLAYS[name].kind == "text")
+_TEXT = frozenset(name for name in OWN if schema.PLAYS[name].kind == "text")
 _PLACE = {name: i for i, name in enumerate(COLUMNS)}
 
 
@@ -41,20 +41,16 @@ class Heard:
 
 
 def rows(records: Sequence[Mapping[str, Any]]) -> Ints:
-    """(n, COLUMNS) of plays, as `segue.session.records` makes them."""
-    made = np.full((len(records), len(COLUMNS)), UNKNOWN, np.int64)
-    for i, record in enumerate(records):
-        made[i] = row(record)
-    return made
+    """(n, COLUMNS) of plays, as `segue.session.records` makes them; (n, OWN) where none says an attribute of its track."""
+    own = not any(record[name] is not None for record in records for name in schema.TRACKS)
+    names = OWN if own else COLUMNS
+    return np.array([row(record, names) for record in records], np.int64).reshape(len(records), len(names))
 
 
-def row(record: Mapping[str, Any]) -> list[int]:
-    """One play, in the order of COLUMNS."""
+def row(record: Mapping[str, Any], names: Sequence[str] = COLUMNS) -> list[int]:
+    """One play, in the order of OWN or of COLUMNS."""
     get = record.get
-    return [
-        UNKNOWN if (value := get(name)) is None else key64(value) if i in _TEXT else int(value)
-        for i, name in enumerate(COLUMNS)
-    ]
+    return [UNKNOWN if (v := get(name)) is None else key64(v) if name in _TEXT else int(v) for name in names]
 
 
 def columns(table: Ints, names: Iterable[str]) -> Columns:

@@ -49,11 +49,11 @@ def test_the_page_says_of_every_option_and_no_other():
 
 
 def test_the_limits_that_the_page_names_are_those_of_the_code():
-    from segue.service import desk, plays, protocol, settings, wire
+    from segue.service import desk, plays, protocol, wire
 
     text = PAGES["docs/serve.md"].replace("\n", " ")
     assert f"{plays.MOST:,} plays a session" in text
     assert f"{wire.MOST_CANDIDATES} candidates, {wire.MOST_SESSIONS} sessions a batch" in text
     assert f"headers of {protocol.HEADER_BYTES // 1000} kB in {protocol.HEADER_S:g} s" in text
-    assert f"a body in {settings.Limits().seconds:g} s" in text
+    assert f"a body in {protocol.BODY_S:g} s" in text
     assert f"some {desk.LONGEST_WAIT_S * 1000:g} ms" in text

@@ -8,10 +8,11 @@ from typing import Any
 from segue.service.problems import Problem, shown
 
 MOST_REASONS = 10
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def encoded(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _encode(value).encode("utf-8", "replace")
 
 
 def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Any:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from segue import __version__, registry
+from segue.errors import SegueError
 from segue.service.answers import reply, unknown_parameters, whole_number
 from segue.service.book import Book
 from segue.service.desk import Desk
@@ -49,7 +50,7 @@ def create(settings: Settings) -> Any:
     async def running(_: Any) -> AsyncIterator[None]:
         desk.start()
         ended = threading.Event()
-        beside = threading.Thread(target=_checkpoints, args=(settings, ended), daemon=True)
+        beside = threading.Thread(target=_checkpoints, args=(settings, state, ended), daemon=True)
         beside.start()
         pruning = asyncio.create_task(_prune(desk, state, settings))
         try:
@@ -70,6 +71,10 @@ def create(settings: Settings) -> Any:
     async def problem(_: Any, cause: Problem) -> Any:
         return answer_of(cause)
 
+    @app.exception_handler(SegueError)
+    async def refused(_: Any, cause: SegueError) -> Any:
+        return answer_of(Problem(422, str(cause)))
+
     @app.exception_handler(HTTPException)
     async def other(_: Any, cause: HTTPException) -> Any:
         return answer_of(Problem(cause.status_code, str(cause.detail), headers=dict(cause.headers or {})))
@@ -88,16 +93,22 @@ def create(settings: Settings) -> Any:
     return guard
 
 
-def _checkpoints(settings: Settings, ended: threading.Event) -> None:
-    """What was committed goes from the log into the file, in a thread: no request waits for it."""
+def _checkpoints(settings: Settings, state: State, ended: threading.Event) -> None:
+    """What was committed goes from the log into the file, in a thread: no request waits for it. Where something was forgotten, it
+    goes out of the log, too."""
     import sqlite3
 
     own = State(Path(settings.state).expanduser(), settings.durability)
     while not ended.wait(1.0):
+        emptied, done = state.forgotten.is_set(), False
+        state.forgotten.clear()
         try:
-            own.checkpoint()
+            done = own.checkpoint(emptied=emptied)
         except sqlite3.Error:  # a full disk: whoever writes next is told
             continue
+        finally:
+            if emptied and not done:
+                state.forgotten.set()
     own.close()
 
 
@@ -106,6 +117,8 @@ async def _prune(desk: Desk, state: State, settings: Settings) -> None:
     while True:
         try:
             dropped = await desk.do(lambda: state.prune(settings.keep_days, int(settings.state_mb * 1e6)), writes=True)
+            if dropped:
+                state.forgotten.set()
         except Problem:
             dropped = 0
         await asyncio.sleep(1 if dropped else 60)
@@ -124,6 +137,7 @@ def _sessions(app: Any, desk: Desk, book: Book) -> None:
     @app.delete("/v1/sessions/{session}", **kept, summary="Forget a session", status_code=204)
     async def forget(request: Request) -> Any:
         await desk.do(lambda: book.forget(request.path_params["session"]), writes=True)
+        book.state.forgotten.set()
         return Response(status_code=204)
 
     @app.get("/v1/listeners/{listener}", **people, summary="All that is kept of a listener", responses=answers_of({}))
@@ -133,7 +147,9 @@ def _sessions(app: Any, desk: Desk, book: Book) -> None:
     @app.delete("/v1/listeners/{listener}", **people, summary="Forget a person: sessions, plays, history, predictions",
                 responses=answers_of(counted))  # fmt: skip
     async def forget_listener(request: Request) -> Any:
-        return reply(await desk.do(lambda: book.state.forget_listener(request.path_params["listener"]), writes=True))
+        gone = await desk.do(lambda: book.state.forget_listener(request.path_params["listener"]), writes=True)
+        book.state.forgotten.set()
+        return reply(gone)
 
 
 def _about(app: Any, desk: Desk, book: Book) -> None:

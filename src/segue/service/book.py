@@ -69,12 +69,10 @@ class Book:
         if session is None:
             began = change.plays[0].number("start_ms")
             session = self.state.open_session(name, about, int(time.time() * 1000) if began == UNKNOWN else began)
-            if session.listener is not None:
-                self.listeners.close_earlier(session)
+            over = session.listener is not None and self.listeners.close_earlier(session)
         else:
-            self._describe(session, about)
-        over = session.over is not None and not change.repeated
-        if over:  # history counts it already: taken back, and counted anew
+            over = self._describe(session, about) or (session.over is not None and not change.repeated)
+        if session.over is not None and over:  # history counts it already: taken back, and counted anew
             self.listeners.unsettle(session)
         self.state.write(session, change)
         if over:
@@ -86,11 +84,11 @@ class Book:
         )
         return answer, self._question(session, served, asked, _coming(event, asked), reasons) if served else None, asked
 
-    def _describe(self, session: Stored, about: Mapping[str, Any]) -> None:
+    def _describe(self, session: Stored, about: Mapping[str, Any]) -> bool:
+        """What is added of the session itself. Whether its listener is known from now, and has begun a later one."""
         nobody = session.listener is None
         self.state.describe_session(session, dict(about))
-        if nobody and session.listener is not None:
-            self.listeners.close_earlier(session)
+        return nobody and session.listener is not None and self.listeners.close_earlier(session)
 
     # ── asked ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -125,8 +123,6 @@ class Book:
     def _question(self, session: Stored, served: Served, asked: str, coming: Sequence[Any], reasons: int) -> Question:
         plays = session.plays
         asked_of = rows(records(coming, zone=self.shelf.zone))
-        if (asked_of[:, len(OWN) :] == UNKNOWN).all():
-            asked_of = asked_of[:, : len(OWN)]
         heard = self._heard(session, served, table_of([p.row for p in plays[-HORIZON:]]), len(plays), asked_of)
         return Question(served, [heard], [[play.track for play in coming]], reasons, session.id)
 

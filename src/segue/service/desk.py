@@ -62,6 +62,7 @@ class Job:
     writes: bool
     told: Callable[[Question | None], Any]
     done: asyncio.Future[Any]
+    came: float  # on the clock of time.monotonic
     question: Question | None = None
     failed: BaseException | None = None
 
@@ -102,17 +103,9 @@ class Desk:
     ) -> Any:
         """What `told` makes of a job's answers. Raises Problem."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Job(read, writes, told, done))
+        self._waiting.append(Job(read, writes, told, done, time.monotonic()))
         self._wake.set()
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                return await done
-        except TimeoutError:
-            raise Problem(
-                504,
-                f"no answer within {PATIENCE_S:g} s",
-                remedy="send it again: a play that was kept is told as repeated",
-            ) from None
+        return await done
 
     async def do(self, work: Callable[[], Any], *, writes: bool = False) -> Any:
         """What some work with the state gives, done within a batch's transaction. Raises Problem."""
@@ -126,12 +119,20 @@ class Desk:
             self._wake.clear()
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
-                batch = [job for job in batch if not job.done.done()]
+                batch = [job for job in batch if self._in_time(job)]
                 if batch:
                     begun = time.perf_counter()
                     await self._batch(batch)
                     self._each += 0.2 * ((time.perf_counter() - begun) / len(batch) - self._each)
                 await asyncio.sleep(0)
+
+    @staticmethod
+    def _in_time(job: Job) -> bool:
+        if not job.done.done() and time.monotonic() - job.came > PATIENCE_S:
+            job.done.set_exception(
+                Problem(504, f"no answer within {PATIENCE_S:g} s", remedy="send it again: nothing of it was kept")
+            )
+        return not job.done.done()
 
     async def _batch(self, batch: list[Job]) -> None:
         self.measures.batch.observe(len(batch))
@@ -139,11 +140,12 @@ class Desk:
             await self._begin(any(job.writes for job in batch) or self.monitor.waiting > 512)
             for job in batch:
                 try:
-                    job.question = job.read()
+                    job.question = self._read(job)
                 except Exception as cause:
                     job.failed = cause
                     if isinstance(cause, sqlite3.Error):  # the whole transaction is in doubt
                         raise
+            self.monitor.end()
             commit = None
             if self.state.durability == "power" and any(job.writes for job in batch):
                 # the disk is waited for beside the evaluation; where that reads the state, before it
@@ -170,6 +172,23 @@ class Desk:
         for job in batch:
             self._tell(job)
 
+    def _read(self, job: Job) -> Question | None:
+        """A job's part of the transaction: all that it writes, or nothing."""
+        if not job.writes:
+            return job.read()
+        run = self.state.db.execute
+        run("SAVEPOINT job")
+        try:
+            return job.read()
+        except sqlite3.Error:
+            raise
+        except Exception:
+            run("ROLLBACK TO job")
+            raise
+        finally:
+            if self.state.db.in_transaction:  # a full disk may have ended it
+                run("RELEASE job")
+
     async def _begin(self, writes: bool) -> None:
         run = self.state.db.execute
         if not writes:
@@ -185,7 +204,7 @@ class Desk:
                     raise
             await asyncio.sleep(RETRY_S)
             waited += RETRY_S
-        self.monitor.write()
+        self.monitor.begin()
 
     def _commit(self) -> None:
         self.state.db.execute("COMMIT")
@@ -193,7 +212,7 @@ class Desk:
     def _flush(self) -> None:
         if self.monitor.waiting:
             self.state.db.execute("BEGIN IMMEDIATE")
-            self.monitor.write()
+            self.monitor.begin()
             self._commit()
 
     def _give_up(self, batch: Sequence[Job], cause: BaseException) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections import OrderedDict
@@ -130,25 +129,16 @@ class Guard:
             )  # fmt: skip
 
     def _bounded(self, scope: Any, receive: Receive) -> Receive:
-        """The body, not longer than it may be and in time."""
+        """The body, not longer than it may be. That it comes in time is seen to below (`segue.service.protocol`)."""
         for name, value in scope["headers"]:
             if name == b"content-length" and (not value.isdigit() or int(value) > self.limits.body):
                 raise self._too_large()
-        got, end, whole = 0, 0.0, False
+        got = 0
 
         async def receiving() -> Message:
-            nonlocal got, end, whole
-            if whole:
-                return await receive()
-            end = end or time.monotonic() + self.limits.seconds
-            try:
-                async with asyncio.timeout(max(0.001, end - time.monotonic())):
-                    message = await receive()
-            except TimeoutError:
-                raise Problem(
-                    408, f"the body did not come within {self.limits.seconds:g} s", headers={"Connection": "close"}
-                ) from None
-            got, whole = got + len(message.get("body", b"")), not message.get("more_body", False)
+            nonlocal got
+            message = await receive()
+            got += len(message.get("body", b""))
             if got > self.limits.body:
                 raise self._too_large()
             return message

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from segue.errors import SegueError
 from segue.service.problems import MEDIA, Problem
 
 PLAYS = "/v1/sessions/", "/plays"
@@ -32,11 +33,13 @@ class Lane:
             answer = await self.routes[path].endpoint(Request(scope, receive))
         except Problem as problem:
             answer = answer_of(problem)
+        except SegueError as cause:
+            answer = answer_of(Problem(422, str(cause)))
         await answer(scope, receive, send)
 
     def _found(self, scope: Any) -> tuple[str, dict[str, str]] | None:
         path, (before, after) = scope["path"], PLAYS
-        if path in self.routes:
+        if path in self.routes and path != HOT[1]:
             return path, {}
         name = path[len(before) : -len(after)] if path.startswith(before) and path.endswith(after) else ""
         return (HOT[1], {"session": name}) if name and "/" not in name and HOT[1] in self.routes else None

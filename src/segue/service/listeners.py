@@ -80,8 +80,8 @@ class Listeners:
             raise
         return made
 
-    def close_earlier(self, session: Stored) -> None:
-        """A session begins: those of its listener that began before it are over."""
+    def close_earlier(self, session: Stored) -> bool:
+        """A session begins: those of its listener that began before it are over. Whether it is over, too: a later one is known."""
         assert session.listener is not None
         unsettled = self.state.db.execute(
             "SELECT name FROM sessions WHERE listener = ? AND began < ? AND id != ? AND over IS NULL",
@@ -90,6 +90,8 @@ class Listeners:
         for (name,) in unsettled:
             if found := self.state.session(name):
                 self.settle(found)
+        later = "SELECT 1 FROM sessions WHERE listener = ? AND began > ? AND id != ?"
+        return self.state.db.execute(later, (session.listener, session.began, session.id)).fetchone() is not None
 
     def settle(self, session: Stored) -> None:
         """Count a session's plays on the day on which it ended."""
@@ -141,6 +143,11 @@ class Listeners:
             [(a, number, d, listener, b, c) for a, d, b, c in
              zip(key.tolist(), day.tolist(), n.tolist(), k.tolist(), strict=True)],
         )  # fmt: skip
+        if (n < 0).any():  # what was taken back leaves no row
+            self.state.db.executemany(
+                "DELETE FROM counts WHERE key = ? AND by = ? AND day = ? AND n = 0",
+                [(a, number, d) for a, d in zip(key.tolist(), day.tolist(), strict=True)],
+            )
 
     def personal(self, keys: Sequence[By]) -> dict[By, Any]:
         """What a bundle asks of listeners, to be looked up when it is asked."""

@@ -18,8 +18,12 @@ from segue.service.plays import Change
 from segue.service.state import State, Stored
 
 BINS = 10
-_PAIR = struct.Struct("=qd")  # a track's key and its chance
-Row = tuple[int, int, str, bytes]
+_TOLD = struct.Struct("=qqd")  # a place in the session, the key of a track, the chance that was said
+Row = tuple[int, str, bytes]
+_COUNT = """
+INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,
+skipped = skipped + excluded.skipped, predicted = predicted + excluded.predicted, loss = loss + excluded.loss
+"""
 
 
 class Monitor:
@@ -28,6 +32,7 @@ class Monitor:
     def __init__(self, state: State) -> None:
         self.state = state
         self._waiting: list[Row] = []
+        self._counted: dict[tuple[str, int, int], list[float]] = {}  # in the transaction that is on
 
     @property
     def waiting(self) -> int:
@@ -35,39 +40,38 @@ class Monitor:
 
     def note(self, session: int, model: str, answers: Sequence[Answer]) -> None:
         """What was just answered: written with the next events of this process."""
-        by_place: dict[int, list[bytes]] = {}
-        for a in answers:
-            if a.track is not None:
-                by_place.setdefault(a.position, []).append(_PAIR.pack(key64(a.track), a.probability))
-        self._waiting += [(session, place, model, b"".join(told)) for place, told in by_place.items()]
+        told = [_TOLD.pack(a.position, key64(a.track), a.probability) for a in answers if a.track is not None]
+        if told:
+            self._waiting.append((session, model, b"".join(told)))
 
-    def write(self) -> None:
-        """Within a transaction."""
+    def begin(self) -> None:
+        """A transaction begins: what was answered before it goes in."""
+        self._counted = {}
         if self._waiting:
-            self.state.db.executemany("REPLACE INTO predictions VALUES (?, ?, ?, ?)", self._waiting)
+            self.state.db.executemany("REPLACE INTO predictions VALUES (?, ?, ?)", self._waiting)
             self._waiting = []
 
     def outcome(self, session: Stored, change: Change, skipped: int | None) -> None:
-        """Within a transaction: a play has ended, so what was said of it is counted."""
+        """Within a transaction: a play has ended, so the last that was said of it is counted."""
         if skipped is None or change.repeated:
             return
-        run, place = self.state.db.execute, change.at + 1
-        told = run(
-            "SELECT model, told FROM predictions WHERE session = ? AND place = ?", (session.id, place)
-        ).fetchall()
-        if not told:
+        found = self.state.db.execute("SELECT model, told FROM predictions WHERE session = ?", (session.id,)).fetchall()
+        if not found:
             return
-        track, hour = change.plays[change.at].number("track"), int(time.time()) // 3600
-        for model, pairs in told:
-            p = dict(_PAIR.iter_unpack(pairs)).get(track)
+        about, hour = (change.at + 1, change.plays[change.at].number("track")), int(time.time()) // 3600
+        for model, told in found:
+            p = next((p for place, track, p in _TOLD.iter_unpack(told) if (place, track) == about), None)
             if p is not None:
+                counted = self._counted.setdefault((model, hour, min(BINS - 1, int(p * BINS))), [0, 0, 0.0, 0.0])
                 loss = -math.log(max(1e-15, p if skipped else 1 - p))
-                run(
-                    "INSERT INTO outcomes VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + 1, "
-                    "skipped = skipped + excluded.skipped, predicted = predicted + excluded.predicted, loss = loss + excluded.loss",
-                    (model, hour, min(BINS - 1, int(p * BINS)), skipped, p, loss),
-                )
-        run("DELETE FROM predictions WHERE session = ? AND place <= ?", (session.id, place))
+                for i, more in enumerate((1, skipped, p, loss)):
+                    counted[i] += more
+
+    def end(self) -> None:
+        """The transaction is about to be committed."""
+        if self._counted:
+            self.state.db.executemany(_COUNT, [(*key, *sums) for key, sums in self._counted.items()])
+            self._counted = {}
 
     def told(self, models: Sequence[str]) -> list[dict[str, Any]]:
         """What has come true of each model's predictions."""

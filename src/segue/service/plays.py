@@ -26,6 +26,7 @@ OF_PLAY = tuple(c for c in (*schema.PLAYS, *schema.TRACKS) if c in schema.TRACKS
 _ENDS = frozenset(c.name for c in schema.PLAYS.values() if c.known == "end")
 _BLANK = dict.fromkeys(OF_PLAY)
 _AT = {name: 8 * OWN.index(name) for name in ("start_ms", "artist", "track")}
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ONE, _NARROW, _WIDE = (struct.Struct(f"={n}q") for n in (1, len(OWN), len(OWN) + len(schema.TRACKS)))
 
 
@@ -40,7 +41,7 @@ class Kept:
 
     @classmethod
     def of(cls, id: str, said: Mapping[str, Any]) -> Kept:
-        return cls(id, json.dumps(said, ensure_ascii=False, separators=(",", ":")), playing=not (_ENDS & said.keys()))
+        return cls(id, _encode(said), playing=not (_ENDS & said.keys()))
 
     @property
     def said(self) -> dict[str, Any]:
@@ -141,18 +142,18 @@ def _written(plays: tuple[Kept, ...], at: int, zone: str, change: Change, *, mov
     """With the rows of the play, and of those after it where it may be another one that is first of its artist."""
     fresh = list(plays)
     changed = range(at, len(plays)) if moved else (at,)
-    seen = {name: {p.number(name) for p in plays[:at]} for name in ("artist", "track")}
+    seen = {name: {p.row[_AT[name] : _AT[name] + 8] for p in plays[:at]} for name in ("artist", "track")}
     for i in changed:
-        fresh[i] = replace(plays[i], row=_row(plays[i].said, seen, zone))
+        row = _row(plays[i].said, seen, zone)
+        fresh[i] = Kept(plays[i].id, plays[i].text, row, plays[i].playing)
         for name, keys in seen.items():
-            keys.add(fresh[i].number(name))
+            keys.add(row[_AT[name] : _AT[name] + 8])
     return replace(change, plays=tuple(fresh), changed=tuple(changed))
 
 
-def _row(said: Mapping[str, Any], seen: Mapping[str, set[int]], zone: str) -> bytes:
+def _row(said: Mapping[str, Any], seen: Mapping[str, set[bytes]], zone: str) -> bytes:
     (record,) = records([SimpleNamespace(**{**_BLANK, **said})], zone=zone)
     for name, keys in seen.items():
-        record[f"first_of_{name}"] = None if said.get(name) is None else int(key64(said[name]) not in keys)
-    numbers = row(record)
+        record[f"first_of_{name}"] = None if said.get(name) is None else int(_ONE.pack(key64(said[name])) not in keys)
     wide = any(name in schema.TRACKS for name in said)
-    return _WIDE.pack(*numbers) if wide else _NARROW.pack(*numbers[: len(OWN)])
+    return _WIDE.pack(*row(record)) if wide else _NARROW.pack(*row(record, OWN))

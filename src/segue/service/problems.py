@@ -52,7 +52,7 @@ def of_validation(cause: ValidationError) -> Problem:
     from segue import schema
 
     first = cause.errors(include_url=False)[0]
-    field = ".".join(str(p) for p in first["loc"] if p != "function-before")
+    field = ".".join(str(shown(str(p))) for p in first["loc"] if p != "function-before")
     name, kind = str(first["loc"][-1]) if first["loc"] else "", first["type"]
     said = first["msg"].removeprefix("Value error, ")
     detail = f"{field or 'body'}: {said[0].lower()}{said[1:]}"
@@ -74,7 +74,9 @@ def of_validation(cause: ValidationError) -> Problem:
 
 def shown(value: Any) -> Any:
     """What can be said of a value in an answer: never more than a line."""
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, int) and abs(value) < 1 << 64:
+        return value
+    if value is None or isinstance(value, float):
         return value if not isinstance(value, float) or abs(value) < float("inf") else str(value)
     try:
         text = value if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""Uvicorn's reader of requests, with an end to how long and how large a request's headers may be."""
+"""Uvicorn's reader of requests, with an end to how long a request may take to come, and how large its headers may be."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEADER_S, HEADER_BYTES = 10.0, 32_768
+from segue.service.problems import MEDIA, Problem
+
+HEADER_S, BODY_S, HEADER_BYTES = 10.0, 10.0, 32_768
 
 
 class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
-    """Closes a connection whose headers do not come, or do not end."""
+    """Closes a connection whose request does not come, or whose headers do not end.
+
+    A request that comes in one piece, as nearly all do, sets no timer.
+    """
 
     _of_headers = 0  # bytes that came since the last request; -1: its headers are there
-    _waiting: Any = None
+    _whole = True  # no request is half read
+    _timer: Any = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._waiting = self.loop.call_later(HEADER_S, self._close)
+        self._timer = self.loop.call_later(HEADER_S, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._wait_no_more()
+        self._stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -29,22 +35,41 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
         super().data_received(data)
         if self._of_headers > HEADER_BYTES:
             self._close()
+        elif not self._whole and self._timer is None:
+            self._timer = self.loop.call_later(HEADER_S if self._of_headers >= 0 else BODY_S, self._too_slow)
 
     def on_message_begin(self) -> None:
-        self._of_headers = 0
+        self._of_headers, self._whole = 0, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._of_headers = -1
-        self._wait_no_more()
+        self._stop()
         super().on_headers_complete()
 
-    def _wait_no_more(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def on_message_complete(self) -> None:
+        self._whole = True
+        self._stop()
+        super().on_message_complete()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self._of_headers < 0 and not self.transport.is_closing():
+            body = Problem(408, f"the body did not come within {BODY_S:g} s", remedy="send it again").body()
+            head = [
+                "HTTP/1.1 408 Request Timeout",
+                f"content-type: {MEDIA}",
+                f"content-length: {len(body)}",
+                "connection: close",
+            ]
+            self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
+        self._close()
 
     def _close(self) -> None:
-        self._waiting = None
         if not self.transport.is_closing():
             self.transport.close()

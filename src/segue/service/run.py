@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -176,8 +178,17 @@ def worker() -> Any:
     from segue.service.app import create
     from segue.service.settings import Limits, Settings
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     said = json.loads(os.environ[SAID])
     return create(Settings(**{**said, "limits": Limits(**said["limits"])}))
+
+
+def _end_with_parent() -> None:
+    """One of several processes ends when what started them was killed: it would hold the port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _watch(url: str, models: str, count: int, said: Callable[[str], None]) -> None:

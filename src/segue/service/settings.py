@@ -11,7 +11,6 @@ class Limits:
     """How much one may send."""
 
     body: int = 2_000_000  # bytes
-    seconds: float = 10.0  # for the whole of a request's body to come
     rate: float = 0.0  # requests a second of one key or address; 0: as many as the service can
     path: int = 2_000  # bytes of path and query
 

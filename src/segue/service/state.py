@@ -10,6 +10,7 @@ processes share the file. What is written in one go is on disk in one commit:
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ VERSION = 1
 SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, listener TEXT, listener_age INTEGER, country TEXT, day TEXT,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- that of a session that is gone is never another one's
+    name TEXT NOT NULL UNIQUE, listener TEXT, listener_age INTEGER, country TEXT, day TEXT,
     began INTEGER NOT NULL,   -- the start of its first play, or when it was first heard of: ms
     n INTEGER NOT NULL,       -- plays
     touched INTEGER NOT NULL, -- when it was last written: s
@@ -43,7 +45,7 @@ CREATE TABLE counts (
 ) WITHOUT ROWID;
 CREATE INDEX counts_of_listener ON counts (listener);
 CREATE TABLE predictions (
-    session INTEGER NOT NULL, place INTEGER NOT NULL, model TEXT NOT NULL, told BLOB NOT NULL, PRIMARY KEY (session, place, model)
+    session INTEGER NOT NULL, model TEXT NOT NULL, told BLOB NOT NULL, PRIMARY KEY (session, model) -- the last of each
 ) WITHOUT ROWID;
 CREATE TABLE outcomes (
     model TEXT NOT NULL, hour INTEGER NOT NULL, bin INTEGER NOT NULL, n INTEGER NOT NULL, skipped INTEGER NOT NULL,
@@ -86,6 +88,7 @@ class State:
         if durability not in SYNCHRONOUS:
             raise AskedWrongly(f"durability {durability!r}: expected process or power")
         self.path, self.durability = path, durability
+        self.forgotten = threading.Event()  # something was taken out, and may stand in the log still
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(
@@ -97,6 +100,9 @@ class State:
 
     def _prepare(self) -> None:
         db = self.db
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if not version and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            raise BadInput(f"{self.path} is a database of something else: choose another --state")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
         db.execute("PRAGMA wal_autocheckpoint = 0")  # a thread does it: nobody waits for it
@@ -108,8 +114,6 @@ class State:
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if not version:
-                if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                    raise BadInput(f"{self.path} is a database of something else: choose another --state")
                 for statement in SCHEMA.split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {VERSION}")
@@ -135,9 +139,10 @@ class State:
         finally:
             self.db.execute("ROLLBACK")
 
-    def checkpoint(self) -> None:
-        """Move what was committed from the log into the file."""
-        self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    def checkpoint(self, *, emptied: bool = False) -> bool:
+        """Move what was committed from the log into the file; and empty the log, if that is wished. Whether all of it was done."""
+        busy, _, _ = self.db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if emptied else 'PASSIVE'})").fetchone()
+        return not busy
 
     # ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────
 

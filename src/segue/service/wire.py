@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
 from segue.service.problems import Problem
 from segue.session import LONGEST, Coming, Play, Session
@@ -14,7 +15,18 @@ MOST_SESSIONS = 256  # of one batch
 _Id = Annotated[
     str, Field(min_length=1, max_length=200, description="Yours, to send the same play again and lose nothing")
 ]
-_Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+
+
+def _of_a_calendar(day: str) -> str:
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise ValueError("expected a day such as 2024-01-31") from None
+    return day
+
+
+_Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_of_a_calendar)]
+_DAY = "Day the session started (2024-01-31); from its first start if left out"
 _Candidates = Annotated[
     list[Coming], Field(max_length=MOST_CANDIDATES, description="Plays that may come next, each by itself")
 ]
@@ -25,6 +37,7 @@ class Asked(Session):
     """A session so far, and what is asked about: `next`, or `candidates`, or `queue`."""
 
     candidates: _Candidates = Field(default_factory=list)
+    day: _Day | None = Field(None, description=_DAY)
 
     @model_validator(mode="after")
     def _one_question(self) -> Self:
@@ -77,10 +90,7 @@ Event: Any = create_model(
     listener=(Annotated[str, Field(min_length=1, max_length=1000)] | None, Field(None, description="Who listens")),
     listener_age=(Annotated[int, Field(ge=0, le=150)] | None, Field(None, description="When the session starts")),
     country=(Annotated[str, Field(max_length=1000)] | None, Field(None, description="Of the listener")),
-    day=(
-        _Day | None,
-        Field(None, description="Day the session started; from its first start if left out"),
-    ),
+    day=(_Day | None, Field(None, description=_DAY)),
     next=(Coming | None, Field(None, description="Also asked: the play that comes next")),
     candidates=(_Candidates, Field(default_factory=list)),
     queue=(_Queue, Field(default_factory=list)),
