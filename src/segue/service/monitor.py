@@ -48,7 +48,9 @@ class Monitor:
         """A transaction begins: what was answered before it goes in."""
         self._counted = {}
         if self._waiting:
-            self.state.db.executemany("REPLACE INTO predictions VALUES (?, ?, ?)", self._waiting)
+            self.state.db.executemany(  # of sessions that are still there
+                "REPLACE INTO predictions SELECT id, ?2, ?3 FROM sessions WHERE id = ?1", self._waiting
+            )
             self._waiting = []
 
     def outcome(self, session: Stored, change: Change, skipped: int | None) -> None:

@@ -39,7 +39,7 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
             self._timer = self.loop.call_later(HEADER_S if self._of_headers >= 0 else BODY_S, self._too_slow)
 
     def on_message_begin(self) -> None:
-        self._of_headers, self._whole = 0, False
+        self._whole = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -48,7 +48,7 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._whole = True
+        self._of_headers, self._whole = 0, True
         self._stop()
         super().on_message_complete()
 

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,8 @@ def serve(
     watching = threading.Thread(target=_watch, args=(url, models, count, said), daemon=True)
     with _listening(host, port) as socket:
         watching.start()
-        _run(settings, socket, count)
+        with suppress(KeyboardInterrupt):  # it has ended in order, and was asked to
+            _run(settings, socket, count)
 
 
 def check_extra() -> None:
