@@ -19,6 +19,6 @@ def service(place: Path, *settings: str, bundles: tuple[Any, ...] = (), **more: 
 
     folders = [str(b) for b in bundles] or [str(small.bundle(s)) for s in settings or ("online",)]
     app = create(Settings(folders, str(place / "state.sqlite"), **more))
-    with TestClient(app, base_url="http://testserver") as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         client.book = app.book
         yield client

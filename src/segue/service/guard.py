@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from segue.service.keys import owner
 from segue.service.measures import Measures
 from segue.service.problems import MEDIA, Problem
@@ -29,7 +31,7 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"), (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 ]  # fmt: skip
 FREE = ("/health", "/ready")  # asked by whoever runs it, without a key
-NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
+NAMES = ("localhost", "127.0.0.1", "[::1]")
 MOST_CLIENTS = 10_000  # whose rate is remembered
 
 
@@ -77,6 +79,8 @@ class Guard:
             if begun_to_answer:
                 raise
             await refuse(sending, problem)
+        except ClientDisconnect:  # nobody is there to be answered
+            status = 499
         except Exception:
             if not begun_to_answer:  # what went wrong is for the log, not for whoever asked
                 await refuse(sending, Problem(500, "the service failed at this request: its log says how"))
