@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,10 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if self.full() and scope["path"].startswith("/v1/"):
+            self.measures.rejected.labels("busy").inc()
+            await _turn_away(send)  # costs next to nothing, for there is nothing to spare
+            return
         begun, status = time.perf_counter(), 500
         begun_to_answer = False
 
@@ -70,9 +74,6 @@ class Guard:
 
         try:
             path = scope["path"]
-            if self.full() and path.startswith("/v1/"):
-                self.measures.rejected.labels("busy").inc()
-                raise _busy(1.0)
             self._may(scope, path)
             await self.app(scope, self._bounded(scope, receive), sending)
         except Problem as problem:
@@ -160,16 +161,19 @@ def _name(host: str) -> str:
     return host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
 
 
-def _busy(seconds: float) -> Problem:
-    return Problem(
-        429, "more requests wait than can be answered soon", remedy=f"send it again in {seconds:g} s",
-        headers={"Retry-After": str(math.ceil(seconds))},
-    )  # fmt: skip
-
-
-async def refuse(send: Send, problem: Problem) -> None:
-    body = problem.body()
-    headers = [(b"content-type", MEDIA.encode()), (b"content-length", str(len(body)).encode()),
+async def refuse(send: Send, problem: Problem, body: bytes = b"", more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    body = body or problem.body()
+    headers = [*more, (b"content-type", MEDIA.encode()), (b"content-length", str(len(body)).encode()),
                *((k.lower().encode(), v.encode()) for k, v in problem.headers.items())]  # fmt: skip
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+_BUSY = Problem(
+    429, "more requests wait than can be answered soon", remedy="send it again in 1 s", headers={"Retry-After": "1"}
+)
+_BUSY_BODY = _BUSY.body()
+
+
+async def _turn_away(send: Send) -> None:
+    await refuse(send, _BUSY, _BUSY_BODY, HEADERS)

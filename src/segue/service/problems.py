@@ -38,13 +38,19 @@ class Problem(Exception):
 
     def body(self) -> bytes:
         said: dict[str, Any] = {
-            "type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status, "detail": self.detail,
+            "type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status,
+            "detail": _one_line(self.detail),
         }  # fmt: skip
         if self.field:
-            said |= {"field": self.field, "value": self.value}
+            said |= {"field": _one_line(self.field), "value": self.value}
         if self.remedy:
             said["remedy"] = self.remedy
         return json.dumps(said).encode()
+
+
+def _one_line(text: str) -> str:
+    """Names that a client chose may stand in a sentence: they break no line of whoever reads it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def of_validation(cause: ValidationError) -> Problem:
