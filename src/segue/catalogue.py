@@ -1,6 +1,6 @@
 """Names of tracks, to be found by a part of them.
 
-    text     title ⇥ artist ⇥ album ⇥ id ↵ …       a line for each track, the most played first
+    text     title ␟ artist ␟ album ␟ id ␞ …       a line for each track, the most played first
     folded   the same in small letters             what is searched
     starts   where each line of either begins, and where the last one ends
 """  # fmt: skip
@@ -18,6 +18,7 @@ from segue.batch import Array
 from segue.errors import Tampered
 
 FIELDS = ("title", "artist", "album", "track")
+BETWEEN, END = "\x1f", "\x1e"  # between names, and after the last: an id may hold a tab
 MOST = 1_000_000  # tracks of a catalogue: the most played
 STRIDE = 1 << 22  # bytes searched in one go
 _KINDS = {"text": np.uint8, "folded": np.uint8, "text_starts": np.int64, "folded_starts": np.int64}
@@ -29,13 +30,17 @@ def folded(text: str) -> str:
 
 def catalogue(rows: Iterable[Sequence[str | None]]) -> dict[str, Array]:
     """The arrays of a catalogue, of rows in the order of `FIELDS`."""
-    lines = ["\t".join(" ".join((name or "").split()) for name in row) for row in rows]
+    lines = [BETWEEN.join(map(_plain, row)) + END for row in rows]
     made = {}
     for name, texts in (("text", lines), ("folded", [folded(line) for line in lines])):
-        whole = [(" ".join(t.split("\n")) + "\n").encode("utf-8", "replace") for t in texts]
+        whole = [t.encode("utf-8", "replace") for t in texts]
         made[name] = np.frombuffer(b"".join(whole), np.uint8)
         made[f"{name}_starts"] = np.cumsum([0, *map(len, whole)], dtype=np.int64)
     return made
+
+
+def _plain(name: str | None) -> str:
+    return (name or "").replace(BETWEEN, " ").replace(END, " ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,4 +92,7 @@ class Catalogue:
     def __getitem__(self, i: int) -> dict[str, Any]:
         starts = self.arrays["text_starts"]
         line = self.arrays["text"][starts[i] : starts[i + 1] - 1].tobytes().decode("utf-8", "replace")
-        return {name: value or None for name, value in zip(FIELDS, line.split("\t"), strict=False)}
+        found: dict[str, Any] = {name: value or None for name, value in zip(FIELDS, line.split(BETWEEN), strict=False)}
+        artist, tab, _ = (found.get("track") or "").partition("\t")
+        # where names are all that identifies a track, its artist is known by the first of them
+        return found | {"artist_id": artist} if tab else found

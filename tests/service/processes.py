@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 SERVE = "from segue.cli import main; main()"
@@ -67,10 +68,8 @@ class Running:
 
     def kill(self):
         """-9, all of its processes at once."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait(10)
 
     def end(self):

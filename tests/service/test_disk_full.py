@@ -15,7 +15,8 @@ from segue.service.problems import MEDIA
 
 
 def play(n, **more):
-    return {"id": f"p{n}", "track": f"t{n}", "start_ms": 1_714_900_000_000 + n, "skipped": n % 2 == 0, "platform": "x" * 900, **more}
+    start = 1_714_900_000_000 + n
+    return {"id": f"p{n}", "track": f"t{n}", "start_ms": start, "skipped": n % 2 == 0, "platform": "x" * 900, **more}
 
 
 def fill(client, most=5000):
@@ -67,11 +68,15 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room(
         full(refused)
         ids = [f"p{i}" for i in range(n)]
         assert kept(client) == ids
-        full(client.post(f"/v1/sessions/s{n // 100}/plays", json=play(n, listener="u"), headers={"Idempotency-Key": "k"}))
+        full(
+            client.post(f"/v1/sessions/s{n // 100}/plays", json=play(n, listener="u"), headers={"Idempotency-Key": "k"})
+        )
         assert client.post("/v1/skip", json={"plays": [], "next": {"track": "t"}}).status_code == 200
         assert client.get("/health").status_code == client.get("/ready").status_code == 200
         (small_disk / "ballast").unlink()
-        told = client.post(f"/v1/sessions/s{n // 100}/plays", json=play(n, listener="u"), headers={"Idempotency-Key": "k"})
+        told = client.post(
+            f"/v1/sessions/s{n // 100}/plays", json=play(n, listener="u"), headers={"Idempotency-Key": "k"}
+        )
         assert (told.status_code, told.json()["repeated"]) == (201, False)
         assert kept(client) == [*ids, f"p{n}"]
     with closing(sqlite3.connect(small_disk / "state.sqlite")) as db:

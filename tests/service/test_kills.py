@@ -45,7 +45,9 @@ def whole(path):
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         counted = "SELECT s.name FROM sessions s WHERE n != (SELECT count(*) FROM plays p WHERE p.session = s.id)"
         assert db.execute(counted).fetchall() == []
-        assert db.execute("SELECT count(*) FROM plays WHERE session NOT IN (SELECT id FROM sessions)").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM plays WHERE session NOT IN (SELECT id FROM sessions)").fetchone() == (
+            0,
+        )
 
 
 def until(told, n):
@@ -117,7 +119,9 @@ def test_a_process_that_was_killed_is_replaced_and_nothing_is_lost(serve, tmp_pa
     running = serve(2)
     told = [Telling(running.port, f"{k}").start() for k in range(4)]
     until(told, 40)
-    workers = subprocess.run(["pgrep", "-P", str(running.process.pid), "-f", "spawn_main"], capture_output=True, text=True)
+    workers = subprocess.run(
+        ["pgrep", "-P", str(running.process.pid), "-f", "spawn_main"], capture_output=True, text=True
+    )
     os.kill(int(workers.stdout.split()[0]), signal.SIGKILL)
     time.sleep(2)
     running.kill()

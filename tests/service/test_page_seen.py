@@ -100,7 +100,7 @@ def full(page):
 def test_the_page_never_scrolls_sideways(chromium, address, width):
     page = full(ready(chromium, address, width=width, height=780))
     assert page.run(SIZES) == [width, width]
-    cut = "return [...document.querySelectorAll('#queue .title')].filter((one) => one.scrollWidth > one.clientWidth).length"
+    cut = "return [...document.querySelectorAll('#queue .what > *')].filter((one) => one.scrollWidth > one.clientWidth).length"
     assert page.run(cut) == 0  # a name breaks at its side, and is cut at its end
 
 

@@ -23,14 +23,13 @@ App = Callable[[Any, Receive, Send], Awaitable[None]]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 HEADERS = [
     (b"content-security-policy", POLICY.encode()), (b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"), (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"), (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 ]  # fmt: skip
-FREE = ("/health", "/ready")  # asked by whoever runs it, without a key
 NAMES = ("localhost", "127.0.0.1", "[::1]")
 MOST_CLIENTS = 10_000  # whose rate is remembered
 
@@ -106,7 +105,10 @@ class Guard:
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > self.limits.path:
             raise Problem(414, f"the address has over {self.limits.path} bytes", remedy="send it as a body")
         who = "" if scope.get("client") is None else scope["client"][0]
-        if self.keys is not None and path not in FREE and not path.startswith("/page/") and path != "/":
+        guarded = (
+            path.startswith("/v1/") or path == "/metrics"
+        )  # the page and the documentation tell nothing of anybody
+        if self.keys is not None and guarded:
             named = owner(self.keys, headers.get(b"authorization", b"").decode("latin-1"))
             if named is None:
                 self.measures.rejected.labels("key").inc()
@@ -115,7 +117,7 @@ class Guard:
                     headers={"WWW-Authenticate": "Bearer"},
                 )  # fmt: skip
             who = f"key {named}"
-        if self.limits.rate:
+        if self.limits.rate and guarded:
             self._in_time(who)
 
     def _in_time(self, who: str) -> None:

@@ -10,7 +10,7 @@ export const CONTEXTS = ["user_collection", "catalog", "editorial_playlist", "pe
 export const PLATFORMS = ["android", "ios", "windows", "osx", "linux", "web_player", "cast"];
 
 /** A play's track, by which it is known: of what is not said nothing is sent. */
-export const content = ({ track, artist, album }) => said({ track, artist, album });
+export const content = ({ track, artist, artist_id: id, album }) => said({ track, artist: id ?? artist, album });
 
 /** How a play starts after those heard: all that is known of it then, but for its track. */
 export function begun(heard, given, now = Date.now()) {

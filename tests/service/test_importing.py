@@ -1,0 +1,120 @@
+"""A library's listeners are read into the state, once; what is asked then is answered as in the frozen batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from served import service
+
+import small
+from segue.bundle import open_bundle
+from segue.errors import BadInput
+from segue.features.build import from_library
+from segue.live import Bundle
+from segue.service.importing import import_listeners
+from segue.service.listeners import Listeners, keys_of_listeners
+from segue.service.state import State
+from service.test_replay import ABOUT, END, START, said, same, sessions_of
+
+
+class Part:
+    """A library as it was before some sessions began."""
+
+    path = "part"
+
+    def __init__(self, whole, later):
+        self.whole, self.later = whole, later
+
+    def fingerprint(self):
+        return "0" * 64
+
+    def plays(self):
+        for number, part in enumerate(self.whole.plays()):
+            keep = np.ones(part.num_rows, bool)
+            for of_part, first, rows in self.later:
+                if of_part == number:
+                    keep[first : first + len(rows)] = False
+            yield part.filter(pa.array(keep))
+
+
+@pytest.fixture
+def held(tmp_path):
+    state = State(tmp_path / "state.sqlite")
+    yield Listeners.of(state, keys_of_listeners(), "UTC")
+    state.close()
+
+
+def table(state, name):
+    return state.db.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall()
+
+
+def test_sessions_after_an_import_are_answered_as_in_the_frozen_batch(tmp_path, monkeypatch):
+    library, opened = small.library("spotify_history"), open_bundle(small.bundle("online"))
+    batch, _ = from_library(opened.asking, library, snapshot=opened.history)
+    expected = opened.fitted.predict(batch).p
+    place = {(int(p), int(r)): i for i, (p, r) in enumerate(zip(batch.keys["part"], batch.keys["row"], strict=True))}
+    later, compared = sessions_of(library)[-12:], 0
+    seen, ask = [], Bundle.batch_of
+    monkeypatch.setattr(Bundle, "batch_of", lambda *a, **k: seen.append(ask(*a, **k)) or seen[-1])
+    with service(tmp_path) as client:
+        line = import_listeners(Part(library, later), client.book.listeners)
+        assert line.startswith("Read the history of 3 listeners from part: ")
+        for part, first, rows in later:
+            address = f"/v1/sessions/{part}-{first}"
+            for i, row in enumerate(rows):
+                client.post(
+                    f"{address}/plays", json={"id": str(i), **said(row, START), **said(row, ABOUT)}
+                ).raise_for_status()
+                mine = place.get((part, first + i))
+                if mine is not None:
+                    answer = client.get(f"{address}/skip?reasons=0").raise_for_status().json()["answers"][0]
+                    same(seen[-1], batch, [mine])
+                    assert answer["probability"] == pytest.approx(expected[mine], abs=1e-9)
+                    compared += 1
+                client.post(f"{address}/plays", json={"id": str(i), **said(row, END)}).raise_for_status()
+    assert compared > 20
+
+
+def test_a_library_is_read_once(held):
+    library = small.library("spotify_history")
+    assert import_listeners(library, held).startswith("Read the history of 3 listeners")
+    before = [table(held.state, name) for name in ("sessions", "plays", "counts")]
+    assert all(before)
+    assert "holds the listeners of" in import_listeners(library, held)
+    assert [table(held.state, name) for name in ("sessions", "plays", "counts")] == before
+
+
+def test_a_library_of_nobody_known_is_refused_and_leaves_nothing(held):
+    with pytest.raises(BadInput, match="names no listener: there is no history to read; leave --listeners out"):
+        import_listeners(small.library("mssd"), held)
+    assert not table(held.state, "sessions")
+    assert not held.state.db.in_transaction
+    with pytest.raises(BadInput, match="names no listener"):
+        import_listeners(small.library("mssd"), held)
+
+
+def test_an_import_that_is_broken_off_leaves_nothing_and_can_be_begun_again(held):
+    library = small.library("spotify_history")
+
+    class Broken(Part):
+        def plays(self):
+            yield from list(super().plays())[:1]
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        import_listeners(Broken(library, []), held)
+    assert not table(held.state, "counts")
+    assert not table(held.state, "plays")
+    assert import_listeners(Part(library, []), held).startswith("Read the history of 3 listeners")
+
+
+def test_who_was_imported_can_be_forgotten_and_is_not_read_again(tmp_path):
+    library = small.library("spotify_history")
+    name = next(library.plays())["listener"][0].as_py()
+    with service(tmp_path) as client:
+        import_listeners(library, client.book.listeners)
+        assert client.get(f"/v1/listeners/{name}").json()["history"] > 0
+        assert client.delete(f"/v1/listeners/{name}").json()["sessions"] > 0
+        import_listeners(library, client.book.listeners)
+        assert client.get(f"/v1/listeners/{name}").status_code == 404
