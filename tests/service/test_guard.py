@@ -98,9 +98,10 @@ def test_answers_that_were_refused_at_the_door_say_it_too(tmp_path):
 
 def test_who_asks_too_often_is_told_when_to_come_again(tmp_path):
     with service(tmp_path, limits=Limits(rate=0.5)) as client:
-        assert client.get("/health").status_code == 200
+        assert client.get("/v1/models").status_code == 200
         answer = client.get("/v1/models")
         problem(answer, 429)
+        assert client.get("/").status_code == client.get("/health").status_code == 200
         assert 1 <= int(answer.headers["retry-after"]) <= 2
 
 

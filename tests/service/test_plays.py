@@ -89,7 +89,9 @@ def test_without_an_id_another_track_is_another_play_though_one_is_on():
     assert [(p.said["track"], p.playing) for p in plays] == [("t", True), ("u", False)]
 
 
-@pytest.mark.parametrize("events", [((None, {"skipped": 1}),), (("a", {"skipped": 1}),), (("a", begun("t")), ("b", {"shuffle": 1}))])
+@pytest.mark.parametrize(
+    "events", [((None, {"skipped": 1}),), (("a", {"skipped": 1}),), (("a", begun("t")), ("b", {"shuffle": 1}))]
+)
 def test_a_play_that_never_began_needs_its_track(events):
     with pytest.raises(Problem, match="track must be said") as caught:
         after(*events)

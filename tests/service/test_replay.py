@@ -60,7 +60,9 @@ def test_plays_that_begin_and_end_over_http_are_answered_as_in_the_frozen_batch(
         for part, first, rows in sessions_of(library)[:most]:
             address = f"/v1/sessions/{part}-{first}"
             for i, row in enumerate(rows):
-                client.post(f"{address}/plays", json={"id": str(i), **said(row, START), **said(row, ABOUT)}).raise_for_status()
+                client.post(
+                    f"{address}/plays", json={"id": str(i), **said(row, START), **said(row, ABOUT)}
+                ).raise_for_status()
                 mine = place.get((part, first + i))
                 if mine is not None:  # a play that overlaps the one before is not asked about
                     answer = client.get(f"{address}/skip?reasons=0").raise_for_status().json()["answers"][0]
