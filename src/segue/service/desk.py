@@ -28,8 +28,8 @@ from segue.service.problems import Problem
 from segue.service.served import Served
 from segue.service.state import State
 
-MOST_AT_ONCE = 64  # jobs of one batch
-LONGEST_WAIT_S = 0.05  # expected of whoever comes next: more is too long to be worth an answer
+MOST_AT_ONCE = 32  # jobs of one batch: beyond, each costs as much as the next
+LONGEST_WAIT_S = 0.04  # expected of whoever comes next: more is too long to be worth an answer
 LEAST_WAITING = 8  # jobs that may always wait
 PATIENCE_S = 5.0  # after which a waiting job is answered with an error
 RETRY_S = 0.0004  # another process writes: how long until the next try
@@ -78,6 +78,9 @@ class Desk:
         self._each = 0.0  # seconds that a job took lately
 
     def start(self) -> None:
+        self.state.db.execute(
+            "PRAGMA busy_timeout = 0"
+        )  # whoever waits for another process does so without holding up the loop
         self._working = asyncio.get_running_loop().create_task(self._work())
 
     async def stop(self) -> None:
@@ -120,11 +123,13 @@ class Desk:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
                 batch = [job for job in batch if self._in_time(job)]
+                begun = time.perf_counter()
                 if batch:
-                    begun = time.perf_counter()
                     await self._batch(batch)
-                    self._each += 0.2 * ((time.perf_counter() - begun) / len(batch) - self._each)
-                await asyncio.sleep(0)
+                # answers go out, what came meanwhile is read, and stands here: it shall be in the next batch, or turned away
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                self._each += 0.2 * ((time.perf_counter() - begun) / max(1, len(batch)) - self._each)
 
     @staticmethod
     def _in_time(job: Job) -> bool:

@@ -58,8 +58,8 @@ class Guard:
             await self.app(scope, receive, send)
             return
         if self.full() and scope["path"].startswith("/v1/"):
-            self.measures.rejected.labels("busy").inc()
-            await _turn_away(send)  # costs next to nothing, for there is nothing to spare
+            self.turned_away()
+            await refuse(send, BUSY, HEADERS)
             return
         begun, status = time.perf_counter(), 500
         begun_to_answer = False
@@ -88,6 +88,10 @@ class Guard:
         finally:
             route = scope.get("route")
             self.measures.request(getattr(route, "path", "other"), status, time.perf_counter() - begun)
+
+    def turned_away(self) -> None:
+        """One request was told that there is no room."""
+        self.measures.busy.inc()
 
     def _may(self, scope: Any, path: str) -> None:
         headers = dict(scope["headers"])
@@ -163,19 +167,18 @@ def _name(host: str) -> str:
     return host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
 
 
-async def refuse(send: Send, problem: Problem, body: bytes = b"", more: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    body = body or problem.body()
-    headers = [*more, (b"content-type", MEDIA.encode()), (b"content-length", str(len(body)).encode()),
-               *((k.lower().encode(), v.encode()) for k, v in problem.headers.items())]  # fmt: skip
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+def head_of(problem: Problem, body: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that is a problem."""
+    return [(b"content-type", MEDIA.encode()), (b"content-length", str(len(body)).encode()),
+            *((k.lower().encode(), v.encode()) for k, v in problem.headers.items())]  # fmt: skip
+
+
+async def refuse(send: Send, problem: Problem, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    body = problem.body()
+    await send({"type": "http.response.start", "status": problem.status, "headers": [*more, *head_of(problem, body)]})
     await send({"type": "http.response.body", "body": body})
 
 
-_BUSY = Problem(
+BUSY = Problem(
     429, "more requests wait than can be answered soon", remedy="send it again in 1 s", headers={"Retry-After": "1"}
 )
-_BUSY_BODY = _BUSY.body()
-
-
-async def _turn_away(send: Send) -> None:
-    await refuse(send, _BUSY, _BUSY_BODY, HEADERS)

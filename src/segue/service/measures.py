@@ -34,6 +34,7 @@ class Measures:
         self.rejected = Counter(
             "segue_rejected", "Requests that were turned away, and why", ["why"], registry=self._own
         )
+        self.busy = self.rejected.labels("busy")
         self.batch = Histogram(
             "segue_batch_size",
             "Requests that were answered together",

@@ -6,13 +6,18 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from segue.service.guard import BUSY, HEADERS, head_of
 from segue.service.problems import MEDIA, Problem
 
 HEADER_S, BODY_S, HEADER_BYTES = 10.0, 10.0, 32_768
+_BODY = BUSY.body()
+_LINES = [name + b": " + value for name, value in (*HEADERS, *head_of(BUSY, _BODY))]
+# what is sent where there is no room: worked out once, for then there is no time either
+_FULL = b"\r\n".join([b"HTTP/1.1 429 Too Many Requests", *_LINES, b"", _BODY])
 
 
 class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
-    """Closes a connection whose request does not come, or whose headers do not end.
+    """Closes a connection whose request does not come, or whose headers do not end; turns away who would wait too long.
 
     A request that comes in one piece, as nearly all do, sets no timer.
     """
@@ -20,6 +25,7 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
     _of_headers = 0  # bytes that came since the last request; -1: its headers are there
     _whole = True  # no request is half read
     _timer: Any = None
+    _refused = False  # the request that is being read will be turned away
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
