@@ -88,7 +88,7 @@ def create(settings: Settings) -> Any:
     _about(app, desk, book)
     _page(app)
     _described(app)
-    guard = Guard(Lane(app, hot), measures, settings.limits, settings.keys, settings.local, lambda: desk.full)
+    guard = Guard(Lane(app, hot), measures, settings.limits, settings.keys, settings.local, desk.crowded)
     guard.book = book  # type: ignore[attr-defined]
     return guard
 

@@ -29,8 +29,8 @@ from segue.service.served import Served
 from segue.service.state import State
 
 MOST_AT_ONCE = 32  # jobs of one batch: beyond, each costs as much as the next
-LONGEST_WAIT_S = 0.04  # expected of whoever comes next: more is too long to be worth an answer
-LEAST_WAITING = 8  # jobs that may always wait
+LONGEST_WAIT_S = 0.05  # expected of whoever comes next: more is too long to be worth an answer
+MANY = 8  # jobs: so many may always come first
 PATIENCE_S = 5.0  # after which a waiting job is answered with an error
 RETRY_S = 0.0004  # another process writes: how long until the next try
 
@@ -75,7 +75,7 @@ class Desk:
         self._waiting: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
-        self._each = 0.0  # seconds that a job took lately
+        self._each = 0.0  # seconds that a job took lately, of many
 
     def start(self) -> None:
         self.state.db.execute(
@@ -92,10 +92,9 @@ class Desk:
             await asyncio.gather(self._working, return_exceptions=True)
         self._flush()
 
-    @property
-    def full(self) -> bool:
-        """Whoever came now would wait too long."""
-        return len(self._waiting) * self._each > LONGEST_WAIT_S and len(self._waiting) >= LEAST_WAITING
+    def crowded(self, n: int) -> bool:
+        """Whether who comes after so many others would wait too long."""
+        return n * self._each > LONGEST_WAIT_S and n >= MANY
 
     async def ask(
         self,
@@ -129,7 +128,8 @@ class Desk:
                 # answers go out, what came meanwhile is read, and stands here: it shall be in the next batch, or turned away
                 for _ in range(3):
                     await asyncio.sleep(0)
-                self._each += 0.2 * ((time.perf_counter() - begun) / max(1, len(batch)) - self._each)
+                if len(batch) >= MANY:  # of few, most of it is what a batch costs by itself
+                    self._each += 0.2 * ((time.perf_counter() - begun) / len(batch) - self._each)
 
     @staticmethod
     def _in_time(job: Job) -> bool:

@@ -42,7 +42,7 @@ class Guard:
     ----------
     keys : names by hash; None: no key is asked for
     local : only this machine is listened to, so that a request for another name is a page that found us by a trick
-    full : there is no room for another request
+    crowded : whether so many requests that are not answered yet are too many for another one
     """
 
     app: App
@@ -50,17 +50,21 @@ class Guard:
     limits: Limits
     keys: dict[str, str] | None
     local: bool
-    full: Callable[[], bool]
+    crowded: Callable[[int], bool]
+    inside: int = 0  # requests that are being answered
+    coming: int = 0  # that were read, and are on their way here
     _rates: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if self.full() and scope["path"].startswith("/v1/"):
+        self.coming = max(0, self.coming - 1)
+        if scope["path"].startswith("/v1/") and self.full():
             self.turned_away()
             await refuse(send, BUSY, HEADERS)
             return
+        self.inside += 1
         begun, status = time.perf_counter(), 500
         begun_to_answer = False
 
@@ -86,8 +90,13 @@ class Guard:
                 await refuse(sending, Problem(500, "the service failed at this request: its log says how"))
             raise
         finally:
+            self.inside -= 1
             route = scope.get("route")
             self.measures.request(getattr(route, "path", "other"), status, time.perf_counter() - begun)
+
+    def full(self) -> bool:
+        """Whoever came now would wait too long."""
+        return self.crowded(self.inside + self.coming)
 
     def turned_away(self) -> None:
         """One request was told that there is no room."""

@@ -51,12 +51,30 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
     def on_headers_complete(self) -> None:
         self._of_headers = -1
         self._stop()
-        super().on_headers_complete()
+        free = (
+            self.cycle is None or self.cycle.response_complete
+        )  # no other request of this connection is being answered
+        self._refused = (
+            free and self.parser.should_keep_alive() and self.url.startswith(b"/v1/") and self.app.full()
+            and self.expect_100_continue is False
+        )  # fmt: skip
+        if not self._refused:
+            self.app.coming += 1
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._of_headers, self._whole = 0, True
         self._stop()
-        super().on_message_complete()
+        if not self._refused:
+            super().on_message_complete()
+            return
+        self.app.turned_away()
+        self.transport.write(_FULL)
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _stop(self) -> None:
         if self._timer is not None:
