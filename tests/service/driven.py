@@ -33,7 +33,7 @@ def name(page, *tracks, artist=""):
 
 def press(page, kind):
     """A button of the deck, and until what follows is asked."""
-    n = page.run(f"return {ASKED}")
+    n = page.run(f"return {ASKED}")  # a queue that is shown whole
     page.one(f"#queue .{kind}").click()
     page.wait(f"{ASKED} === {max(0, n - 1)}")
     settle(page)

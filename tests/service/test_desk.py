@@ -11,7 +11,7 @@ import small
 from segue.heard import OWN, UNKNOWN
 from segue.service import wire
 from segue.service.book import heard_of_sent
-from segue.service.desk import LEAST_WAITING, Desk, Question
+from segue.service.desk import MANY, Desk, Question
 from segue.service.listeners import Listeners, keys_of_listeners
 from segue.service.measures import Measures
 from segue.service.monitor import Monitor
@@ -47,6 +47,7 @@ def together(desk, jobs):
         await asyncio.sleep(0)
         desk.start()
         found = await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.sleep(0.01)  # and it looks at the clock
         await desk.stop()
         return found
 
@@ -108,21 +109,20 @@ def test_what_waits_is_taken_together(desk):
     assert 'segue_batch_size_bucket{le="16.0"} 1.0' in counted
 
 
-def test_a_desk_where_one_would_wait_too_long_is_full(desk):
-    async def waiting(n, each):
-        desk._each = each
-        jobs = [asyncio.ensure_future(desk.ask(lambda: None)) for _ in range(n)]
-        await asyncio.sleep(0)
-        full = desk.full
-        for job in jobs:
-            job.cancel()
-        desk._waiting.clear()
-        return full
+def test_a_desk_where_one_would_wait_too_long_is_crowded(desk):
+    desk._each = 1.0
+    assert not desk.crowded(MANY - 1)
+    desk._each = 0.01
+    assert desk.crowded(MANY)
+    desk._each = 0.001
+    assert not desk.crowded(MANY)
 
-    assert not asyncio.run(waiting(LEAST_WAITING - 1, 1.0))
-    assert asyncio.run(waiting(LEAST_WAITING, 0.01))
-    assert not asyncio.run(waiting(LEAST_WAITING, 0.001))
-    assert not asyncio.run(waiting(0, 1.0))
+
+def test_few_jobs_say_nothing_of_how_long_one_takes(desk):
+    together(desk, [(lambda: None, lambda _: 1)] * (MANY - 1))
+    assert desk._each == 0
+    together(desk, [(lambda: None, lambda _: 1)] * MANY)
+    assert desk._each > 0
 
 
 def test_who_waited_in_vain_is_told_so(desk, monkeypatch):

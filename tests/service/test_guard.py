@@ -131,7 +131,7 @@ def asked(app, messages, headers=(), **limits):
 
     scope = {"type": "http", "path": "/v1/x", "raw_path": b"/v1/x", "query_string": b"", "client": ("127.0.0.1", 1),
              "headers": [(b"host", b"localhost"), *headers]}  # fmt: skip
-    guard = Guard(app, Measures(), Limits(**limits), None, True, lambda: False)
+    guard = Guard(app, Measures(), Limits(**limits), None, True, lambda n: False)
     failed = None
     try:
         asyncio.run(guard(scope, receive, send))

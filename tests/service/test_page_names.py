@@ -76,8 +76,8 @@ def test_no_name_of_the_catalogue_runs(catalogue, chromium, address):
         """, part)  # fmt: skip
         titles = "[...document.querySelectorAll('.found .title')]"
         page.wait(f"{titles}.every((t) => t.textContent.toLowerCase().includes(arguments[0]))", part)
-        page.run("document.querySelectorAll('.found button').forEach((one) => one.click())")
-    page.wait("document.querySelectorAll('.queued > li').length > 40")
+        page.run("[...document.querySelectorAll('.found button')].slice(0, 7).forEach((one) => one.click())")
+    page.wait("document.querySelectorAll('.queued > li').length > 15")
     settle(page)
     press(page, "skip-it")
     assert page.run("return document.querySelector('#heard .title').textContent") == catalogue[3]["title"]
@@ -90,11 +90,13 @@ def test_no_name_of_the_catalogue_runs(catalogue, chromium, address):
 def test_the_policy_refuses_what_the_page_never_does(page):
     """That no script runs is not the page's care alone: the service forbids it."""
     page.run("""
-      const script = document.createElement("script"); script.textContent = "window.hacked = 1"; document.body.append(script);
+      const script = document.createElement("script");
+      try { script.textContent = "window.hacked = 1"; } catch (refused) { window.refused = refused.message; }
+      document.body.append(script);
       const image = new Image(); image.src = "https://example.invalid/x.png"; document.body.append(image);
     """)
     page.settled()
     trouble = " ".join(page.trouble())
-    assert "script-src" in trouble
+    assert "TrustedScript" in page.run("return window.refused")
     assert "img-src" in trouble
     assert page.run("return window.hacked") is None

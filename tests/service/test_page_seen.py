@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 import small
-from segue.service.desk import Desk
+from segue.service.guard import Guard
 from segue.service.keys import digest
 from service.driven import ASKED, ENTER, ROWS, UNFOLD, model, name, press, ready, sent, settle
 from service.running import running
@@ -75,7 +75,7 @@ def test_a_service_that_is_gone_is_told_and_what_was_built_stays(page):
 def test_a_service_that_has_no_time_is_asked_again_when_it_says(page, monkeypatch):
     name(page, "a", "b")
     page.wait(f"{ASKED} === 2")
-    monkeypatch.setattr(Desk, "full", property(lambda _: True))
+    monkeypatch.setattr(Guard, "full", lambda _: True)
     page.one("#queue .skip-it").click()
     page.wait("document.querySelector('.state .problem')")
     assert [row["said"] for row in page.run(ROWS)] == [None]
