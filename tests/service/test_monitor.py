@@ -156,3 +156,40 @@ def test_with_two_processes_the_metrics_are_those_of_both(tmp_path):
             assert counted(text, "segue_requests_total", route="/v1/sessions/{session}/plays") == 60
     finally:
         running.kill()
+
+
+def test_what_was_answered_is_written_though_nothing_else_is_told(tmp_path):
+    import time
+
+    with service(tmp_path) as client:
+        client.post("/v1/sessions/s/plays", json={"track": "t", "start_ms": 0})
+        client.get("/v1/sessions/s/skip").raise_for_status()
+        written = 0
+        for _ in range(100):
+            time.sleep(0.05)
+            (written,) = client.book.state.db.execute("SELECT count(*) FROM predictions").fetchone()
+            if written:
+                break
+        assert written == 1
+
+
+def test_what_was_answered_waits_again_where_the_transaction_came_to_nothing(tmp_path):
+    from segue.live import Answer
+    from segue.service.monitor import Monitor
+    from segue.service.state import State
+
+    state = State(tmp_path / "state.sqlite")
+    monitor = Monitor(state)
+    state.db.execute("BEGIN")
+    session = state.open_session("s", {}, 0)
+    state.db.execute("COMMIT")
+    monitor.note(session.id, "m", [Answer(1, "t", 0.25, ())])
+    for end in ("ROLLBACK", "COMMIT"):
+        state.db.execute("BEGIN IMMEDIATE")
+        monitor.begin()
+        state.db.execute(end)
+        if end == "ROLLBACK":
+            monitor.undone()
+            assert monitor.waiting == 1
+    assert state.db.execute("SELECT count(*) FROM predictions").fetchone() == (1,)
+    state.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,12 @@ def create(settings: Settings) -> Any:
         ended = threading.Event()
         beside = threading.Thread(target=_checkpoints, args=(settings, state, ended), daemon=True)
         beside.start()
-        pruning = asyncio.create_task(_prune(desk, state, settings))
+        beside_them = [asyncio.create_task(_prune(desk, state, settings)), asyncio.create_task(_write_answers(desk))]
         try:
             yield
         finally:
-            pruning.cancel()
+            for task in beside_them:
+                task.cancel()
             await desk.stop()
             ended.set()
             beside.join(5)
@@ -110,6 +111,15 @@ def _checkpoints(settings: Settings, state: State, ended: threading.Event) -> No
             if emptied and not done:
                 state.forgotten.set()
     own.close()
+
+
+async def _write_answers(desk: Desk) -> None:
+    """What was answered is written soon, though this process may be told of nothing: another may be told how it ended."""
+    while True:
+        await asyncio.sleep(0.1)
+        if desk.monitor.waiting:
+            with suppress(Problem):
+                await desk.do(lambda: None, writes=True)
 
 
 async def _prune(desk: Desk, state: State, settings: Settings) -> None:

@@ -141,6 +141,7 @@ class Desk:
 
     async def _batch(self, batch: list[Job]) -> None:
         self.measures.batch.observe(len(batch))
+        self.monitor.settled()
         try:
             await self._begin(any(job.writes for job in batch) or self.monitor.waiting > 512)
             for job in batch:
@@ -224,6 +225,7 @@ class Desk:
         """Nothing of a batch was kept: everyone is told so."""
         if self.state.db.in_transaction:
             self.state.db.execute("ROLLBACK")
+        self.monitor.undone()
         problem: BaseException = cause
         if isinstance(cause, sqlite3.Error):
             full = "full" in str(cause)

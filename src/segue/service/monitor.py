@@ -32,6 +32,7 @@ class Monitor:
     def __init__(self, state: State) -> None:
         self.state = state
         self._waiting: list[Row] = []
+        self._written: list[Row] = []  # in the transaction that is on
         self._counted: dict[tuple[str, int, int], list[float]] = {}  # in the transaction that is on
 
     @property
@@ -51,7 +52,15 @@ class Monitor:
             self.state.db.executemany(  # of sessions that are still there
                 "REPLACE INTO predictions SELECT id, ?2, ?3 FROM sessions WHERE id = ?1", self._waiting
             )
-            self._waiting = []
+            self._written, self._waiting = self._waiting, []
+
+    def settled(self) -> None:
+        """The last transaction was committed, or undone."""
+        self._written = []
+
+    def undone(self) -> None:
+        """The transaction came to nothing: what was written in it waits again."""
+        self._waiting, self._written, self._counted = self._written + self._waiting, [], {}
 
     def outcome(self, session: Stored, change: Change, skipped: int | None) -> None:
         """Within a transaction: a play has ended, so the last that was said of it is counted."""
