@@ -14,8 +14,10 @@ HEAVY = {
 WITHOUT_EXTRAS = """
 import importlib, json, pkgutil, sys
 
-EXTRAS = set("altair causallearn fastapi implicit jinja2 lifelines onnxruntime prometheus_client pyspark similaripy "
-             "soundfile soxr torch uvicorn vl_convert".split())
+EXTRAS = set("altair causallearn fastapi httptools implicit jinja2 lifelines onnxruntime prometheus_client pyspark similaripy "
+             "soundfile soxr starlette torch uvicorn uvloop vl_convert".split())
+# the service's own app: `segue.service.run` imports it once it has seen that the extra is there
+APP = {"segue.service." + name for name in ("app", "guard", "lane", "protocol", "skip")}
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):
@@ -28,7 +30,7 @@ import segue
 
 imported = []
 for found in pkgutil.walk_packages(segue.__path__, "segue."):
-    if not found.name.endswith("__main__"):
+    if not found.name.endswith("__main__") and found.name not in APP:
         importlib.import_module(found.name)
         imported.append(found.name)
 try:
