@@ -145,16 +145,25 @@ class Bundle:
                 history[by] = found if found is not None else NOBODY
         return build(self.asking, self._examples(sessions), history, labelled=False)
 
-    def heard(self, session: Session) -> Heard:
-        """A session as whole numbers, with what its setting asks about. Raises BadInput where it asks something else."""
-        queue = self._coming(session)
-        zone, n_plays = self.zone, len(session.plays)
-        opening = (session.plays or queue)[0]
+    def heard(self, session: Session, coming: Sequence[Any] | None = None) -> Heard:
+        """A session as whole numbers, with what is asked about.
+
+        Parameters
+        ----------
+        coming : the asked plays, by someone who has seen that the setting answers them (`refuses`); None: `next` or the queue
+
+        Raises
+        ------
+        BadInput : the session asks what the bundle's setting does not answer, or its day is none
+        """
+        queue = self._coming(session) if coming is None else coming
+        zone, opening = self.zone, (session.plays or queue)[0]
         return Heard(
             plays=rows(records(session.plays, zone=zone, last=HORIZON)), coming=rows(records(queue, zone=zone)),
-            n_plays=n_plays, day=self.day_of(session.day, opening.start_ms), queued=self.asking.setting.moments == "half",
-            recent=rows(records(session.recent[-RECENT:], zone=zone)), listener=session.listener,
-            listener_age=session.listener_age, country=session.country, start_ms=opening.start_ms, length=session.length,
+            n_plays=len(session.plays), day=self.day_of(session.day, opening.start_ms),
+            queued=bool(self.asking.setting.queue), recent=rows(records(session.recent[-RECENT:], zone=zone)),
+            listener=session.listener, listener_age=session.listener_age, country=session.country,
+            start_ms=opening.start_ms, length=session.length,
         )  # fmt: skip
 
     @property

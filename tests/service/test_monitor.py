@@ -193,3 +193,18 @@ def test_what_was_answered_waits_again_where_the_transaction_came_to_nothing(tmp
             assert monitor.waiting == 1
     assert state.db.execute("SELECT count(*) FROM predictions").fetchone() == (1,)
     state.close()
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+def test_of_several_processes_another_finds_at_once_what_was_answered(tmp_path, monkeypatch, durability):
+    from segue.service.measures import several
+    from segue.service.state import State
+
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")  # put back at the end
+    several(tmp_path / "counts")
+    with service(tmp_path, durability=durability) as client:
+        client.post("/v1/sessions/s/plays", json={"track": "t", "start_ms": 0}).raise_for_status()
+        client.get("/v1/sessions/s/skip").raise_for_status()
+        other = State(tmp_path / "state.sqlite")
+        assert other.db.execute("SELECT count(*) FROM predictions").fetchone() == (1,)
+        other.close()

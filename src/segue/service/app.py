@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -21,7 +22,7 @@ from segue.service.examples import answers_of
 from segue.service.guard import Guard
 from segue.service.lane import HOT, Lane, answer_of
 from segue.service.listeners import Listeners, keys_of_listeners
-from segue.service.measures import Measures
+from segue.service.measures import FOLDER, Measures
 from segue.service.monitor import Monitor
 from segue.service.problems import Problem
 from segue.service.served import Shelf
@@ -43,7 +44,7 @@ def create(settings: Settings) -> Any:
     state = State(Path(settings.state).expanduser(), settings.durability)
     listeners = Listeners.of(state, keys_of_listeners(), shelf.zone)
     measures, monitor = Measures(), Monitor(state)
-    desk = Desk(state, listeners, measures, monitor)
+    desk = Desk(state, listeners, measures, monitor, alone=FOLDER not in os.environ)
     book = Book(state, listeners, monitor, shelf)
 
     @asynccontextmanager

@@ -207,13 +207,6 @@ def heard_of_sent(served: Served, session: Any, asked: str) -> tuple[Heard, list
     """A session that was sent whole, with its question. Raises Problem."""
     coming = _coming(session, asked)
     served.check(len(session.plays), asked, len(coming), session.length)
-    bundle = served.bundle
-    opening = (session.plays or coming)[0]
-    zone = bundle.zone
-    heard = Heard(
-        rows(records(session.plays, zone=zone, last=HORIZON)), rows(records(coming, zone=zone)), len(session.plays),
-        bundle.day_of(session.day, opening.start_ms), asked == "queue", rows(records(session.recent[-RECENT:], zone=zone)),
-        session.listener if session.listener is not None else NEW, session.listener_age, session.country,
-        opening.start_ms, session.length,
-    )  # fmt: skip
-    return heard, [play.track for play in coming]
+    heard = served.bundle.heard(session, coming)
+    named = session.listener if session.listener is not None else NEW
+    return replace(heard, listener=named), [play.track for play in coming]

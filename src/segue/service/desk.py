@@ -70,8 +70,11 @@ class Job:
 class Desk:
     """Takes jobs, in batches, in the order in which they come."""
 
-    def __init__(self, state: State, listeners: Listeners, measures: Measures, monitor: Monitor) -> None:
+    def __init__(
+        self, state: State, listeners: Listeners, measures: Measures, monitor: Monitor, *, alone: bool = True
+    ) -> None:
         self.state, self.listeners, self.measures, self.monitor = state, listeners, measures, monitor
+        self._alone = alone  # no other process has the file
         self._waiting: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
@@ -175,8 +178,21 @@ class Desk:
                 except sqlite3.Error as cause:
                     self._give_up(batch, cause)
                     batch = []
+        if not self._alone and self.monitor.waiting:
+            await self._write_answers()
         for job in batch:
             self._tell(job)
+
+    async def _write_answers(self) -> None:
+        """Before they are sent: how a play ends may be told to another process, which is to find what was said of it."""
+        self.monitor.settled()
+        try:
+            await self._begin(True)
+            await asyncio.get_running_loop().run_in_executor(None, self._commit)
+        except sqlite3.Error:  # the events are kept: what is lost is a count, and not before the next try
+            if self.state.db.in_transaction:
+                self.state.db.execute("ROLLBACK")
+            self.monitor.undone()
 
     def _read(self, job: Job) -> Question | None:
         """A job's part of the transaction: all that it writes, or nothing."""

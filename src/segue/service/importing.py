@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,35 +30,32 @@ def import_listeners(library: Any, held: Listeners) -> str:
     db, mark = held.state.db, f"library:{library.fingerprint()[:32]}"
     if db.execute("SELECT 1 FROM about WHERE name = ?", (mark,)).fetchone():
         return f"The state holds the listeners of {library.path} already."
-    n_listeners = n_plays = 0
+    listeners, n_plays = set(), 0
     db.execute("BEGIN IMMEDIATE")
     try:
         for plays in library.plays():
             for listener, own in _of_listeners(plays):
-                n_listeners, n_plays = n_listeners + 1, n_plays + own.num_rows
+                listeners.add(key64(listener))
+                n_plays += own.num_rows
                 _count(held, listener, own)
                 _keep_last(held, listener, own)
-        if not n_listeners:
+        if not listeners:
             raise BadInput(f"{library.path} names no listener: there is no history to read; leave --listeners out")
         db.execute("INSERT INTO about VALUES (?, ?)", (mark, int(time.time())))
         db.execute("COMMIT")
     except BaseException:
         db.execute("ROLLBACK")
         raise
-    return f"Read the history of {n_listeners:,} listeners from {library.path}: {n_plays:,} plays."
+    return f"Read the history of {len(listeners):,} listeners from {library.path}: {n_plays:,} plays."
 
 
-def _of_listeners(plays: Any) -> Any:
-    """The plays of each listener of a part; they lie together."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    names = plays["listener"].combine_chunks()
-    if isinstance(names, pa.ChunkedArray):
-        names = pa.concat_arrays(names.chunks)
-    for name in pc.unique(names.cast(pa.string())).to_pylist():
-        if name is not None:
-            yield name, plays.filter(pc.equal(plays["listener"].cast(pa.string()), name))
+def _of_listeners(plays: Any) -> Iterator[tuple[str, Any]]:
+    """The plays of each listener of a part; they lie together, so each is a slice."""
+    key, known = from_arrow(plays, ["listener"])["listener"]
+    edges = np.flatnonzero(np.diff(key, prepend=key[:1]) | np.diff(known, prepend=known[:1])).tolist()
+    for low, high in pairwise([0, *edges, len(key)]):
+        if high > low and known[low]:
+            yield plays["listener"][low].as_py(), plays.slice(low, high - low)
 
 
 def _count(held: Listeners, listener: str, plays: Any) -> None:

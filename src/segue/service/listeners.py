@@ -49,7 +49,7 @@ class Listeners:
     Parameters
     ----------
     numbers : the key's number in the table, by key
-    day_of : the day of a moment on the listener's clock
+    zone : of the listener's clock, by which a session has a day
     """
 
     state: State

@@ -85,7 +85,13 @@ def shown(value: Any) -> Any:
     if value is None or isinstance(value, float):
         return value if not isinstance(value, float) or abs(value) < float("inf") else str(value)
     try:
-        text = value if isinstance(value, str) else repr(value)
+        text = (
+            value
+            if isinstance(value, str)
+            else value[:80].decode("utf-8", "replace")
+            if isinstance(value, bytes)
+            else repr(value)
+        )
     except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
         return f"a {type(value).__name__}"
     # what is no text in UTF-8 is shown as such

@@ -16,6 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from segue.errors import AskedWrongly, MissingExtra
 
 if TYPE_CHECKING:
@@ -113,11 +115,19 @@ def _catalogue(library: str | Path, state: Path) -> Path:
     from safetensors.numpy import save_file
 
     from segue.bundle import named_tracks
+    from segue.features.columns import from_arrow
+    from segue.features.history import Snapshot
     from segue.library import open_library
 
     place = state.with_name(f"{state.name}.catalogue")
     aside = place.with_name(f".{place.name}.{os.getpid()}")
-    named = named_tracks(open_library(library).tracks())
+    opened = open_library(library)
+    told = [
+        np.unique(from_arrow(plays, ["track"])["track"][0], return_counts=True) for plays in opened.plays(["track"])
+    ]
+    key, at = np.unique(np.concatenate([k for k, _ in told]), return_inverse=True)
+    n = np.bincount(at, np.concatenate([n for _, n in told]), len(key)).astype(np.int64)
+    named = named_tracks(opened.tracks(), Snapshot(key, n, n, n))  # the most played first
     if not named:
         raise AskedWrongly(f"--catalogue {library}: the library names no tracks; leave it out")
     place.parent.mkdir(parents=True, exist_ok=True)
