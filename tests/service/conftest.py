@@ -46,3 +46,13 @@ def catalogue(monkeypatch):
 
     monkeypatch.setattr(Served, "search", search)
     return CATALOGUE
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """Every batch that is evaluated, in order."""
+    from segue.live import Bundle
+
+    seen, asked = [], Bundle.batch_of
+    monkeypatch.setattr(Bundle, "batch_of", lambda *a, **k: seen.append(asked(*a, **k)) or seen[-1])
+    return seen

@@ -11,11 +11,10 @@ import small
 from segue.bundle import open_bundle
 from segue.errors import BadInput
 from segue.features.build import from_library
-from segue.live import Bundle
 from segue.service.importing import import_listeners
 from segue.service.listeners import Listeners, keys_of_listeners
 from segue.service.state import State
-from service.test_replay import ABOUT, END, START, said, same, sessions_of
+from service.test_replay import replayed, sessions_of
 
 
 class Part:
@@ -49,30 +48,14 @@ def table(state, name):
     return state.db.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall()
 
 
-def test_sessions_after_an_import_are_answered_as_in_the_frozen_batch(tmp_path, monkeypatch):
+def test_sessions_after_an_import_are_answered_as_in_the_frozen_batch(tmp_path, evaluated):
     library, opened = small.library("spotify_history"), open_bundle(small.bundle("online"))
     batch, _ = from_library(opened.asking, library, snapshot=opened.history)
-    expected = opened.fitted.predict(batch).p
-    place = {(int(p), int(r)): i for i, (p, r) in enumerate(zip(batch.keys["part"], batch.keys["row"], strict=True))}
-    later, compared = sessions_of(library)[-12:], 0
-    seen, ask = [], Bundle.batch_of
-    monkeypatch.setattr(Bundle, "batch_of", lambda *a, **k: seen.append(ask(*a, **k)) or seen[-1])
+    later = sessions_of(library)[-12:]
     with service(tmp_path) as client:
         line = import_listeners(Part(library, later), client.book.listeners)
         assert line.startswith("Read the history of 3 listeners from part: ")
-        for part, first, rows in later:
-            address = f"/v1/sessions/{part}-{first}"
-            for i, row in enumerate(rows):
-                client.post(
-                    f"{address}/plays", json={"id": str(i), **said(row, START), **said(row, ABOUT)}
-                ).raise_for_status()
-                mine = place.get((part, first + i))
-                if mine is not None:
-                    answer = client.get(f"{address}/skip?reasons=0").raise_for_status().json()["answers"][0]
-                    same(seen[-1], batch, [mine])
-                    assert answer["probability"] == pytest.approx(expected[mine], abs=1e-9)
-                    compared += 1
-                client.post(f"{address}/plays", json={"id": str(i), **said(row, END)}).raise_for_status()
+        compared = replayed(client, later, batch, opened.fitted.predict(batch).p, evaluated)
     assert compared > 20
 
 

@@ -10,7 +10,6 @@ import small
 from segue import schema
 from segue.bundle import open_bundle
 from segue.features.build import from_library
-from segue.live import Bundle
 
 START = [c.name for c in schema.PLAYS.values() if c.known in ("content", "start", "option")]
 END = [c.name for c in schema.PLAYS.values() if c.known == "end" and not c.name.startswith("first_of")]
@@ -31,14 +30,6 @@ def sessions_of(library):
     return sorted(found, key=lambda f: (f[2][0]["start_ms"] or 0, f[0], f[1]))
 
 
-@pytest.fixture
-def evaluated(monkeypatch):
-    """Every batch that is evaluated, in order."""
-    seen, asked = [], Bundle.batch_of
-    monkeypatch.setattr(Bundle, "batch_of", lambda *a, **k: seen.append(asked(*a, **k)) or seen[-1])
-    return seen
-
-
 def same(live, batch, mine):
     """The features of a session's asked plays, and what a network reads of them, are those of some rows of a batch."""
     assert live.columns == batch.columns
@@ -49,34 +40,42 @@ def same(live, batch, mine):
         assert all(np.array_equal(cells, seen[field]) for field, cells in live.tensors.seen_by(i).items())
 
 
+def rows_of(batch):
+    """Which example a part's row is."""
+    return {(int(p), int(r)): i for i, (p, r) in enumerate(zip(batch.keys["part"], batch.keys["row"], strict=True))}
+
+
+def replayed(client, sessions, batch, expected, evaluated):
+    """Each play of some sessions begins, is asked about and ends: how many were answered as in the frozen batch."""
+    place, compared = rows_of(batch), 0
+    for part, first, rows in sessions:
+        address = f"/v1/sessions/{part}-{first}"
+        for i, row in enumerate(rows):
+            begun = {"id": str(i), **said(row, START), **said(row, ABOUT)}
+            client.post(f"{address}/plays", json=begun).raise_for_status()
+            mine = place.get((part, first + i))
+            if mine is not None:  # a play that overlaps the one before is not asked about
+                answer = client.get(f"{address}/skip?reasons=0").raise_for_status().json()["answers"][0]
+                same(evaluated[-1], batch, [mine])
+                assert answer["probability"] == pytest.approx(expected[mine], abs=1e-9)
+                compared += 1
+            client.post(f"{address}/plays", json={"id": str(i), **said(row, END)}).raise_for_status()
+    return compared
+
+
 @pytest.mark.parametrize("most", [20, pytest.param(None, marks=pytest.mark.slow)])
 def test_plays_that_begin_and_end_over_http_are_answered_as_in_the_frozen_batch(most, tmp_path, evaluated):
     library, opened = small.library("spotify_history"), open_bundle(small.bundle("online"))
     batch, _ = from_library(opened.asking, library, snapshot=opened.history)
-    expected = opened.fitted.predict(batch).p
-    place = {(int(p), int(r)): i for i, (p, r) in enumerate(zip(batch.keys["part"], batch.keys["row"], strict=True))}
-    compared = 0
     with service(tmp_path) as client:
-        for part, first, rows in sessions_of(library)[:most]:
-            address = f"/v1/sessions/{part}-{first}"
-            for i, row in enumerate(rows):
-                client.post(
-                    f"{address}/plays", json={"id": str(i), **said(row, START), **said(row, ABOUT)}
-                ).raise_for_status()
-                mine = place.get((part, first + i))
-                if mine is not None:  # a play that overlaps the one before is not asked about
-                    answer = client.get(f"{address}/skip?reasons=0").raise_for_status().json()["answers"][0]
-                    same(evaluated[-1], batch, [mine])
-                    assert answer["probability"] == pytest.approx(expected[mine], abs=1e-9)
-                    compared += 1
-                client.post(f"{address}/plays", json={"id": str(i), **said(row, END)}).raise_for_status()
+        compared = replayed(client, sessions_of(library)[:most], batch, opened.fitted.predict(batch).p, evaluated)
     assert compared > 100
     assert most or compared == len(batch)
 
 
 def halves_are_answered(client, library, batch, expected, evaluated, within, most):
     """Every session of a library of nobody known: half of it told, the rest asked about."""
-    place = {(int(p), int(r)): i for i, (p, r) in enumerate(zip(batch.keys["part"], batch.keys["row"], strict=True))}
+    place = rows_of(batch)
     content = [c.name for c in schema.PLAYS.values() if c.known == "content"]
     compared = 0
     for part, first, rows in sessions_of(library)[:most]:

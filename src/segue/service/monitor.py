@@ -114,4 +114,4 @@ def _entropy(rate: float | None) -> float | None:
     """The log-loss of who says the share of skips each time."""
     if rate is None:
         return None
-    return -sum(q * math.log(q) for q in (rate, 1 - rate) if q)
+    return sum(q * math.log(1 / q) for q in (rate, 1 - rate) if q)
