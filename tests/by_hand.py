@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from itertools import groupby
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
 
 from segue import schema
-from segue.features import oracle, tree
+from segue.features import evaluator, oracle, tree
 from segue.features.build import Ask, build, frozen
 from segue.features.columns import from_arrow
 from segue.features.feature import Feature
 from segue.features.history import asked, roll
+from segue.features.straight import gapless
 from segue.features.words import SOUND
 from segue.tasks import skip
 
@@ -107,12 +109,25 @@ def by_numpy(trees: Mapping[str, tree.Node], table, setting="online", as_of=None
     return with_history(trees, table, frozen(rolling, rolling, day), setting)
 
 
+def by_blocks_and_straight(made, examples):
+    """What `made` builds of these examples by numpy; the straight way, where it can be gone, says the same."""
+    with mock.patch.object(evaluator, "few", return_value=False):
+        batch = made()
+    if gapless(examples):
+        with mock.patch.object(evaluator, "few", return_value=True):
+            other = made()
+        assert np.array_equal(batch.values, other.values)
+        assert np.array_equal(batch.known, other.known)
+    return batch
+
+
 def with_history(trees, table, history, setting="online"):
     """The evaluator, given the history that it is joined to."""
     columns = from_arrow(table, table.column_names)
     features = {n: Feature(n, "1", n, t) for n, t in trees.items()}
     asking = Ask(skip.TASK, skip.TASK.settings[setting], features)
-    batch = build(asking, skip.examples(columns, asking.setting), history, labelled=False)
+    examples = skip.examples(columns, asking.setting)
+    batch = by_blocks_and_straight(lambda: build(asking, examples, history, labelled=False), examples)
     assert np.isfinite(batch.values).all()
     assert not batch.values[~batch.known].any()
     return {n: [float(v) if k else None for v, k in zip(*batch.column(n), strict=True)] for n in trees}

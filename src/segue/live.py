@@ -342,11 +342,11 @@ def look_up(key: Array, known: Array, tracks: Mapping[str, Array], names: Sequen
     have = (tracks["track"][place] == key) & known
     nothing = np.zeros(len(key), np.int64), np.zeros(len(key), bool)
     found: Columns = dict.fromkeys(names, nothing)
-    for name in names:
-        if name in tracks:
-            value = tracks[name].take(place)
-            ok = have & (value != _UNKNOWN)
-            found[name] = np.where(ok, value, _ZERO), ok
+    there = [name for name in names if name in tracks]
+    if there:
+        values = np.array([tracks[name].take(place) for name in there])
+        ok = have & (values != _UNKNOWN)
+        found |= zip(there, zip(np.where(ok, values, _ZERO), ok, strict=True), strict=True)
     return found
 
 

@@ -20,13 +20,21 @@ import numpy.typing as npt
 
 from segue.features.columns import Column, Flags, Ints, key64
 from segue.features.examples import HORIZON, RECENT, Examples, window
-from segue.features.tree import Node, walk
+from segue.features.straight import few, straight
+from segue.features.tree import Node, chain, is_relational
 
 _LOWEST = np.iinfo(np.int64).min
 
 
 def evaluate(trees: Sequence[Node], examples: Examples) -> tuple[npt.NDArray[np.float32], Flags]:
     """Values (N, F) float32, 0 where unknown, and what is known (N, F)."""
+    if few(examples) and (function := straight(tuple(trees))) is not None:
+        return function(examples)
+    return by_blocks(trees, examples)
+
+
+def by_blocks(trees: Sequence[Node], examples: Examples) -> tuple[npt.NDArray[np.float32], Flags]:
+    """The same with numpy, however many examples there are."""
     values = np.zeros((len(examples), len(trees)), np.float32)
     known = np.zeros((len(examples), len(trees)), bool)
     plan, first = _plan(tuple(trees)), 0
@@ -127,9 +135,9 @@ class _Plan:
             return lambda run: _across(run.x.asof[args], space)
         if op == "fold":
             return self._fold(node, space)
-        chain = _chain(node)
-        if chain is not None:
-            return self._choose(*chain, space)
+        looked_up = chain(node)
+        if looked_up is not None:
+            return self._choose(*looked_up, space)
         inner = [self.add(a, space) for a in args]
         operator = _OPERATORS[op]
         if len(inner) == 1:
@@ -167,7 +175,7 @@ class _Plan:
 
     def _fold(self, node: Node, space: str) -> Step:
         view, how, x, last, lag, same = node.args
-        relational = same is not None or view == "queue" or any(_of_target(n) for n in walk(x))
+        relational = is_relational(node)
         inner = f"{view}*" if relational else view
         mask, value_at = self._mask(view, inner, last, lag, same), self.add(x, inner)
 
@@ -245,35 +253,8 @@ def _column(view: str, name: str, space: str) -> Step:
     return gather
 
 
-def _chain(node: Node) -> tuple[str, Node, list[Any], list[Any], Any] | None:
-    """(op, x, marks, results, otherwise) of three or more nested wheres over constants that test the same x."""
-    marks, results, op, x = [], [], None, None
-    while node.op == "where" and node.args[0].op in ("<", "=") and node.args[1].op == "const":
-        test = node.args[0]
-        if test.args[1].op != "const" or (x is not None and (test.args[0] is not x or test.op != op)):
-            return None
-        op, x = test.op, test.args[0]
-        marks.append(test.args[1].args[0])
-        results.append(node.args[1].args[0])
-        node = node.args[2]
-    if op is None or x is None or node.op != "const" or len(marks) < 3:
-        return None
-    constants = [*results, node.args[0]]
-    if any(type(c) is not int for c in constants) or any(m is None for m in marks) or len(set(marks)) < len(marks):
-        return None
-    if op == "<" and (any(isinstance(m, str) for m in marks) or marks != sorted(marks)):
-        return None
-    if len({isinstance(m, str) for m in marks}) > 1:
-        return None
-    return op, x, marks, results, node.args[0]
-
-
 def _rows(column: Column, rows: Ints) -> Pair:
     return column[0][rows], column[1][rows]
-
-
-def _of_target(node: Node) -> bool:
-    return node.op == "asof" or (node.op == "col" and node.args[0] in ("now", "session"))
 
 
 def _across(pair: Pair, space: str) -> Pair:

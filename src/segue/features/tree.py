@@ -176,6 +176,39 @@ def walk(*roots: Node) -> Iterator[Node]:
             stack.extend((a, False) for a in node.args if isinstance(a, Node))
 
 
+def chain(node: Node) -> tuple[str, Node, list[Any], list[Any], Any] | None:
+    """(op, x, marks, results, otherwise) of three or more nested wheres over constants that test the same x."""
+    marks, results, op, x = [], [], None, None
+    while node.op == "where" and node.args[0].op in ("<", "=") and node.args[1].op == "const":
+        test = node.args[0]
+        if test.args[1].op != "const" or (x is not None and (test.args[0] is not x or test.op != op)):
+            return None
+        op, x = test.op, test.args[0]
+        marks.append(test.args[1].args[0])
+        results.append(node.args[1].args[0])
+        node = node.args[2]
+    if op is None or x is None or node.op != "const" or len(marks) < 3:
+        return None
+    constants = [*results, node.args[0]]
+    if any(type(c) is not int for c in constants) or any(m is None for m in marks) or len(set(marks)) < len(marks):
+        return None
+    if op == "<" and (any(isinstance(m, str) for m in marks) or marks != sorted(marks)):
+        return None
+    if len({isinstance(m, str) for m in marks}) > 1:
+        return None
+    return op, x, marks, results, node.args[0]
+
+
+def is_relational(fold: Node) -> bool:
+    """Whether a fold has a value of its own for each target, rather than one for each moment."""
+    view, _, x, _, _, same = fold.args
+    return same is not None or view == "queue" or any(_of_target(n) for n in walk(x))
+
+
+def _of_target(node: Node) -> bool:
+    return node.op == "asof" or (node.op == "col" and node.args[0] in ("now", "session"))
+
+
 def needs(root: Node) -> set[tuple[str, str]]:
     """What a tree speaks of, as (view, column) pairs; history is ('history', 'key,key')."""
     found = set()
