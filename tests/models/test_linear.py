@@ -100,6 +100,8 @@ def test_damaged_arrays_are_refused():
     for name in ("weights", "middle"):
         with pytest.raises(Tampered, match="weights are damaged"):
             Logistic.open(settings, {**arrays, name: arrays[name] * np.nan})
+        with pytest.raises(Tampered, match="weights are damaged"):  # four times as much is no number
+            Logistic.open(settings, {**arrays, name: np.full_like(arrays[name], 1e308)})
     with pytest.raises(Tampered, match="do not fit together"):
         Logistic.open(settings, {**arrays, "source": arrays["source"] + 4})
     with pytest.raises(Tampered, match="is damaged"):

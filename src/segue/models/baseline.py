@@ -10,7 +10,7 @@ import numpy as np
 
 from segue.batch import Array, Batch, Bernoulli
 from segue.errors import BadInput
-from segue.models.model import Floats, Model, Saved, Table, log_odds, logistic, within
+from segue.models.model import Floats, Model, Saved, Table, log_odds, logistic, sane, within
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Ewma:
     @classmethod
     def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedEwma:
         numbers = [float(settings[name]) for name in ("slope", "intercept", "unknown", "mean_rate")]
-        if not np.isfinite(numbers).all():
+        if not sane(numbers):
             raise BadInput(f"ewma's settings {numbers} are not finite numbers; get the bundle again")
         return FittedEwma(str(settings["column"]), *numbers)
 

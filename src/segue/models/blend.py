@@ -16,7 +16,7 @@ from segue.models.answering import FLATTEST, STEEPEST, FittedNetwork, line_of, m
 from segue.models.attention import Attention
 from segue.models.boosting import Boosting, FittedBoosting
 from segue.models.course import Run
-from segue.models.model import Floats, Model, Saved, log_odds, logistic, within
+from segue.models.model import Floats, Model, Saved, log_odds, logistic, sane, within
 from segue.models.network import held_back
 from segue.models.reader import tensors_of
 
@@ -64,7 +64,7 @@ class Blend:
         try:
             weight = float(settings["weight"])
             slope, intercept = float(settings["slope"]), float(settings["intercept"])
-            if not (0 <= weight <= 1 and FLATTEST <= slope <= STEEPEST and abs(intercept) < np.inf):
+            if not (0 <= weight <= 1 and FLATTEST <= slope <= STEEPEST and sane(intercept)):
                 raise ValueError(f"its weight is {weight}, its slope {slope}, its intercept {intercept}")
             own = {k[8:]: a for k, a in arrays.items() if k.startswith("network/")}
             network = Attention.open(settings["network"], own | {"network.onnx": arrays["network.onnx"]})

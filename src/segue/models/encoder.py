@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from segue.batch import Array, Batch
-from segue.models.model import Floats
+from segue.models.model import Floats, sane
 
 FARTHEST = 4.0  # spreads from the mean: a value unlike any in training counts as far, not as farther
+SMALLEST = 1e-9  # of a spread: one that is smaller is rounding
 LOGGED = ("ms", "s", "day", "plays")  # units with a long tail
 
 
@@ -54,7 +55,7 @@ class Encoder:
         n = np.maximum(there.sum(0), 1)
         mean = np.where(there, x, 0).sum(0) / n
         spread = np.sqrt(np.where(there, (x - mean) ** 2, 0).sum(0) / n)
-        return cls(raw.columns, raw.source, raw.kind, raw.level, logged, mean, np.where(spread > 1e-9, spread, 1.0))
+        return cls(raw.columns, raw.source, raw.kind, raw.level, logged, mean, np.where(spread > SMALLEST, spread, 1.0))
 
     def encode(self, batch: Batch) -> Floats:
         """(N, E), 0 at the training mean and where unknown; four spreads at most, so that nothing far off runs away."""
@@ -90,6 +91,6 @@ class Encoder:
             or (n and not 0 <= made.source.min() <= made.source.max() < len(columns))
         ):
             raise ValueError("the encoder's arrays do not fit together")
-        if not np.isfinite([made.mean, made.spread]).all() or (made.spread <= 0).any() or made.logged.dtype != bool:
+        if not sane(made.mean, made.spread) or (made.spread < SMALLEST).any() or made.logged.dtype != bool:
             raise ValueError("the encoder's arrays hold impossible numbers")
         return made

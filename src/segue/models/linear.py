@@ -11,7 +11,7 @@ import numpy as np
 from segue.batch import Array, Batch, Bernoulli
 from segue.errors import AskedWrongly, Tampered
 from segue.models.encoder import Encoder
-from segue.models.model import Floats, Model, Saved, logistic, within
+from segue.models.model import Floats, Model, Saved, logistic, sane, within
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,11 @@ class Logistic:
         except (ValueError, KeyError, TypeError) as cause:
             raise Tampered(f"the logistic model is damaged ({cause}): get the bundle again from its source") from cause
         weights, middle = np.asarray(arrays["weights"], np.float64), np.asarray(arrays["middle"], np.float64)
-        finite = np.isfinite(weights).all() and np.isfinite(middle).all() and np.isfinite(float(settings["intercept"]))
-        if not finite or weights.shape != encoder.source.shape or middle.shape != weights.shape:
+        if (
+            not sane(weights, middle, float(settings["intercept"]))
+            or weights.shape != encoder.source.shape
+            or middle.shape != weights.shape
+        ):
             raise Tampered("the logistic model's weights are damaged: get the bundle again from its source")
         return FittedLogistic(encoder, weights, float(settings["intercept"]), middle)
 

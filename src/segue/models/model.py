@@ -12,6 +12,7 @@ from segue.batch import Array, Batch, Bernoulli
 from segue.errors import AskedWrongly, Tampered
 
 Floats = npt.NDArray[np.float64]
+LARGEST = 1e100  # of a number in a file
 Saved = tuple[dict[str, Any], dict[str, Array]]  # plain settings, and arrays: data, never code
 
 
@@ -91,9 +92,14 @@ class Table:
     @classmethod
     def restore(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         column, table, mean = settings["column"], np.asarray(arrays["table"], np.float64), float(settings["mean"])
-        if table.ndim != 1 or not len(table) or not np.isfinite([*table, mean]).all():
+        if table.ndim != 1 or not len(table) or not sane(table, mean):
             raise Tampered(f"a table of {table.shape} log-odds is damaged: get the bundle again from its source")
         return cls(column, table, mean)
+
+
+def sane(*values: Any) -> bool:
+    """Whether numbers of a file are finite, and so small that a few of them, multiplied, overflow nothing."""
+    return all(bool((np.abs(np.asarray(v, np.float64)) <= LARGEST).all()) for v in values)  # of NaN: no
 
 
 def within(model: Any, **bounds: tuple[float, float]) -> None:

@@ -22,9 +22,9 @@ import numpy as np
 
 from segue.batch import Array, Batch
 from segue.errors import AskedWrongly, MissingExtra, Tampered
-from segue.models.answering import FittedNetwork
+from segue.models.answering import FLATTEST, STEEPEST, FittedNetwork
 from segue.models.course import Run, trained
-from segue.models.model import within
+from segue.models.model import sane, within
 from segue.models.reader import Reader
 from segue.models.stored import Stored
 
@@ -109,7 +109,7 @@ class Network(ABC):
             reader = Reader.open(settings["reader"], {k[7:]: a for k, a in arrays.items() if k.startswith("reader.")})
             onnx = np.asarray(arrays["network.onnx"], np.uint8).tobytes()
             slope, intercept = float(settings["slope"]), float(settings["intercept"])
-            if not np.isfinite([slope, intercept]).all() or slope <= 0:
+            if not (FLATTEST <= slope <= STEEPEST and sane(intercept)):
                 raise ValueError("its calibration is no calibration")
             columns = tuple(map(str, settings["columns"]))
             return FittedNetwork(
