@@ -157,6 +157,26 @@ def lists_of(
     return Lists(starts, place[track], tuple(titles), tuple(names)), vocabulary
 
 
+def recounted(vocabulary: Vocabulary, lists: Lists) -> Vocabulary:
+    """The same tracks with the plays of these lists alone; their codes stay."""
+    known = lists.track[lists.track >= 0]
+    return replace(vocabulary, plays=np.bincount(known, minlength=len(vocabulary)))
+
+
+def known_from(lists: Lists, vocabulary: Vocabulary) -> tuple[Vocabulary, Codes]:
+    """What is known to somebody who has seen these lists alone: their tracks, the most played of them first; and the new code of
+    every old one (N,), -1 for a track that stands in none of them."""
+    plays = recounted(vocabulary, lists).plays
+    order = np.lexsort((np.arange(len(plays)), -plays))[: int((plays > 0).sum())]
+    place = np.full(len(plays) + 1, UNKNOWN, np.int32)  # what is -1 stays so
+    place[order] = np.arange(len(order))
+    seen = Vocabulary(
+        tuple(vocabulary.ids[i] for i in order), plays[order], vocabulary.artist[order], vocabulary.album[order],
+        tuple(vocabulary.title[i] for i in order), tuple(vocabulary.artist_name[i] for i in order),
+    )  # fmt: skip
+    return seen, place
+
+
 class _Words:
     """Words and their codes, in the order in which they come."""
 

@@ -61,6 +61,18 @@ MODELS = {
     ("skip", "attention"): "segue.models.attention:Attention",
     ("skip", "blend"): "segue.models.blend:Blend",
 }
+# what proposes how lists go on, for the question next-track
+PROPOSERS = {
+    "popularity": "segue.proposers.popularity:Popularity",
+    "same-artist": "segue.proposers.same_artist:SameArtist",
+    "title": "segue.proposers.titles:Titles",
+    "transitions": "segue.proposers.transitions:Transitions",
+    "item-cf": "segue.proposers.item_neighbours:ItemCf",
+    "rp3beta": "segue.proposers.item_neighbours:Rp3Beta",
+    "playlist-knn": "segue.proposers.list_neighbours:ListKnn",
+    "ials": "segue.proposers.factorisation:Ials",
+    "blend": "segue.proposers.blend:Blend",
+}
 # the figures of segue explore, by section, in the order of the page
 FIGURES = {
     ("What is here", "counts"): "segue.figures.here:counts",
@@ -134,6 +146,12 @@ def model(task: str, name: str) -> Any:
     if (task, name) not in MODELS:
         raise UnknownName(f"model for {task}", name, [m for t, m in MODELS if t == task])
     return load(MODELS[(task, name)])
+
+
+def proposer(name: str) -> Any:
+    if name not in PROPOSERS:
+        raise UnknownName("model for next-track", name, PROPOSERS)
+    return load(PROPOSERS[name])
 
 
 @cache

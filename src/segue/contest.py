@@ -1,0 +1,227 @@
+"""Who continues lists best? Several models fitted on the same lists, asked about others in ten categories."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from segue import ranking, registry
+from segue.batch import Array
+from segue.categories import CATEGORIES, Category, able, told
+from segue.errors import AskedWrongly
+from segue.intervals import Interval, resamples
+from segue.library import Library, open_library
+from segue.lists import Lists, Vocabulary, buckets, known_from, lists_of
+from segue.proposers.proposer import proposed
+
+METRICS = ("r_precision", "r_precision_artists", "r_precision_artists_once", "ndcg", "ndcg_of_hits", "clicks", "found")
+DECIDES = "r_precision"
+LENGTH = 500  # tracks proposed for each list
+TEST, VALID = 0.2, 0.1  # shares of lists, by the md5 of their titles and first tracks
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Lists to learn from, and lists to be asked about; all codes are those of a vocabulary of the former."""
+
+    train: Lists
+    test: Lists
+    vocabulary: Vocabulary
+
+    @classmethod
+    def of(cls, lists: Lists, vocabulary: Vocabulary) -> Cut:
+        """The lists of the last two tenths of the buckets are the test: lists that begin alike stay on one side."""
+        bucket = buckets(lists, vocabulary)
+        held = bucket >= 1 - TEST
+        if held.all() or not held.any():
+            raise AskedWrongly(f"{len(lists)} lists are too few to hold some back: expected some hundreds")
+        train = lists.take(~held)
+        seen, code = known_from(train, vocabulary)
+        return cls(recoded(train, code), recoded(lists.take(held), code), seen)
+
+
+def recoded(lists: Lists, code: Array) -> Lists:
+    return replace(lists, track=code[lists.track])
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one model did in one category: metric → (Q,) a score a list."""
+
+    model: str
+    category: str
+    scores: Mapping[str, Array]
+    query_ms: float
+
+    def interval(self, metric: str, clusters: Array, draws: int, seed: int) -> Interval:
+        return resamples(clusters, draws=draws, seed=seed).mean(self.scores[metric])
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The marks of all models in all categories, and how the best single ones and the blend compare."""
+
+    marks: tuple[Mark, ...]
+    lists: Mapping[str, Array]  # by category, (Q,) which of the test's lists were asked about
+    fit_seconds: Mapping[str, float]
+    spread: Mapping[
+        str, Mapping[str, float]
+    ]  # by model: coverage, artists a list, exposure of the most played decile …
+    about: Mapping[str, Any]
+    draws: int = 300
+    seed: int = 0
+
+    def of(self, model: str, category: str) -> Mark | None:
+        return next((m for m in self.marks if (m.model, m.category) == (model, category)), None)
+
+    @property
+    def models(self) -> list[str]:
+        return list(dict.fromkeys(m.model for m in self.marks))
+
+    @property
+    def categories(self) -> list[str]:
+        return list(dict.fromkeys(m.category for m in self.marks))
+
+    def best_single(self, category: str, metric: str = DECIDES) -> str:
+        sign = -1 if metric == "clicks" else 1
+        singles = [m for m in self.marks if m.category == category and m.model != "blend"]
+        return max(singles, key=lambda m: sign * float(m.scores[metric].mean())).model
+
+    def times_best_single(self, metric: str = DECIDES, *, seeded: bool = True) -> Interval | None:
+        """The blend's score over that of each category's best single model, of the means of categories (with seeds, or
+        without); drawn by list, in all categories together."""
+        if "blend" not in self.models or len(self.models) < 2:
+            return None
+        seeds = {c.name: c.n_seeds for c in CATEGORIES}
+        chosen = [c for c in self.categories if (seeds[c] > 0) == seeded]
+        if not chosen:
+            return None
+        n = 1 + max(int(self.lists[c].max()) for c in chosen)
+        pairs = []
+        for c in chosen:
+            ours, theirs = self.of("blend", c), self.of(self.best_single(c, metric), c)
+            assert ours is not None
+            assert theirs is not None
+            pairs.append((self.lists[c], ours.scores[metric], theirs.scores[metric]))
+        asked = np.unique(np.concatenate([lists for lists, _, _ in pairs]))
+        rng = np.random.default_rng([self.seed, 8])
+
+        def ratio(weight: Array) -> float:
+            means = [(np.average(a, weights=weight[w]), np.average(b, weights=weight[w]))
+                     for w, a, b in pairs if weight[w].sum()]  # fmt: skip
+            ours, theirs = np.mean(means, axis=0)
+            return float(ours / theirs) if theirs else np.nan
+
+        drawn = []
+        for _ in range(self.draws):
+            weight = np.bincount(rng.choice(asked, len(asked)), minlength=n).astype(float)
+            drawn.append(ratio(weight))
+        low, high = np.nanquantile(drawn, [0.025, 0.975])
+        return Interval(ratio(np.ones(n)), float(low), float(high))
+
+    def to_json(self) -> dict[str, Any]:
+        rows = []
+        for m in self.marks:
+            where = self.lists[m.category]
+            drawn = resamples(where, draws=self.draws, seed=self.seed)
+            rows.append({
+                "model": m.model, "category": m.category, "lists": len(where), "query_ms": round(m.query_ms, 2),
+                **{k: vars(drawn.mean(v)) for k, v in m.scores.items()},
+            })  # fmt: skip
+        times = {k: self.times_best_single(seeded=s) for k, s in (("with seeds", True), ("title only", False))}
+        return {
+            "task": "next-track", "setting": "continue", "about": dict(self.about), "marks": rows,
+            "fit_seconds": {k: round(v, 1) for k, v in self.fit_seconds.items()}, "spread": self.spread,
+            "blend_times_best_single": {k: vars(v) for k, v in times.items() if v is not None},
+        }  # fmt: skip
+
+
+def contest(
+    library: Library | str, *, models: Sequence[str] | None = None, categories: Sequence[Category] = CATEGORIES, most: int = 0,
+    draws: int = 300, seed: int = 0, progress: Progress = lambda done, n, name: None,
+) -> Contest:  # fmt: skip
+    """Fit models on some lists of a library and ask how the others go on.
+
+    Parameters
+    ----------
+    models : names (`segue list models`); None: all
+    most : lists asked about in a category; 0: all that are long enough
+
+    Every model proposes 500 tracks; where it has fewer, the most played tracks fill the list up.
+    """
+    opened = library if isinstance(library, Library) else open_library(library)
+    names = list(models or registry.PROPOSERS)
+    made = {name: registry.proposer(name)() for name in names}
+    cut = Cut.of(*lists_of(opened, progress=progress))
+    asked = {c: _asked(cut.test, c, most, seed) for c in categories}
+    asked = {c: lists for c, lists in asked.items() if len(lists)}
+    if not asked:
+        raise AskedWrongly(f"{opened.path}: no list is long enough to be asked about: expected ten tracks or more")
+    steps, done = len(names) * (1 + len(asked)), 0
+    marks, seconds, spread = [], {}, {}
+    for name in names:
+        progress(done, steps, f"{name}: fitting")
+        begun = time.perf_counter()
+        more = {"step": lambda what, n=name, d=done: progress(d, steps, f"{n}: {what}")} if name == "blend" else {}
+        fitted = made[name].fit(cut.train, cut.vocabulary, **more)
+        seconds[name] = time.perf_counter() - begun
+        done += 1
+        shown = []
+        for category, rows in asked.items():
+            progress(done, steps, f"{name}: {category.name}")
+            seeds, held = told(cut.test.take(rows), category, seed)
+            begun = time.perf_counter()
+            items = proposed(fitted, seeds, LENGTH).items
+            spent = 1000 * (time.perf_counter() - begun) / len(rows)
+            items = filled(items, seeds, len(cut.vocabulary))
+            shown.append(items[:, :10])
+            marks.append(Mark(name, category.name, marked(items, held, cut.vocabulary.artist), spent))
+            done += 1
+        spread[name] = _spread(np.concatenate(shown), cut.vocabulary)
+    progress(steps, steps, "done")
+    about = {
+        "library": opened.fingerprint()[:16], "source": opened.manifest["source"], "lists": len(cut.train) + len(cut.test),
+        "train": len(cut.train), "test": len(cut.test), "tracks": len(cut.vocabulary),
+        "unknown_in_test": float((cut.test.track < 0).mean()),
+        "split": "a fifth of the lists, by the md5 of their title and first track, are the test",
+        "intervals": "95 %, bootstrap by list", "seed": seed,
+    }  # fmt: skip
+    return Contest(tuple(marks), {c.name: rows for c, rows in asked.items()}, seconds, spread, about, draws, seed)
+
+
+def _asked(test: Lists, category: Category, most: int, seed: int) -> Array:
+    rows = np.flatnonzero(able(test, category))
+    return np.sort(np.random.default_rng([seed, 9]).permutation(rows)[:most]) if most else rows
+
+
+def marked(items: Array, held: Lists, artist: Array) -> dict[str, Array]:
+    """(Q,) each metric of lists of proposals."""
+    plain = {name: getattr(ranking, name)(items, held) for name in METRICS if "artists" not in name}
+    return plain | {name: getattr(ranking, name)(items, held, artist) for name in METRICS if "artists" in name}
+
+
+def filled(items: Array, seeds: Lists, n_tracks: int) -> Array:
+    """Rows that hold fewer are filled up with the most played tracks (the lowest codes) that they and the seeds lack."""
+    items = items.copy()
+    for i in np.flatnonzero(items[:, -1] < 0).tolist():
+        have = int((items[i] >= 0).sum())
+        lacking = items.shape[1] - have
+        some = np.arange(min(n_tracks, items.shape[1] + len(seeds[i])), dtype=np.int32)
+        some = some[~np.isin(some, np.concatenate([items[i, :have], seeds[i]]))][:lacking]
+        items[i, have : have + len(some)] = some
+    return items
+
+
+def _spread(items: Array, vocabulary: Vocabulary) -> dict[str, float]:
+    """What the first ten proposals show: how many tracks, artists, and how much of the well known."""
+    tenths = ranking.exposure(items, vocabulary.plays)
+    return {
+        "coverage": ranking.coverage(items, len(vocabulary)),
+        "artists_of_ten": float(np.nanmean(ranking.artist_spread(items, vocabulary.artist))),
+        "most_played_tenth": float(tenths[0]), "least_played_half": float(tenths[5:].sum()),
+    }  # fmt: skip

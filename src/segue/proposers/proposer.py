@@ -1,0 +1,172 @@
+"""What proposes tracks: hyper-parameters whose `fit` returns what can answer how lists go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from segue.batch import Array, Ranking
+from segue.errors import AskedWrongly
+from segue.lists import Codes, Lists, Vocabulary
+
+Floats = npt.NDArray[np.float32]
+Saved = tuple[dict[str, Any], dict[str, Array]]  # plain settings, and arrays: data, never code
+NOTHING = np.zeros(0, np.int64), np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Question:
+    """How does this list go on?"""
+
+    seeds: Codes  # (S,) in order, all of them known
+    title: str | None = None
+
+
+class Fitted(Protocol):
+    """A proposer that has learned."""
+
+    def scores(self, question: Question) -> tuple[Array, Array]:
+        """Some tracks (n,), each once, and how well each would go on with the list (n,): higher is better; of the rest, nothing
+        is said."""
+        ...
+
+    def save(self) -> Saved: ...
+
+
+class Proposer(Protocol):
+    """Hyper-parameters."""
+
+    sentence: ClassVar[str]
+
+    def fit(self, lists: Lists, vocabulary: Vocabulary) -> Fitted: ...
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array], vocabulary: Vocabulary) -> Fitted: ...
+
+
+def questions(asked: Lists) -> Iterator[Question]:
+    """Each list as a question. Tracks that the vocabulary lacks are left out."""
+    for i, title in enumerate(asked.titles):
+        seeds = asked[i]
+        yield Question(seeds[seeds >= 0], title)
+
+
+def best(tracks: Array, scores: Array, n: int, without: Array) -> tuple[Array, Array]:
+    """The n best of some tracks, without some others: the higher score first, then the more played (the lower code).
+
+    Only scores above 0 count.
+    """
+    use = scores > 0
+    if len(without):
+        use &= ~np.isin(tracks, without)
+    tracks, scores = tracks[use], scores[use]
+    if len(tracks) > n:
+        edge = np.partition(scores, len(scores) - n)[len(scores) - n]
+        some = scores >= edge
+        tracks, scores = tracks[some], scores[some]
+    order = np.lexsort((tracks, -scores))[:n]
+    return tracks[order], scores[order]
+
+
+def proposed(fitted: Fitted, asked: Lists, n: int = 500, *, again: bool = False) -> Ranking:
+    """The n best for each list (Q, n), -1 and 0 where fewer are proposed.
+
+    Parameters
+    ----------
+    again : tracks that the list holds already may be proposed again, as a session may play them again
+    """
+    items, scores = np.full((len(asked), n), -1, np.int32), np.zeros((len(asked), n), np.float32)
+    for i, question in enumerate(questions(asked)):
+        found, value = best(*fitted.scores(question), n, NOTHING[0] if again else question.seeds)
+        items[i, : len(found)], scores[i, : len(found)] = found, value
+    return Ranking(items, scores)
+
+
+def added(tracks: Array, values: Array) -> tuple[Array, Array]:
+    """Values of the same track added up: each track once."""
+    if not len(tracks):
+        return NOTHING
+    top = int(tracks.max()) + 1
+    if top <= 8 * len(tracks):
+        total = np.bincount(tracks, values, top)
+        found = np.flatnonzero(total)
+        return found, total[found].astype(np.float32)
+    found, place = np.unique(tracks, return_inverse=True)
+    return found, np.bincount(place, values).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A sparse table: row i holds `at[starts[i] : starts[i + 1]]`, each with a value."""
+
+    starts: Array  # (R + 1,) int64
+    at: Codes
+    value: Floats
+
+    def of(self, rows: Array, weights: Array) -> tuple[Array, Array]:
+        """All cells of some rows, one after the other, their values times the row's weight."""
+        begin, size = self.starts[rows], self.starts[rows + 1] - self.starts[rows]
+        ends = np.cumsum(size)
+        if not len(rows) or not ends[-1]:
+            return NOTHING
+        place = np.repeat(begin - ends + size, size) + np.arange(ends[-1])
+        return self.at[place], self.value[place] * np.repeat(weights, size).astype(np.float32)
+
+    def arrays(self, name: str) -> dict[str, Array]:
+        return {f"{name}.starts": self.starts, f"{name}.at": self.at, f"{name}.value": self.value}
+
+    @classmethod
+    def open(cls, arrays: Mapping[str, Array], name: str, columns: int) -> Rows:
+        """Raises ValueError where it cannot be such a table of so many columns."""
+        starts, at, value = (arrays[f"{name}.{part}"] for part in ("starts", "at", "value"))
+        kinds = starts.dtype == np.int64 and at.dtype == np.int32 and value.dtype == np.float32
+        if not kinds or starts.ndim != 1 or not len(starts) or at.shape != value.shape or at.ndim != 1:
+            raise ValueError(f"the table {name!r} is damaged")
+        if starts[0] != 0 or starts[-1] != len(at) or (np.diff(starts) < 0).any():
+            raise ValueError(f"the rows of table {name!r} do not fit it")
+        if len(at) and not (at.min() >= 0 and at.max() < columns and np.isfinite(value).all()):
+            raise ValueError(f"the cells of table {name!r} lie outside of it")
+        return cls(starts, at, value)
+
+
+def within(model: Any, **bounds: tuple[float, float]) -> None:
+    """Refuse hyper-parameters that are out of bounds."""
+    for name, (low, high) in bounds.items():
+        value = getattr(model, name)
+        if not low <= value <= high:
+            raise AskedWrongly(f"{name}={value}: expected from {low:g} to {high:g}")
+
+
+def matrix(lists: Lists, n_tracks: int) -> Any:
+    """(L, N) scipy CSR of ones: which list holds which track."""
+    from scipy.sparse import csr_matrix
+
+    known = lists.track >= 0
+    made = csr_matrix(
+        (np.ones(int(known.sum()), np.float32), (lists.of_list[known], lists.track[known])), (len(lists), n_tracks)
+    )
+    made.data[:] = 1.0  # a track that stands twice in a list counts once
+    return made
+
+
+def strongest(rows: Iterable[Any], keep: int) -> Rows:
+    """The `keep` largest cells of each row of some scipy CSR matrices below each other."""
+    starts, at, value = [0], [], []
+    for block in rows:
+        for i in range(block.shape[0]):
+            low, high = block.indptr[i], block.indptr[i + 1]
+            columns, cells = block.indices[low:high], block.data[low:high]
+            if len(cells) > keep:
+                chosen = np.argpartition(cells, len(cells) - keep)[len(cells) - keep :]
+                columns, cells = columns[chosen], cells[chosen]
+            starts.append(starts[-1] + len(cells))
+            at.append(columns.astype(np.int32))
+            value.append(cells.astype(np.float32))
+    return Rows(
+        np.array(starts, np.int64), np.concatenate(at or [np.zeros(0, np.int32)]),
+        np.concatenate(value or [np.zeros(0, np.float32)]),
+    )  # fmt: skip
