@@ -36,6 +36,10 @@ bench-skip: ## every skip model in both worlds, beside the rebuilt winner: a day
 	@scripts/prepare test
 	@.venv/bin/python benchmarks/bench_skip.py $(WITH)
 
+bench-next: ## every model that continues playlists, on the real ones: an hour; WITH=--quick for twenty minutes
+	@scripts/prepare test
+	@.venv/bin/python benchmarks/bench_next.py $(WITH)
+
 serve: serve-ready ## serve what make demo left behind: a page at http://127.0.0.1:8000, the API's documentation at /docs
 	@test -d demo/skip.bundle || $(MAKE) --no-print-directory demo
 	@.venv/bin/segue serve demo/skip.bundle demo/challenge.bundle --state demo/state.sqlite $(WITH)
@@ -54,4 +58,4 @@ clean: ## forget .venv, caches and builds
 core dev report:
 	@scripts/prepare $@
 
-.PHONY: help demo test torture lint format bench bench-skip bench-serve serve serve-ready clean core dev report
+.PHONY: help demo test torture lint format bench bench-skip bench-next bench-serve serve serve-ready clean core dev report

@@ -22,7 +22,7 @@ from segue import cli, registry
 
 VERBS = [
     "ingest", "describe", "explore", "tracks", "lookup", "features", "compare", "train", "evaluate", "explain",
-    "predict", "submit", "serve", "key", "list", "simulate", "demo",
+    "predict", "recommend", "submit", "serve", "key", "list", "simulate", "demo", "challenge",
 ]  # fmt: skip
 COMMANDS = typer.main.get_command(cli.app).commands
 
@@ -118,7 +118,7 @@ def wrong(found, status, words):
         ("train skip nowhere -o b", "nowhere is not a library"),
         (
             "evaluate nowhere LIBRARY",
-            "nowhere is not a bundle (no hashes.json): run segue train skip LIBRARY -o nowhere",
+            "nowhere is not a bundle (no hashes.json): give one, as segue train skip LIBRARY -o skip.bundle makes it",
         ),
         ("evaluate BUNDLE nowhere", "nowhere is not a library"),
         ("predict nowhere -", "nowhere is not a bundle"),
@@ -437,7 +437,7 @@ def test_list_lists_all_six(run):
     assert list(said) == ["datasets", "features", "tasks", "models", "worlds", "figures"]
     assert [(w["name"], w["version"]) for w in said["worlds"]] == [("tastes-1", "1"), ("echoes-1", "1")]
     assert [d["name"] for d in said["datasets"]] == list(registry.DATASETS)
-    assert [m["name"] for m in said["models"]] == [name for _, name in registry.MODELS]
+    assert [m["name"] for m in said["models"]] == [*(name for _, name in registry.MODELS), *registry.PROPOSERS]
     assert [t["setting"] for t in said["tasks"]][:3] == ["online", "challenge", "last"]
     features = {f["name"]: f["granted in"] for f in said["features"]}
     assert features["queue_of_artist"] == "challenge"

@@ -15,24 +15,31 @@ LAYERS = (
     ("arithmetic", ("intervals", "metrics", "decode", "exam", "scores")),
     ("tables", ("engines", "sessions", "session", "splits", "unfinished")),
     ("sources", ("datasets", "simulate")),
-    ("library", ("library", "parts", "jobs", "noise", "track_table")),
+    ("library", ("library", "parts", "jobs", "noise", "track_table", "sealed")),
+    ("lists", (
+        "lists", "categories", "ranking", "shares", "challenge_set", "challenge_answers", "playlist_challenge",
+    )),
     # How a feature is said and counted; knows no task.
     ("language", (
         "features.tree", "features.words", "features.feature", "features.columns", "features.evaluator",
+        "features.straight", "features.writing",
         "features.examples", "features.history", "features.ledger", "features.oracle",
     )),
     ("tasks", ("tasks",)),
     # The ideas written in that language, and what evaluates them for a task.
     ("features", ("features", "feature_table")),
     ("models", ("models",)),
+    ("proposers", ("proposers",)),
     ("answers", (
+        "contest", "playlists_bundle", "recommending",
         "heard", "live", "bundle", "curves", "attribution", "truth", "experiment", "training", "submission",
         "submission_score", "checks",
         "importance",
         "slices", "failings", "explanation",
     )),
     ("edges", (
-        "cli", "display", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
+        "cli", "cli_challenge", "cli_lists", "display_lists",
+        "display", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
         "figures", "lastfm", "service", "__main__",
     )),
 )  # fmt: skip

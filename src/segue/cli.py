@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from segue import __version__
+from segue import __version__, cli_lists
+from segue.cli_challenge import challenge
 from segue.display import (
     flag,
     interval,
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True,
     help="From listening logs to what happens next: will they skip?",
 )  # fmt: skip
+app.add_typer(challenge, name="challenge")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write.")]
@@ -247,9 +249,9 @@ def features(
 
 @app.command()
 def compare(
-    task: Annotated[str, typer.Argument(help="skip")],
+    task: Annotated[str, typer.Argument(help="skip, or next-track")],
     library: Path,
-    setting: Setting = "online",
+    setting: Setting = "",
     models: Annotated[str, typer.Option(help="Names, separated by commas; all if left out.")] = "",
     features: Features = "",
     granted: With = "",
@@ -270,19 +272,28 @@ def compare(
     scores: Annotated[Path | None, typer.Option(help="Also write every asked play's answers here, as Parquet.")] = None,
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Fit every model from so many seeds, and average.")] = 1,
+    most: Annotated[
+        int, typer.Option(min=0, help="Lists asked about in each category at most; 0: all (next-track).")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Fit several models on the same days and score them on the same test, with intervals.
 
     Example: segue compare skip library/ --models prior,ewma,logistic,boosting
     """
+    if task == cli_lists.QUESTION:
+        cli_lists.refuse({"setting": setting, "features": features, "with": granted, "folds": folds, "by": by, "truth": truth,
+                          "leave-one-out": leave_one_out, "permute-labels": permute_labels, "scores": scores,
+                          "seeds": seeds - 1, "split": split != "time"})  # fmt: skip
+        cli_lists.compare(library, _names(models), most, seed, as_json)
+        return
     from segue.experiment import compare as run
 
     if scores is not None and (scores.is_dir() or not scores.absolute().parent.is_dir()):
         raise AskedWrongly(f"--scores {scores}: expected a file in a folder that exists, such as scores.parquet")
     with progress_bar("fitting") as progress:
         found = run(
-            task, str(library), setting=setting, models=_names(models), features=_names(features),
+            task, str(library), setting=setting or None, models=_names(models), features=_names(features),
             options=_names(granted) or (), split=split, folds=folds, by=by or None, leave_one_out=leave_one_out,
             permute=permute_labels, truth=truth or None, seed=seed, seeds=seeds, progress=progress,
         )  # fmt: skip
@@ -295,11 +306,13 @@ def compare(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="skip")],
+    task: Annotated[str, typer.Argument(help="skip, or next-track")],
     library: Path,
     out: Out,
-    setting: Setting = "online",
-    model: Annotated[str, typer.Option(help="See segue list models.")] = "boosting",
+    setting: Setting = "",
+    model: Annotated[
+        str, typer.Option(help="See segue list models; boosting (skip) or blend (next-track) if left out.")
+    ] = "",
     features: Features = "",
     granted: With = "",
     given: Annotated[list[str] | None, typer.Option("--set", help="A hyper-parameter, as leaves=31.")] = None,
@@ -311,11 +324,15 @@ def train(
 
     Example: segue train skip library/ --model boosting -o skip.bundle
     """
+    if task == cli_lists.QUESTION:
+        cli_lists.refuse({"setting": setting, "features": features, "with": granted})
+        cli_lists.train(library, out, model or "blend", _settings(given or []), seed, overwrite, as_json)
+        return
     from segue.training import train as run
 
     with progress_bar("training") as progress:
         bundle = run(
-            task, str(library), str(out), setting=setting, model=model, features=_names(features),
+            task, str(library), str(out), setting=setting or None, model=model or "boosting", features=_names(features),
             options=_names(granted) or (), settings=_settings(given or []), seed=seed, overwrite=overwrite, progress=progress,
         )  # fmt: skip
     card = bundle.card
@@ -431,20 +448,34 @@ def predict(
                        f"{reason['sentence']}: {flag(value, reason['unit'])} {unit}".rstrip())  # fmt: skip
 
 
+app.command()(cli_lists.recommend)
+
+
 @app.command()
 def submit(
-    bundle: Annotated[Path, typer.Argument(help="Of setting challenge.")],
-    paths: Annotated[list[str], typer.Argument(help="The test set: pairs of log_prehistory_… and log_input_….")],
+    bundle: Annotated[Path, typer.Argument(help="Of setting challenge, or of next-track.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="The test set: pairs of log_prehistory_… and log_input_…; or a challenge_set.json of playlists."
+        ),
+    ],
     out: Out,
     tracks: Annotated[str, typer.Option(help="Track features; those beside the test set if left out.")] = "",
     truth: Annotated[str, typer.Option(help="Score it, too, by the truth/ of a simulated test set.")] = "",
+    team: Annotated[str, typer.Option(help="Who submits (next-track).")] = "segue",
+    email: Annotated[str, typer.Option(help="Where the team can be reached (next-track).")] = "segue@example.org",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Answer the test set of the Music Streaming Sessions Dataset, a line of 0 and 1 for each session.
+    """Answer a challenge: the sessions of the Music Streaming Sessions Dataset, or the playlists of RecSys 2018.
 
     Example: segue submit skip.bundle raw/test_set -o submission.txt
     """
+    if cli_lists.is_of_lists(bundle):
+        cli_lists.refuse({"tracks": tracks, "truth": truth})
+        cli_lists.submit(bundle, paths, out, team, email, overwrite, as_json)
+        return
     from segue.display import show_submission
     from segue.submission import submit as run
 
@@ -548,7 +579,10 @@ def list_(
                  "decided by": s.metrics[0]} for t, s in found]  # fmt: skip
 
     def models() -> list[dict[str, str]]:
-        return [{"task": t, "name": n, "says": registry.model(t, n).sentence} for t, n in registry.MODELS]
+        own = [{"task": t, "name": n, "says": registry.model(t, n).sentence} for t, n in registry.MODELS]
+        return own + [
+            {"task": cli_lists.QUESTION, "name": n, "says": registry.proposer(n).sentence} for n in registry.PROPOSERS
+        ]
 
     def worlds() -> list[dict[str, str]]:
         return [

@@ -142,7 +142,8 @@ class Contest:
 
 
 def contest(
-    library: Library | str, *, models: Sequence[str] | None = None, categories: Sequence[Category] = CATEGORIES, most: int = 0,
+    library: Library | str, *, models: Sequence[str] | None = None, made: Mapping[str, Any] | None = None,
+    categories: Sequence[Category] = CATEGORIES, most: int = 0,
     draws: int = 300, seed: int = 0, progress: Progress = lambda done, n, name: None,
 ) -> Contest:  # fmt: skip
     """Fit models on some lists of a library and ask how the others go on.
@@ -150,13 +151,14 @@ def contest(
     Parameters
     ----------
     models : names (`segue list models`); None: all
+    made : those with other hyper-parameters than the usual ones, by name
     most : lists asked about in a category; 0: all that are long enough
 
     Every model proposes 500 tracks; where it has fewer, the most played tracks fill the list up.
     """
     opened = library if isinstance(library, Library) else open_library(library)
     names = list(models or registry.PROPOSERS)
-    made = {name: registry.proposer(name)() for name in names}
+    made = {name: registry.proposer(name)() for name in names} | dict(made or {})
     cut = Cut.of(*lists_of(opened, progress=progress))
     asked = {c: _asked(cut.test, c, most, seed) for c in categories}
     asked = {c: lists for c, lists in asked.items() if len(lists)}

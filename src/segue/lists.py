@@ -28,12 +28,12 @@ UNKNOWN = -1
 class Vocabulary:
     """All tracks that are known, the most played first: a track's code is its place here. N tracks."""
 
-    ids: tuple[str, ...]  # as the library calls them
+    ids: Sequence[str]  # (N,) as the library calls them
     plays: Array  # (N,) int64 in how many places of lists
     artist: Codes  # (N,) code of its artist; -1: not said
     album: Codes  # (N,)
-    title: tuple[str | None, ...]  # (N,) what people call it
-    artist_name: tuple[str | None, ...]  # (N,)
+    title: Sequence[str | None]  # (N,) what people call it
+    artist_name: Sequence[str | None]  # (N,)
 
     def __len__(self) -> int:
         return len(self.ids)

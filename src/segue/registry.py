@@ -66,6 +66,7 @@ PROPOSERS = {
     "popularity": "segue.proposers.popularity:Popularity",
     "same-artist": "segue.proposers.same_artist:SameArtist",
     "title": "segue.proposers.titles:Titles",
+    "named": "segue.proposers.named:Named",
     "transitions": "segue.proposers.transitions:Transitions",
     "item-cf": "segue.proposers.item_neighbours:ItemCf",
     "rp3beta": "segue.proposers.item_neighbours:Rp3Beta",

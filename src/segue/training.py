@@ -34,6 +34,7 @@ from segue.library import Library, open_library
 from segue.live import Bundle
 from segue.models.course import Run
 from segue.scores import Comparison, Score, better, difference, per_example, plain, score
+from segue.sealed import free
 from segue.splits import TEST, TRAIN, VALID, Split
 
 
@@ -47,7 +48,7 @@ def train(
 
     The history it carries is as of the day after the library's last, so that it knows all there was to know.
     """
-    bundle.free(out, overwrite)
+    free(out, overwrite)
     names_of(task, [model])
     chosen = with_settings(registry.model(task, model)(), model, settings or {})
     prepared = prepare(task, library, setting, features=features, options=options, models=[chosen], progress=progress)

@@ -10,7 +10,7 @@ A ranking learned on lists that its parts were fitted on would trust them too mu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from segue.proposers.evidence import Candidates, Evidence
 from segue.proposers.proposer import NOTHING, Question, Saved, questions, within
 from segue.ranking import r_precision
 
-PARTS = ("popularity", "item-cf", "rp3beta", "playlist-knn", "ials", "title", "same-artist", "transitions")
+PARTS = ("popularity", "item-cf", "rp3beta", "playlist-knn", "ials", "title", "named", "same-artist", "transitions")
 MOST_QUESTIONS = 20_000  # that a ranking is learned from
 Rows = tuple[
     Array, Array, Array
@@ -70,10 +70,10 @@ class Blend:
         step("ranking")
         trees = self._ranked(rows, stop, evidence)
         step("whether it is better than its parts")
-        who = _who(evidence, trees, lists.take(watched), self.seed)
+        who, singles = _who(evidence, trees, lists.take(watched), self.seed)
         step("parts, on all lists")
         parts = self._fitted(lists, vocabulary, step)
-        return FittedBlend(Evidence(parts, recounted(vocabulary, lists), self.each), trees, who)
+        return FittedBlend(Evidence(parts, recounted(vocabulary, lists), self.each), trees, who, singles)
 
     def _fitted(self, lists: Lists, vocabulary: Vocabulary, step: Callable[[str], None]) -> dict[str, Any]:
         made = {}
@@ -129,15 +129,18 @@ class Blend:
         for name, said in settings["parts"].items():
             own = {key.split("|", 1)[1]: a for key, a in arrays.items() if key.startswith(f"{name}|")}
             parts[str(name)] = registry.proposer(str(name)).open(said, own, vocabulary)
-        evidence = Evidence(parts, vocabulary, cls(each=int(settings["each"])).each)
+        plays = arrays["plays"]
+        if plays.shape != (len(vocabulary),) or plays.dtype != np.int64 or (plays < 0).any():
+            raise ValueError("how often tracks are played is damaged")
+        evidence = Evidence(parts, replace(vocabulary, plays=plays), cls(each=int(settings["each"])).each)
         trees = None
         if settings["bias"] is not None:
             of_trees = {key[6:]: a for key, a in arrays.items() if key.startswith("trees|")}
             trees = Trees.from_arrays(of_trees, float(settings["bias"]), len(evidence.names))
-        who = {str(k): str(v) for k, v in settings["who"].items()}
-        if any(v not in ("", *parts) for v in who.values()):
+        who, singles = ({str(k): str(v) for k, v in settings[name].items()} for name in ("who", "singles"))
+        if any(v not in ("", *parts) for v in who.values()) or any(v not in parts for v in singles.values()):
             raise ValueError("what answers where is damaged")
-        return FittedBlend(evidence, trees, who)
+        return FittedBlend(evidence, trees, who, singles)
 
 
 def situation(question: Question) -> str:
@@ -159,8 +162,8 @@ def situation(question: Question) -> str:
     return f"{seeds} seeds{', titled' if (question.title or '').strip() else ''}"
 
 
-def _who(evidence: Evidence, trees: Trees | None, lists: Lists, seed: int) -> dict[str, str]:
-    """By situation, the part that answers it; "" where the ranking is at least as good as the best of them."""
+def _who(evidence: Evidence, trees: Trees | None, lists: Lists, seed: int) -> tuple[dict[str, str], dict[str, str]]:
+    """By situation, what answers it: "" where the ranking is at least as good as the best part, which comes second."""
     scores: dict[str, dict[str, list[float]]] = {}
     for category in CATEGORIES:
         asked, held = told(lists.take(able(lists, category)), category, seed + 1)
@@ -176,7 +179,9 @@ def _who(evidence: Evidence, trees: Trees | None, lists: Lists, seed: int) -> di
                 order = np.lexsort((found.track, -trees.score(found.values)))
                 of.setdefault("", []).append(_precision(found.track[order][:n], truth))
     means = {where: {name: float(np.mean(v)) for name, v in of.items()} for where, of in scores.items()}
-    return {where: max(of, key=lambda name, of=of: (of[name], name == "")) for where, of in means.items()}  # type: ignore[misc]
+    who = {where: max(of, key=lambda name, of=of: (of[name], name == "")) for where, of in means.items()}  # type: ignore[misc]
+    singles = {where: max((n for n in of if n), key=lambda name, of=of: of[name]) for where, of in means.items()}  # type: ignore[misc]
+    return who, singles
 
 
 def _precision(tracks: Array, truth: Lists) -> float:
@@ -188,12 +193,23 @@ class FittedBlend:
     evidence: Evidence
     trees: Trees | None
     who: Mapping[str, str] = field(default_factory=dict)  # by situation, the part that answers alone
+    singles: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by situation, the best part, whose other tracks come last
 
     def scores(self, question: Question) -> tuple[Array, Array]:
         alone = self.who.get(situation(question), "") or ("" if self.trees is not None else "popularity")
         if alone:
             return self.evidence.parts[alone].scores(question)  # type: ignore[no-any-return]
-        return self.ranked(self.evidence.of(question))
+        track, chance = self.ranked(self.evidence.of(question))
+        if not len(track):
+            return NOTHING
+        single = self.singles.get(situation(question), "popularity")
+        more, scores = self.evidence.parts[single].scores(question)
+        last = ~np.isin(more, track) & (scores > 0)
+        if last.any():
+            scores = scores[last] / scores[last].max() * chance.min() * 0.5
+        return np.concatenate([track, more[last]]), np.concatenate([chance, scores[: int(last.sum())]])
 
     def ranked(self, found: Candidates) -> tuple[Array, Array]:
         """The candidates and the chance that each was held back, as the ranking has it."""
@@ -204,8 +220,10 @@ class FittedBlend:
     def save(self) -> Saved:
         saved = {name: part.save() for name, part in self.evidence.parts.items()}
         arrays = {f"{name}|{key}": a for name, (_, held) in saved.items() for key, a in held.items()}
+        arrays["plays"] = self.evidence.vocabulary.plays.astype(np.int64)
         settings: dict[str, Any] = {
-            "parts": {name: said for name, (said, _) in saved.items()}, "who": dict(self.who), "each": self.evidence.each,
+            "parts": {name: said for name, (said, _) in saved.items()}, "who": dict(self.who), "singles": dict(self.singles),
+            "each": self.evidence.each,
             "bias": None,
         }  # fmt: skip
         if self.trees is not None:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -117,7 +117,7 @@ class Evidence:
         return of_artist, in_track
 
     @staticmethod
-    def _words(code: int, names: tuple[str | None, ...]) -> frozenset[str]:
+    def _words(code: int, names: Sequence[str | None]) -> frozenset[str]:
         name = names[code]
         return frozenset(_WORD.findall(folded(name))) if name else frozenset()
 

@@ -43,14 +43,17 @@ class Ials:
             from implicit.cpu.als import AlternatingLeastSquares
         except ImportError as cause:
             raise MissingExtra("implicit", "next") from cause
+        from threadpoolctl import threadpool_limits
+
         held = matrix(lists, len(vocabulary))
         n = np.asarray(held.sum(0)).ravel()
         track = np.flatnonzero(n >= self.fewest).astype(np.int32)
-        model = AlternatingLeastSquares(
-            factors=self.embedding_size, regularization=self.penalty, alpha=1 + self.confidence, iterations=self.epochs,
-            random_state=self.seed, num_threads=1,
-        )  # fmt: skip
-        model.fit(held[:, track].tocsr(), show_progress=False)
+        with threadpool_limits(1, "blas"):  # as implicit wishes: its threads and those of BLAS would fight
+            model = AlternatingLeastSquares(
+                factors=self.embedding_size, regularization=self.penalty, alpha=1 + self.confidence, iterations=self.epochs,
+                random_state=self.seed, num_threads=1,
+            )  # fmt: skip
+            model.fit(held[:, track].tocsr(), show_progress=False)
         return FittedIals.of(track, np.asarray(model.item_factors, np.float32), self)
 
     @classmethod

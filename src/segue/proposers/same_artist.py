@@ -26,8 +26,8 @@ class SameArtist:
     def fit(self, lists: Lists, vocabulary: Vocabulary) -> FittedArtists:
         n = np.bincount(lists.track[lists.track >= 0], minlength=len(vocabulary))
         return FittedArtists(
-            vocabulary.artist, vocabulary.album, _tracks_of(vocabulary.artist, n, self.keep),
-            _tracks_of(vocabulary.album, n, self.keep), self.of_album,
+            vocabulary.artist, vocabulary.album, tracks_of(vocabulary.artist, n, self.keep),
+            tracks_of(vocabulary.album, n, self.keep), self.of_album,
         )  # fmt: skip
 
     @classmethod
@@ -39,7 +39,7 @@ class SameArtist:
         return FittedArtists(vocabulary.artist, vocabulary.album, artists, albums, float(settings["of_album"]))
 
 
-def _tracks_of(group: Array, n: Array, keep: int) -> Rows:
+def tracks_of(group: Array, n: Array, keep: int) -> Rows:
     """(G, N) the most popular tracks of each artist, or album, with their share of its plays."""
     known = np.flatnonzero((group >= 0) & (n > 0))
     order = known[np.lexsort((known, -n[known], group[known]))]

@@ -1,0 +1,152 @@
+"""What plays next? Every model that continues playlists, on real ones, in the ten categories of the RecSys Challenge 2018.
+
+    make bench-next                                         the playlists of $SEGUE_DATA/mpd (../shared/data), all lists (an hour)
+    python benchmarks/bench_next.py --quick                 150 lists a category (twenty minutes)
+    python benchmarks/bench_next.py --library playlists/    your own
+    python benchmarks/bench_next.py --speed                 how long one recommendation takes, beside implicit's own recommend
+
+A fifth of the playlists, by the md5 of their title and first track, are the test; every one of them is asked about in each category
+that its length allows. Everything is fitted on the other four fifths, the vocabulary and how often tracks are played too.
+Intervals are bootstraps by playlist; the blend is held against the best single model of each category, in all categories
+together. Peak memory is that of the whole process so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+import segue
+from segue.categories import CATEGORIES, able, told
+from segue.contest import Contest, Cut, contest
+from segue.display_lists import show_contest
+from segue.library import open_library
+from segue.lists import lists_of
+from segue.proposers.factorisation import Ials
+from segue.proposers.list_neighbours import ListKnn
+from segue.proposers.proposer import best, questions
+
+DATA = Path(os.environ.get("SEGUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def library_of(given: Path | None, folder: Path) -> Path:
+    if given is not None:
+        return given
+    if not (DATA / "mpd").is_dir():
+        sys.exit(f"{DATA / 'mpd'} is not there: set SEGUE_DATA, or give --library")
+    segue.ingest("mpd", [DATA / "mpd"], folder / "library")
+    return folder / "library"
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def tables(found: Contest) -> None:
+    show_contest(found, False)
+    said = found.to_json()
+    print("\nR-precision with intervals, and clicks")
+    for category in found.categories:
+        print(f"  {category}, {len(found.lists[category]):,} lists; best single: {found.best_single(category)}")
+        for row in said["marks"]:
+            if row["category"] == category:
+                r, n, c = (row[k] for k in ("r_precision", "ndcg", "clicks"))
+                print(f"    {row['model']:14s} {r['value']:.4f} [{r['low']:.4f}, {r['high']:.4f}]   NDCG {n['value']:.4f} "
+                      f"[{n['low']:.4f}, {n['high']:.4f}]   clicks {c['value']:.2f} [{c['low']:.2f}, {c['high']:.2f}]")  # fmt: skip
+    for metric in ("r_precision", "r_precision_artists", "ndcg", "clicks"):
+        for seeded, words in ((True, "with seeds"), (False, "title only")):
+            print(f"blend over the best single, {metric}, {words}: {found.times_best_single(metric, seeded=seeded)}")
+    print(f"peak memory {peak_mb():,.0f} MB")
+
+
+def speed(library: Path, draws: int) -> None:
+    """kNN and iALS for one list after the other, in one process on one core, beside implicit's recommend of the same factors."""
+    from implicit.cpu.als import AlternatingLeastSquares
+    from scipy.sparse import csr_matrix
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        cut = Cut.of(*lists_of(open_library(library)))
+        knn, ials = ListKnn().fit(cut.train, cut.vocabulary), Ials().fit(cut.train, cut.vocabulary)
+        category = next(c for c in CATEGORIES if c.name == "title, first 25")
+        some = cut.test.take(np.flatnonzero(able(cut.test, category))[:draws])
+        asked = list(questions(told(some, category)[0]))
+        theirs = AlternatingLeastSquares(factors=ials.vectors.shape[1], num_threads=1)
+        theirs.item_factors, theirs.user_factors = ials.vectors, np.zeros((1, ials.vectors.shape[1]), np.float32)
+        theirs.alpha, theirs.regularization = 1 + ials.confidence, ials.penalty
+        rows = []
+        for question in asked:
+            place = np.searchsorted(ials.track, np.unique(question.seeds)).clip(max=len(ials.track) - 1)
+            place = place[np.isin(ials.track[place], question.seeds)]
+            rows.append(csr_matrix((np.ones(len(place)), (np.zeros(len(place), int), place)), (1, len(ials.track))))
+        ways = {
+            "playlist-knn": lambda i: best(*knn.scores(asked[i]), 500, asked[i].seeds),
+            "ials": lambda i: best(*ials.scores(asked[i]), 500, asked[i].seeds),
+            "playlist-knn + ials": lambda i: (best(*knn.scores(asked[i]), 500, asked[i].seeds),
+                                              best(*ials.scores(asked[i]), 500, asked[i].seeds)),
+            "implicit.recommend": lambda i: theirs.recommend(0, rows[i], 500, recalculate_user=True),
+        }  # fmt: skip
+        print(
+            f"{len(cut.vocabulary):,} tracks, {len(ials.track):,} with a vector of {ials.vectors.shape[1]}; 25 seeds, 500 wanted"
+        )
+        for name, way in ways.items():
+            spent = []
+            for i in range(len(asked)):
+                begun = time.perf_counter()
+                way(i)
+                spent.append(1000 * (time.perf_counter() - begun))
+            p50, p90, p99 = np.quantile(spent[5:], [0.5, 0.9, 0.99])
+            print(f"  {name:20s} p50 {p50:6.2f} ms   p90 {p90:6.2f} ms   p99 {p99:6.2f} ms")
+
+
+def versions() -> str:
+    found = [f"Python {platform.python_version()}", f"segue {segue.__version__}", f"{os.cpu_count()} cores"]
+    for name in ("numpy", "scipy", "lightgbm", "implicit"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} not installed")
+    return ", ".join(found)
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--quick", action="store_true")
+    ask.add_argument("--speed", action="store_true")
+    ask.add_argument("--library", type=Path)
+    ask.add_argument("--models", default="")
+    ask.add_argument("--seed", type=int, default=0)
+    ask.add_argument("--json", type=Path, help="also write all marks here")
+    asked = ask.parse_args()
+    print(versions())
+    with tempfile.TemporaryDirectory() as made:
+        library = library_of(asked.library, Path(made))
+        if asked.speed:
+            speed(library, 300)
+            return
+
+        def told_of(done: int, n: int, name: str) -> None:
+            if sys.stderr.isatty():
+                print(f"\r{done} of {n}: {name:70s}", end="", file=sys.stderr, flush=True)
+
+        found = contest(
+            str(library), models=asked.models.split(",") if asked.models else None, most=150 if asked.quick else 0, draws=1000,
+            seed=asked.seed, progress=told_of,
+        )  # fmt: skip
+        tables(found)
+        if asked.json:
+            asked.json.write_text(json.dumps(found.to_json(), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The verbs of the question *what plays next?*, as far as they differ from those of other questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from segue.display import progress_bar
+from segue.errors import AskedWrongly
+
+QUESTION = "next-track"
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def refuse(given: Mapping[str, Any]) -> None:
+    """Options that mean nothing for this question are not passed over in silence."""
+    for name, value in given.items():
+        if value:
+            raise AskedWrongly(f"--{name} means nothing for {QUESTION}: leave it out")
+
+
+def is_of_lists(bundle: Path) -> bool:
+    """Whether a bundle says that it answers this question; it is opened, and not trusted, later."""
+    import json
+
+    try:
+        return bool(json.loads((bundle / "card.json").read_text(encoding="utf-8"))["task"] == QUESTION)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def compare(library: Path, models: Sequence[str] | None, most: int, seed: int, as_json: bool) -> None:
+    from segue.contest import contest
+    from segue.display_lists import show_contest
+
+    with progress_bar("continuing") as progress:
+        found = contest(str(library), models=models, most=most, seed=seed, progress=progress)
+    show_contest(found, as_json)
+
+
+def train(
+    library: Path, out: Path, model: str, settings: Mapping[str, str], seed: int, overwrite: bool, as_json: bool
+) -> None:
+    from segue.display_lists import show_trained
+    from segue.playlists_bundle import train as run
+
+    with progress_bar("training") as progress:
+        bundle = run(
+            str(library), out, model=model, settings=settings, seed=seed, overwrite=overwrite, progress=progress
+        )
+    show_trained(bundle, out, as_json)
+
+
+def recommend(
+    bundle: Path,
+    seed: Annotated[
+        list[str] | None, typer.Option(help="A track of the list, by its id or its names. Repeatable, in order.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="What the list is called.")] = "",
+    k: Annotated[int, typer.Option("-k", min=1, help="Tracks wanted.")] = 20,
+    per_artist: Annotated[int, typer.Option(min=0, help="Tracks of one artist at most; 0: any.")] = 0,
+    where: Annotated[
+        list[str] | None, typer.Option(help="A condition on an attribute, as energy>=0.6. Repeatable.")
+    ] = None,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="0: by score alone; towards 1, tracks unlike those before.")
+    ] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Continue a playlist: tracks that go on with its seeds and its title, and why.
+
+    Example: segue recommend next.bundle --seed "Dancing Queen" --title "road trip" -k 20
+    """
+    from segue.display_lists import show_recommendation
+    from segue.playlists_bundle import open_playlists_bundle
+    from segue.recommending import recommend as run
+
+    found = run(
+        open_playlists_bundle(bundle), seeds=seed or (), title=title or None, k=k, per_artist=per_artist, where=where or (),
+        diversity=diversity,
+    )  # fmt: skip
+    show_recommendation(found, as_json)
+
+
+def submit(
+    bundle: Path, paths: Sequence[str], out: Path, team: str, email: str, overwrite: bool, as_json: bool
+) -> None:
+    from segue.display import print_json
+    from segue.playlists_bundle import open_playlists_bundle
+    from segue.recommending import answer_challenge
+
+    if len(paths) != 1:
+        raise AskedWrongly(f"{len(paths)} files: expected one challenge_set.json")
+    with progress_bar("answering") as progress:
+        found = answer_challenge(
+            open_playlists_bundle(bundle), paths[0], out, team=team, email=email, overwrite=overwrite, progress=progress
+        )  # fmt: skip
+    if as_json:
+        print_json({"submission": str(out), "playlists": found.playlists, "problems": found.n_problems})
+        return
+    typer.echo(f"{out}: {found.playlists:,} playlists, 500 tracks each; verified, {found.n_problems} problems")

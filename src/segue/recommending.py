@@ -1,0 +1,247 @@
+"""What should play next in this list? Names become tracks, tracks become proposals, each with what speaks for it."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segue.batch import Array
+from segue.catalogue import folded
+from segue.errors import AskedWrongly, BadInput, UnknownName
+from segue.playlists_bundle import PlaylistsBundle
+from segue.proposers.named import words
+from segue.proposers.proposer import Question
+from segue.ranking import check
+
+LOOKED_AT = 10  # times as many proposals are looked at as are wanted, where some are filtered or spread out
+SEARCHED = 20_000  # of the most played tracks, among which the nearest names are looked for
+_CONDITION = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*(<=|>=|=|<|>)\s*(-?[0-9]*\.?[0-9]+)\s*")
+_COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One track, and why."""
+
+    track: str
+    title: str | None
+    artist: str | None
+    score: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Tracks in order; which seeds were taken for which tracks; and what should be known about it."""
+
+    tracks: tuple[Recommended, ...]
+    seeds: tuple[tuple[str, str], ...]  # as asked, as understood
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "seeds": [{"asked": asked, "taken": taken} for asked, taken in self.seeds], "notes": list(self.notes),
+            "tracks": [{**vars(t), "reasons": list(t.reasons)} for t in self.tracks],
+        }  # fmt: skip
+
+
+def recommend(
+    bundle: PlaylistsBundle, *, seeds: Sequence[str] = (), title: str | None = None, k: int = 20, per_artist: int = 0,
+    where: Sequence[str] = (), diversity: float = 0.0,
+) -> Recommendation:  # fmt: skip
+    """How a list goes on.
+
+    Parameters
+    ----------
+    seeds : ids of tracks, or names ("Dancing Queen", "ABBA Dancing Queen")
+    title : what the list is called
+    k : tracks wanted
+    per_artist : so many tracks of an artist at most; 0: any
+    where : conditions on attributes, such as "energy>=0.6"; a track of which that is not known is left out
+    diversity : 0 by score alone; towards 1, what is unlike the tracks before it comes first (maximal marginal relevance)
+
+    Raises
+    ------
+    AskedWrongly : nothing is said of the list, no track is called so, or a condition cannot be read
+    UnknownName : an attribute that the bundle does not know
+    """
+    if not seeds and not (title or "").strip():
+        raise AskedWrongly("nothing is said of the list: give a seed, a title, or both")
+    if k < 1 or per_artist < 0 or not 0 <= diversity <= 1:
+        raise AskedWrongly(
+            f"k={k}, per_artist={per_artist}, diversity={diversity}: expected k from 1, per_artist from 0, diversity from 0 to 1"
+        )
+    codes = [resolved(bundle, seed) for seed in seeds]
+    question = Question(np.array(codes, np.int32), title)
+    kept, notes = _conditions(bundle, where)
+    wanted = k if not (where or per_artist or diversity) else min(len(bundle.vocabulary), LOOKED_AT * k + 200)
+    track, score = bundle.proposals(question, wanted)
+    some = kept[track] if kept is not None else np.ones(len(track), bool)
+    track, score = track[some], score[some]
+    if diversity:
+        track, score = spread_out(bundle, track, score, k if not per_artist else len(track), diversity)
+    if per_artist:
+        artist = bundle.vocabulary.artist[track]
+        seen: dict[int, int] = {}
+        few = []
+        for a in artist.tolist():
+            seen[a] = seen.get(a, 0) + 1
+            few.append(a < 0 or seen[a] <= per_artist)
+        track, score = track[few], score[few]
+    track, score = track[:k], score[:k]
+    check(track[None].astype(np.int32))
+    if len(track) < k:
+        notes.append(f"{len(track)} tracks where {k} were wanted: no more of what is proposed meets the conditions")
+    v = bundle.vocabulary
+    made = tuple(
+        Recommended(v.ids[int(t)], v.title[int(t)], v.artist_name[int(t)], float(s), reasons(bundle, question, int(t)))
+        for t, s in zip(track, score, strict=True)
+    )
+    return Recommendation(made, tuple(zip(seeds, (v.shown(c) for c in codes), strict=True)), tuple(notes))
+
+
+def resolved(bundle: PlaylistsBundle, seed: str) -> int:
+    """The track that somebody means: by its id, or the most played whose names hold all words of what was said."""
+    (code,) = bundle.vocabulary.codes([seed])
+    if code >= 0:
+        return int(code)
+    found = bundle.names.search(seed, 50) if seed.strip() else []
+    if found:
+        called_so = [f for f in found if words(f["title"]) == words(seed)]  # "Humble" is HUMBLE. rather than Humble Pie
+        return int(bundle.vocabulary.codes(f["track"] for f in called_so or found).min())  # the most played of them
+    n = min(SEARCHED, len(bundle.vocabulary))
+    shown = {folded(bundle.vocabulary.shown(i)): i for i in reversed(range(n))}
+    titles = {folded(bundle.vocabulary.title[i] or ""): i for i in reversed(range(n))}
+    near = difflib.get_close_matches(folded(seed), [*shown, *titles], 3, 0.75)
+    if near:
+        best = {**titles, **shown}[near[0]]
+        return int(best)
+    raise AskedWrongly(
+        f"no track is called {seed!r}, or nearly so: give other words of its title and artist, or its id"
+    )
+
+
+def _conditions(bundle: PlaylistsBundle, where: Sequence[str]) -> tuple[Array | None, list[str]]:
+    """(N,) which tracks meet all conditions, None where there are none; and of how many tracks they can be told."""
+    kept, notes = None, []
+    for said in where:
+        read = _CONDITION.fullmatch(said)
+        if read is None:
+            raise AskedWrongly(f"{said!r}: expected an attribute, a sign and a number, such as energy>=0.6")
+        name, sign, number = read.groups()
+        if name not in bundle.sound:
+            known = sorted(bundle.sound)
+            if not known:
+                raise AskedWrongly(
+                    f"{said!r}: this bundle knows no attributes of tracks; ingest the playlists with --tracks attributes.csv first"
+                )
+            raise UnknownName("attribute of tracks", name, known)
+        value = np.asarray(bundle.sound[name])
+        told = np.isfinite(value)
+        meets = told & _COMPARED[sign](np.where(told, value, 0), np.float32(number))
+        kept = meets if kept is None else kept & meets
+        notes.append(f"{name} is known of {told.mean():.1%} of {len(value):,} tracks; the others are left out")
+    return kept, notes
+
+
+def spread_out(bundle: PlaylistsBundle, track: Array, score: Array, k: int, diversity: float) -> tuple[Array, Array]:
+    """Maximal marginal relevance (Carbonell & Goldstein 1998): one after the other, the best of
+    (1 - diversity) · score − diversity · likeness to the nearest that stands already; likeness is that of the tracks' vectors,
+    where the model has some, else 1 for the same artist."""
+    top = score / max(float(score.max(initial=0)), 1e-30)
+    likeness = _likeness(bundle, track)
+    nearest, left, order = np.zeros(len(track)), np.ones(len(track), bool), []
+    for _ in range(min(k, len(track))):
+        value = np.where(left, (1 - diversity) * top - diversity * nearest, -np.inf)
+        one = int(value.argmax())
+        order.append(one)
+        left[one] = False
+        nearest = np.maximum(nearest, likeness(one))
+    return track[order], score[order]
+
+
+def _likeness(bundle: PlaylistsBundle, track: Array) -> Callable[[int], Array]:
+    parts = _parts(bundle)
+    same = bundle.vocabulary.artist[track]
+    of_artist: Callable[[int], Array] = lambda i: ((same == same[i]) & (same >= 0)).astype(float)  # noqa: E731
+    ials = parts.get("ials")
+    if ials is None or not len(ials.track):
+        return of_artist
+    place = np.searchsorted(ials.track, track).clip(max=len(ials.track) - 1)
+    vectors = np.where((ials.track[place] == track)[:, None], ials.vectors[place], 0)
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = np.divide(vectors, norm, out=np.zeros_like(vectors), where=norm > 0)
+    return lambda i: np.maximum(vectors @ vectors[i], of_artist(i))
+
+
+def _parts(bundle: PlaylistsBundle) -> Mapping[str, Any]:
+    evidence = getattr(bundle.fitted, "evidence", None)
+    return evidence.parts if evidence is not None else {bundle.card["model"]: bundle.fitted}
+
+
+def reasons(bundle: PlaylistsBundle, question: Question, code: int) -> tuple[str, ...]:
+    """What speaks for a track, at most three: the seed it shares most lists with, the title, the artist."""
+    parts, v = _parts(bundle), bundle.vocabulary
+    said: list[str] = []
+    knn = parts.get("playlist-knn")
+    if knn is not None and len(question.seeds):
+        own = _row(knn.inverted, code)
+        together = [
+            (int(np.isin(_row(knn.inverted, int(s)), own).sum()), -i, int(s)) for i, s in enumerate(question.seeds)
+        ]
+        n, _, seed = max(together)
+        if n:
+            said.append(f"with {v.shown(seed)} in {n:,} playlist{'s' if n > 1 else ''}")
+    named = parts.get("title")
+    if named is not None and question.title:
+        near, _ = named.neighbours(question.title)
+        n = int(sum(code in _row(named.tracks, int(one)) for one in near[:100]))
+        if n:
+            said.append(f"in {n} of the {min(100, len(near))} playlists whose titles are nearest")
+    same = int((v.artist[question.seeds] == v.artist[code]).sum()) if v.artist[code] >= 0 else 0
+    if same:
+        said.append(f"{same} of {len(question.seeds)} seeds {'is' if same == 1 else 'are'} by the same artist")
+    if not said:
+        said.append(f"in {int(v.plays[code]):,} places of all playlists")
+    return tuple(said[:3])
+
+
+def _row(table: Any, i: int) -> Array:
+    row: Array = table.at[table.starts[i] : table.starts[i + 1]]
+    return row
+
+
+def answer_challenge(
+    bundle: PlaylistsBundle, path: Any, out: Any, *, team: str = "segue", email: str = "segue@example.org",
+    overwrite: bool = False, progress: Callable[[int, int, str], None] = lambda done, n, name: None,
+) -> Any:  # fmt: skip
+    """Continue every playlist of a challenge set with 500 tracks, and write the submission.
+
+    Raises
+    ------
+    BadInput : the bundle knows fewer tracks than a submission must name
+    """
+    from segue.playlist_challenge import read, verify, write
+
+    asked = read(path, bundle.vocabulary)
+    rows = []
+    for i, title in enumerate(asked.queries.titles):
+        progress(i, len(asked.pids), "continuing playlists")
+        seeds = asked.queries[i]
+        track, _ = bundle.proposals(Question(seeds[seeds >= 0], title), 500)
+        if len(track) < 500:
+            raise BadInput(
+                f"the bundle knows {len(bundle.vocabulary):,} tracks: a submission names 500 besides the seeds"
+            )
+        rows.append([bundle.vocabulary.ids[int(t)] for t in track])
+    written = write(out, asked, rows, team=team, email=email, overwrite=overwrite)
+    progress(len(asked.pids), len(asked.pids), "done")
+    return verify(written, path)

@@ -1,0 +1,225 @@
+"""What proposes how lists go on: each finds the signal where there is one, nothing where there is none, and looks no further."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lists_by_hand import GENRES, by_chance, genres, vocabulary
+from segue import registry
+from segue.categories import Category, told
+from segue.contest import marked
+from segue.lists import Lists
+from segue.proposers.blend import Blend
+from segue.proposers.item_neighbours import ItemCf
+from segue.proposers.list_neighbours import ListKnn
+from segue.proposers.named import Named
+from segue.proposers.popularity import Popularity
+from segue.proposers.proposer import Question, added, best, proposed
+from segue.proposers.same_artist import SameArtist
+from segue.proposers.titles import Titles, grams
+from segue.proposers.transitions import Transitions
+
+pytest.importorskip("implicit", reason="ials needs the extra `next`")
+FIVE = Category("title, first 5", 5)
+SMALL = {"blend": {"trees": 60, "min_leaf": 5}}
+NAMES = list(registry.PROPOSERS)
+
+
+def made(name):
+    return registry.proposer(name)(**SMALL.get(name, {}))
+
+
+@pytest.fixture(scope="module")
+def fits():
+    lists, known = genres()
+    return {name: made(name).fit(lists, known) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def others():
+    """Lists of the same genres that nobody learned from."""
+    return genres(n_lists=60, seed=7)[0]
+
+
+def precision(fitted, lists, known):
+    asked, held = told(lists, FIVE)
+    return marked(proposed(fitted, asked, 100).items, held, known.artist)["r_precision"].mean()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("popularity", "named", "same-artist")])
+def test_finds_the_genre_of_a_list(name, fits, others):
+    known = genres()[1]
+    assert precision(fits[name], others, known) > 1.3 * precision(fits["popularity"], others, known)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gains_nothing_where_there_is_nothing_to_learn(name):
+    lists, known = genres()
+    noise = by_chance(lists, len(known))
+    fitted = made(name).fit(noise, known)
+    asked = by_chance(genres(n_lists=120, seed=7)[0], len(known), seed=2)
+    gain = precision(fitted, asked, known) - precision(Popularity().fit(noise, known), asked, known)
+    assert gain < 0.03
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_saved_answers_the_same(name, fits, others):
+    known = genres()[1]
+    settings, arrays = fits[name].save()
+    again = registry.proposer(name).open(json.loads(json.dumps(settings)), arrays, known)
+    asked, _ = told(others, FIVE)
+    one, two = (proposed(f, asked, 50) for f in (fits[name], again))
+    assert np.array_equal(one.items, two.items)
+    assert np.array_equal(one.scores, two.scores)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_lists_and_seed_give_the_same_answers(name, others):
+    lists, known = genres()
+    asked, _ = told(others.take(range(10)), FIVE)
+    one, two = (proposed(made(name).fit(lists, known), asked, 50) for _ in range(2))
+    assert np.array_equal(one.items, two.items)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_seed_is_proposed_and_no_track_twice(name, fits, others):
+    asked, _ = told(others, FIVE)
+    items = proposed(fits[name], asked, 100).items
+    for i in range(len(asked)):
+        own = items[i][items[i] >= 0]
+        assert len(set(own.tolist())) == len(own)
+        assert not set(own.tolist()) & set(asked[i].tolist())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_list_of_which_nothing_is_known_is_answered(name, fits):
+    for question in (
+        Question(np.zeros(0, np.int32)),
+        Question(np.zeros(0, np.int32), "\U0001f319 !!"),
+        Question(np.zeros(0, np.int32), ""),
+    ):
+        track, score = fits[name].scores(question)
+        assert track.shape == score.shape
+        assert np.isfinite(score).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_arrays_are_refused(name, fits):
+    known = genres()[1]
+    settings, arrays = fits[name].save()
+    for key, array in arrays.items():
+        if array.dtype.kind == "f" and array.size and "trees|" not in key:
+            with pytest.raises((ValueError, KeyError)):
+                registry.proposer(name).open(settings, {**arrays, key: array * np.nan}, known)
+            break
+    short = vocabulary(3)
+    if name not in ("blend",):
+        with pytest.raises((ValueError, IndexError)):
+            registry.proposer(name).open(settings, arrays, short)
+
+
+# ── one by one, by hand ───────────────────────────────────────────────────────────────────────────────────────────────
+
+LISTS = Lists.of([[0, 1, 2], [0, 1], [3, 4], [3, 0]], ["This is ABBA", "abba!", "metal", None])
+
+
+def scores(model, question, known=None):
+    track, score = model.fit(LISTS, known or vocabulary(6)).scores(question)
+    return dict(zip(track.tolist(), score.tolist(), strict=True))
+
+
+def asked(*seeds, title=None):
+    return Question(np.array(seeds, np.int32), title)
+
+
+def test_popularity_counts_the_lists_that_hold_a_track():
+    assert scores(Popularity(), asked()) == {0: 3, 1: 2, 3: 2, 2: 1, 4: 1}
+
+
+def test_item_cf_is_the_cosine_of_lists():
+    found = scores(ItemCf(fewest=1, of_seed=0.5, of_other=0.5), asked(1))
+    # track 1 stands in 2 lists, 0 in 3 and 2 in 1; both of 1's lists hold 0, one holds 2
+    assert found == pytest.approx({0: 2 / (2 * 3) ** 0.5, 2: 1 / 2**0.5})
+
+
+def test_nearest_lists_give_what_else_they_hold():
+    found = scores(ListKnn(size_power=0, rarity=0, sharpness=1, idf_power=0), asked(1))
+    assert found == {0: 2, 1: 2, 2: 1}
+
+
+def test_what_follows_at_a_distance_counts_less():
+    found = scores(Transitions(rarity=0), asked(0))
+    assert found == {1: 2, 2: 0.5}
+
+
+def test_more_by_the_same_artist_by_its_share_of_plays():
+    found = scores(SameArtist(), asked(1), vocabulary(6, artist=[0, 0, 0, 1, 1, 1]))
+    assert found == pytest.approx({0: 3 / 6, 1: 2 / 6, 2: 1 / 6})
+
+
+def test_titles_are_near_by_their_rare_pieces():
+    assert grams("Road-Trip") == grams("road trip!")
+    fitted = Titles().fit(LISTS, vocabulary(6))
+    lists, near = fitted.neighbours("ABBA")
+    assert set(lists.tolist()) == {0, 1}
+    assert near[0] > near[1]
+    assert lists[0] == 1  # "abba!" is all of it
+    assert fitted.neighbours("zydeco")[0].tolist() == []
+
+
+def test_an_artist_is_named_where_all_its_words_stand_in_the_title():
+    known = replace(vocabulary(6, artist=[0, 0, 0, 1, 1, 1]), artist_name=("ABBA",) * 3 + ("Iron Maiden",) * 3)
+    named = Named(fewest=1).fit(LISTS, known)
+    assert named.named("This is ABBA")[0].tolist() == [0]
+    assert named.named("iron and wine")[0].tolist() == []
+    assert named.named("IRON MAIDEN!")[1].tolist() == [1.0]
+
+
+def test_best_breaks_ties_by_the_more_played():
+    track, score = best(np.array([5, 2, 9, 1]), np.array([1.0, 3.0, 1.0, -1.0], np.float32), 2, np.array([2]))
+    assert (track.tolist(), score.tolist()) == ([5, 9], [1.0, 1.0])
+
+
+def test_values_of_a_track_are_added_up():
+    track, value = added(np.array([7, 1_000_000, 7]), np.array([1.0, 2.0, 3.0]))
+    assert dict(zip(track.tolist(), value.tolist(), strict=True)) == {7: 4.0, 1_000_000: 2.0}
+
+
+# ── nothing looks ahead ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_a_list_holds_back_changes_nothing_of_what_is_proposed(fits, others):
+    asked_one, held = told(others, FIVE)
+    changed = Lists.of([[*asked_one[i], *((held[i] + 1) % 240)] for i in range(len(others))], others.titles)
+    asked_two, _ = told(changed, FIVE)
+    for name in NAMES:
+        assert np.array_equal(proposed(fits[name], asked_one, 30).items, proposed(fits[name], asked_two, 30).items)
+
+
+def test_the_ranking_is_taught_by_lists_that_its_parts_have_not_seen(monkeypatch):
+    lists, known = genres()
+    seen, taught = [], []
+    fit, rows = Blend._fitted, Blend._rows
+    monkeypatch.setattr(Blend, "_fitted", lambda self, some, *a: seen.append(set(some.names)) or fit(self, some, *a))
+    monkeypatch.setattr(
+        Blend,
+        "_rows",
+        lambda self, evidence, some, *a: taught.append((set(some.names), evidence)) or rows(self, evidence, some, *a),
+    )
+    Blend(trees=5, parts=("popularity", "playlist-knn")).fit(lists, known)
+    learned, everything = seen
+    for names, evidence in taught:
+        assert not names & learned
+        own = lists.take([i for i, n in enumerate(lists.names) if n in learned])
+        assert evidence.vocabulary.plays.tolist() == np.bincount(own.track, minlength=len(known)).tolist()
+    assert everything == set(lists.names)
+
+
+def test_genres_are_not_told_by_popularity():
+    lists, known = genres()
+    assert len(GENRES) == 4
+    assert precision(Popularity().fit(lists, known), genres(n_lists=60, seed=7)[0], known) < 0.5

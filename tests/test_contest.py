@@ -1,0 +1,85 @@
+"""Who continues lists best: the split looks at nothing it should not, and the blend is held against the best of each category."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lists_by_hand import genres
+from segue import contest as module
+from segue.categories import CATEGORIES
+from segue.contest import Contest, Cut, Mark, contest, filled, marked
+from segue.errors import AskedWrongly, UnknownName
+from segue.lists import Lists
+
+FEW = [CATEGORIES[0], CATEGORIES[2]]
+
+
+@pytest.fixture
+def library(monkeypatch):
+    lists, known = genres()
+    monkeypatch.setattr(module, "lists_of", lambda *_, **__: (lists, known))
+    monkeypatch.setattr(module, "open_library", lambda path: SimpleNamespace(
+        path=path, fingerprint=lambda: "f" * 64, manifest={"source": "mpd"}))  # fmt: skip
+    return "lists/"
+
+
+def test_the_vocabulary_is_that_of_the_lists_to_learn_from():
+    lists, known = genres()
+    only_in_test = Lists.of([*(lists[i].tolist() for i in range(len(lists)))], lists.titles)
+    cut = Cut.of(only_in_test, known)
+    assert len(cut.train) + len(cut.test) == len(lists)
+    assert not set(cut.train.names) & set(cut.test.names)
+    assert cut.vocabulary.plays.tolist() == np.bincount(cut.train.track, minlength=len(cut.vocabulary)).tolist()
+    assert (np.diff(cut.vocabulary.plays) <= 0).all()
+
+
+def test_models_are_compared_in_categories(library):
+    found = contest(library, models=["popularity", "playlist-knn"], categories=FEW, draws=50)
+    assert found.models == ["popularity", "playlist-knn"]
+    assert found.categories == ["title", "title, first 5"]
+    assert found.best_single("title, first 5") == "playlist-knn"
+    assert found.times_best_single() is None  # there is no blend
+    said = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert {m["model"] for m in said["marks"]} == {"popularity", "playlist-knn"}
+    low, value, high = (said["marks"][3]["r_precision"][k] for k in ("low", "value", "high"))
+    assert 0 < low < value < high < 1
+
+
+def test_an_unknown_model_is_told_the_nearest(library):
+    with pytest.raises(UnknownName, match="did you mean playlist-knn"):
+        contest(library, models=["playlist-kn"])
+
+
+def test_too_few_lists_are_refused():
+    lists, known = genres(n_lists=1)
+    with pytest.raises(AskedWrongly, match="too few to hold some back"):
+        Cut.of(lists, known)
+
+
+def test_short_answers_are_filled_up_with_the_most_played():
+    items = np.array([[7, -1, -1, -1], [3, 2, 1, 0]], np.int32)
+    assert filled(items, Lists.of([[0, 2], []]), 9).tolist() == [[7, 1, 3, 4], [3, 2, 1, 0]]
+
+
+def test_times_the_best_single_is_of_the_means_of_categories():
+    """Blend .4 and .2, best singles .2 and .1 (of different models): .6 / .3 = 2."""
+
+    def mark(model, category, score):
+        return Mark(model, category, {"r_precision": np.full(4, score)}, 1.0)
+
+    one, two = CATEGORIES[1].name, CATEGORIES[2].name
+    marks = (mark("a", one, 0.2), mark("a", two, 0.05), mark("b", one, 0.1), mark("b", two, 0.1), mark("blend", one, 0.4),
+             mark("blend", two, 0.2))  # fmt: skip
+    found = Contest(marks, {one: np.arange(4), two: np.arange(4)}, {}, {}, {}, draws=20)
+    assert str(found.times_best_single()) == "2.000 [2.000, 2.000]"
+
+
+def test_every_metric_is_marked():
+    scores = marked(np.array([[1, 2, 0]], np.int32), Lists.of([[1, 5]]), np.array([0, 0, 1, 1, 2, 2]))
+    assert {k: float(v[0]) for k, v in scores.items() if k in ("r_precision", "clicks", "found")} == {
+        "r_precision": 0.5, "clicks": 0.0, "found": 0.5,
+    }  # fmt: skip

@@ -1,0 +1,139 @@
+"""A list goes on: names are understood, conditions met, reasons true; the bundle is data that cannot be changed unnoticed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lists_by_hand import genres
+from segue.errors import AskedWrongly, Tampered, UnknownName
+from segue.parts import sha256
+from segue.playlists_bundle import open_playlists_bundle, save
+from segue.proposers.list_neighbours import ListKnn
+from segue.recommending import recommend, resolved
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    lists, known = genres()
+    energy = np.where(np.arange(len(known)) % 2, np.linspace(0, 1, len(known)), np.nan).astype(np.float32)
+    names = list(known.title)
+    names[7] = "Dancing Queen"
+    known = replace(known, title=tuple(names))
+    path = tmp_path_factory.mktemp("lists") / "next.bundle"
+    save(
+        path,
+        "playlist-knn",
+        ListKnn().fit(lists, known),
+        known,
+        {"task": "next-track", "model": "playlist-knn"},
+        {"energy": energy},
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle(place):
+    return open_playlists_bundle(place)
+
+
+def test_what_is_saved_knows_its_tracks(bundle):
+    known = genres()[1]
+    assert len(bundle.vocabulary) == len(known)
+    assert bundle.vocabulary.codes(["t5", "nobody's", "t0"]).tolist() == [5, -1, 0]
+    assert bundle.vocabulary.shown(7) == "Dancing Queen · Artist 1"
+    assert bundle.vocabulary.ids[3] == "t3"
+
+
+def test_a_list_goes_on_with_its_genre(bundle):
+    found = recommend(bundle, seeds=["t0", "t3", "t9"], k=10)
+    assert len(found.tracks) == 10
+    assert all(int(t.track[1:]) < 60 for t in found.tracks)
+    assert not {"t0", "t3", "t9"} & {t.track for t in found.tracks}
+
+
+@pytest.mark.parametrize("said", ["t7", "Dancing Queen", "dancing queen", "queen dancing artist", "dancng queen"])
+def test_a_track_is_found_by_its_id_or_its_names(bundle, said):
+    assert resolved(bundle, said) == 7
+
+
+def test_a_name_that_is_nobodys_is_refused(bundle):
+    with pytest.raises(AskedWrongly, match="no track is called 'xyzzy'"):
+        recommend(bundle, seeds=["xyzzy"])
+
+
+def test_reasons_count_the_lists_that_hold_both(bundle):
+    lists, _ = genres()
+    first = recommend(bundle, seeds=["t0"], k=1).tracks[0]
+    together = sum(0 in lists[i] and int(first.track[1:]) in lists[i] for i in range(len(lists)))
+    assert first.reasons[0].endswith(f"in {together} playlists")
+
+
+def test_conditions_leave_out_what_does_not_meet_them_or_is_not_known(bundle):
+    found = recommend(bundle, seeds=["t0"], where=["energy>=0.1"], k=5)
+    for one in found.tracks:
+        code = int(one.track[1:])
+        assert code % 2
+        assert bundle.sound["energy"][code] >= 0.1
+    assert found.notes[0].startswith("energy is known of 50.0% of 240 tracks")
+
+
+def test_so_many_of_an_artist(bundle):
+    found = recommend(bundle, seeds=["t0"], per_artist=1, k=10)
+    artists = [one.artist for one in found.tracks]
+    assert len(set(artists)) == len(artists) == 10
+
+
+def test_diversity_brings_other_artists_forward(bundle):
+    plain, spread = (recommend(bundle, seeds=["t0"], k=10, diversity=d) for d in (0.0, 0.9))
+    assert len({t.artist for t in spread.tracks}) > len({t.artist for t in plain.tracks})
+    assert spread.tracks[0] == plain.tracks[0]
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "words"),
+    [
+        ({}, AskedWrongly, "nothing is said of the list"),
+        ({"seeds": ["t0"], "where": ["energy"]}, AskedWrongly, "expected an attribute, a sign and a number"),
+        ({"seeds": ["t0"], "where": ["enrgy>1"]}, UnknownName, "did you mean energy"),
+        ({"seeds": ["t0"], "k": 0}, AskedWrongly, "expected k from 1"),
+        ({"seeds": ["t0"], "diversity": 2}, AskedWrongly, "diversity from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(bundle, how, error, words):
+    with pytest.raises(error, match=words):
+        recommend(bundle, **how)
+
+
+def test_more_than_is_proposed_is_filled_with_the_most_played(bundle):
+    assert len(recommend(bundle, seeds=["t0"], k=239).tracks) == 239
+    found = recommend(bundle, seeds=["t0"], k=500)
+    assert len(found.tracks) == 239
+    assert "239 tracks where 500 were wanted" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "vocabulary.safetensors", "names.safetensors", "golden.json", "model.json"]
+)
+def test_a_changed_file_is_refused_whether_or_not_its_hash_is_mended(place, tmp_path, name):
+    import shutil
+
+    copy = tmp_path / "copy.bundle"
+    shutil.copytree(place, copy)
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(Tampered, match="is not what was written"):
+        open_playlists_bundle(copy)
+    hashes = json.loads((copy / "hashes.json").read_text())
+    hashes[name] = sha256(copy / name)
+    (copy / "hashes.json").write_text(json.dumps(hashes))
+    with pytest.raises(Tampered):
+        open_playlists_bundle(copy)
+
+
+def test_what_is_no_bundle_or_another_is_refused(tmp_path):
+    with pytest.raises(AskedWrongly, match="is not a bundle"):
+        open_playlists_bundle(tmp_path)
