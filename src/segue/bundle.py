@@ -15,8 +15,6 @@ hashes.json           of all the others
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
@@ -37,13 +35,10 @@ from segue.features.history import By, History, Snapshot, is_personal
 from segue.features.steps import Steps, check
 from segue.live import EPOCH, Bundle, vocabulary
 from segue.mapped import mapped
-from segue.parts import sha256 as _sha256
+from segue.sealed import AGAIN, DAMAGE, flat, sealed, verify, write_json
 
 FORMAT = 1
 NETWORK = ".onnx"  # how the names of arrays end that are files of their own
-LARGEST = 4 << 30  # bytes of one file: more is not a bundle
-AGAIN = "get the bundle again from its source"
-_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError)
 
 
 def save(
@@ -58,11 +53,7 @@ def save(
     """
     from safetensors.numpy import save_file
 
-    target = free(path, overwrite)
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    def fill(aside: Path) -> None:
         settings, arrays = fitted.save()
         shared = {by: h for by, h in history.items() if not is_personal(by)}
         words = vocabulary(tracks, [n for n in asking.columns if n in schema.TRACKS])
@@ -70,26 +61,26 @@ def save(
         written["about"] = {n: [f.unit, f.sentence, list(f.domain)] for n, f in asking.features.items()}
         whole = card | {"format": FORMAT, "task": asking.task.name, "setting": asking.setting.name, "model": model,
                         "options": list(asking.options), "steps": asdict(asking.steps) if asking.steps else None}  # fmt: skip
-        _write(aside / "card.json", whole)
-        _write(aside / "features.json", written)
-        _write(aside / "model.json", settings)
+        write_json(aside / "card.json", whole)
+        write_json(aside / "features.json", written)
+        write_json(aside / "model.json", settings)
         networks = {name: a for name, a in arrays.items() if name.endswith(NETWORK)}
         for name, content in networks.items():
             (aside / name).write_bytes(np.asarray(content, np.uint8).tobytes())
-        save_file(_flat({k: a for k, a in arrays.items() if k not in networks}), aside / "model.safetensors")
+        save_file(flat({k: a for k, a in arrays.items() if k not in networks}), aside / "model.safetensors")
         marks = {name: one.save() for name, one in (baselines or {}).items()}
-        _write(aside / "baselines.json", {name: said for name, (said, _) in marks.items()})
-        save_file(_flat({f"{n}|{k}": a for n, (_, held) in marks.items() for k, a in held.items()}),
+        write_json(aside / "baselines.json", {name: said for name, (said, _) in marks.items()})
+        save_file(flat({f"{n}|{k}": a for n, (_, held) in marks.items() for k, a in held.items()}),
                   aside / "baselines.safetensors")  # fmt: skip
         parts = {
             f"{','.join(by)}|{field}": getattr(h, field)
             for by, h in shared.items()
             for field in ("keys", "n", "k", "day")
         }
-        save_file(_flat(parts), aside / "history.safetensors")
-        save_file(_flat(words), aside / "tracks.safetensors")
+        save_file(flat(parts), aside / "history.safetensors")
+        save_file(flat(words), aside / "tracks.safetensors")
         named = named_tracks(names, shared.get(("track",)))
-        save_file(_flat(named), aside / "catalogue.safetensors")
+        save_file(flat(named), aside / "catalogue.safetensors")
         bundle = Bundle(
             whole,
             asking,
@@ -100,31 +91,10 @@ def save(
             Catalogue(named),
         )
         golden = [{"request": r, "answer": bundle.predict(r).to_json()} for r in _requests(asking.setting.moments)]
-        _write(aside / "golden.json", golden)
-        for path in aside.iterdir():  # safetensors writes for its owner alone: give all files the mode of the others
-            path.chmod((aside / "card.json").stat().st_mode & 0o777)
-        _write(aside / "hashes.json", {p.name: _sha256(p) for p in sorted(aside.iterdir())})
-        opened = open_bundle(aside)
-        if target.exists():
-            old = target.with_name(f".{target.name}.old.{os.getpid()}")
-            os.replace(target, old)
-            os.replace(aside, target)
-            shutil.rmtree(old)
-        else:
-            os.replace(aside, target)
-        return opened
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        write_json(aside / "golden.json", golden)
 
-
-def free(path: str | Path, overwrite: bool) -> Path:
-    """Where a bundle may be written: nothing is there, or an older bundle that may go."""
-    target = Path(path).expanduser()
-    if target.exists() and not overwrite:
-        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
-    if target.exists() and not (target / "hashes.json").is_file():
-        raise AskedWrongly(f"{target} is not a bundle, --overwrite would delete what it holds: choose another -o")
-    return target
+    made: Bundle = sealed(path, overwrite, fill, open_bundle)
+    return made
 
 
 def open_bundle(path: str | Path, *, checked: bool = False) -> Bundle:
@@ -143,13 +113,15 @@ def open_bundle(path: str | Path, *, checked: bool = False) -> Bundle:
 
     folder = Path(path).expanduser()
     if not (folder / "hashes.json").is_file():
-        raise AskedWrongly(f"{folder} is not a bundle (no hashes.json): run segue train skip LIBRARY -o {folder}")
+        raise AskedWrongly(
+            f"{folder} is not a bundle (no hashes.json): give one, as segue train skip LIBRARY -o skip.bundle makes it"
+        )
     if not checked:
-        _verify(folder)
+        verify(folder)
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         written_in = card["format"]
-    except _DAMAGE as cause:
+    except DAMAGE as cause:
         raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
     if written_in != FORMAT:
         raise BadInput(f"{folder} was written in format {written_in}, this segue reads {FORMAT}: train again")
@@ -186,7 +158,7 @@ def open_bundle(path: str | Path, *, checked: bool = False) -> Bundle:
             raise Tampered(f"{folder}: golden.json does not hold the golden requests: {AGAIN}")
         for case in golden:
             _same(bundle.predict(case["request"]).to_json(), case["answer"], folder, 1e-4 if steps else 1e-9)
-    except (*_DAMAGE, SafetensorError, AskedWrongly, BadInput) as cause:
+    except (*DAMAGE, SafetensorError, AskedWrongly, BadInput) as cause:
         raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
     return bundle
 
@@ -198,35 +170,6 @@ def _same(answer: dict[str, Any], golden: dict[str, Any], folder: Path, within: 
         abs(a["probability"] - b["probability"]) <= within for a, b in zip(now, then, strict=True)
     ):
         raise Tampered(f"{folder} answers a golden request otherwise than when it was written: {AGAIN}")
-
-
-def _verify(folder: Path) -> None:
-    try:
-        hashes = json.loads((folder / "hashes.json").read_text(encoding="utf-8"))
-        names = {p.name for p in folder.iterdir()} - {"hashes.json"}
-        if not isinstance(hashes, dict) or names != set(hashes):
-            odd = sorted(names ^ set(hashes))
-            raise Tampered(f"{folder}: {odd[0]} is missing or does not belong there: {AGAIN}")
-        for name, expected in hashes.items():
-            path = folder / name
-            if (
-                (folder / "hashes.json").is_symlink()
-                or path.is_symlink()
-                or not path.is_file()
-                or path.stat().st_size > LARGEST
-                or _sha256(path) != expected
-            ):
-                raise Tampered(f"{folder}: {name} is not what was written: {AGAIN}")
-    except (ValueError, OSError, TypeError, RecursionError) as cause:
-        raise Tampered(f"{folder} is damaged ({cause}): {AGAIN}") from cause
-
-
-def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-
-
-def _flat(arrays: Mapping[str, Any]) -> dict[str, Array]:
-    return {name: np.ascontiguousarray(a) for name, a in arrays.items()} or {"empty": np.zeros(1)}
 
 
 def _arrays(path: Path) -> dict[str, Array]:
