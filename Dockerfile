@@ -1,5 +1,7 @@
-# A slim service without root: docker build -t segue . && docker run -p 8000:8000 -v ./models:/models:ro -v segue:/state segue
-# See docs/serve.md. Keys are asked for: make one with segue key NAME --keys models/keys.json.
+# A slim service without root. Keys are asked for; their file and the state are yours alone, so it runs as you:
+#   mkdir -p models state && cp -r skip.bundle models/ && segue key NAME --keys models/keys.json && docker build -t segue .
+#   docker run -p 8000:8000 --user "$(id -u):$(id -g)" -v "$PWD/models:/models:ro" -v "$PWD/state:/state" segue
+# Left to its own user, it must be given them: sudo chown -R 10001 models state. See docs/serve.md.
 FROM python:3.13-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./

@@ -65,6 +65,11 @@ def test_a_flag_is_true_false_1_0_or_unknown(said, flag):
     assert read({"next": {"shuffle": said}}).next.shuffle == flag
 
 
+def test_clocks_that_differ_by_an_hour_and_plays_that_are_neither_skipped_nor_not_are_left_as_they_are():
+    (play,) = read({"plays": [{"start": 3_600_000, "end": 0, "skipped": 0, "not_skipped": 0}]}).plays
+    assert (play.start_ms, play.end_ms, play.skipped, play.not_skipped) == (3_600_000, 0, 0, 0)
+
+
 FUTURE = [
     "reason_end",
     "end_ms",
@@ -135,6 +140,13 @@ for _ in range(100_000):
         ({"plays": None}, "plays: None; input should be a valid list"),
         ({"plays": DEEP}, "plays.0: a list; input should be a valid dictionary"),
         ({"next": [1]}, "next: [1]; input should be a valid dictionary"),
+        ({"plays": [{"start": "soon"}]}, "plays.0.start: 'soon'; expected milliseconds since 1970, or a time such as"),
+        ({"next": {"end": 1}}, "next.end is known only after the play has ended: leave it out"),
+        (
+            {"plays": [{"start": 3_600_001, "end": 0}]},
+            "expected the end of a play not to lie more than an hour before its start",
+        ),
+        ({"plays": [{"skipped": 1, "not_skipped": True}]}, "expected skipped and not_skipped not both to be true"),
         ({1: 2}, "1: 1; keys should be strings"),
         (DEEP, "a list is not an object: expected {'plays': […], 'next': {…}}"),
         (5, "5 is not an object: expected {'plays': […], 'next': {…}}"),

@@ -41,6 +41,17 @@ def test_all_words_must_stand_in_the_names_of_a_track_in_any_order_and_case(name
     assert found(names, "no such track") == []
 
 
+def test_a_track_whose_title_was_asked_comes_before_those_whose_names_are_longer():
+    names = Catalogue(catalogue([(f"Song {i}", f"Song {i} band", None, f"id-{i}") for i in (271, 710, 71, 7, 1071, 17)]
+                                + [("song  71", None, None, "live"), ("SONG 71", "other", None, "cover")]))  # fmt: skip
+    assert found(names, "song 71") == ["id-71", "cover", "id-271", "id-710", "id-1071", "live"]
+    assert found(names, " Song 71 ", 2) == ["id-71", "cover"]
+    assert found(names, "song 71", 3) == ["id-71", "cover", "id-271"]
+    assert found(names, "71 song") == ["id-271", "id-710", "id-71", "id-1071", "live", "cover"]
+    assert found(names, "cover") == ["cover"]  # the last line, and a title that nothing could hold any more
+    assert found(names, "song 71" * 99) == []
+
+
 def test_an_empty_text_finds_the_most_played(names):
     assert found(names, " ", 2) == ["spotify:track:1", "spotify:track:2"]
 

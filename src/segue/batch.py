@@ -27,6 +27,7 @@ class Batch:
     kind: str = "rows"  # rows | steps (with tensors) | items | periods
     tensors: Tensors | None = None
     also: Mapping[str, Array] = field(default_factory=dict)  # (N,) int64 auxiliary labels, -1 unknown: to train on
+    counts: Mapping[tuple[str, ...], Array] = field(default_factory=dict)  # (N,) plays in history by key: live
     elsewhere: tuple[Batch, ...] = ()  # the same sessions asked at other moments: to train on
 
     def __len__(self) -> int:
@@ -37,7 +38,7 @@ class Batch:
         return replace(
             self, values=self.values[rows], known=self.known[rows], label=self.label[rows],
             keys={k: v[rows] for k, v in self.keys.items()}, tensors=self.tensors and self.tensors.take(rows),
-            also={k: v[rows] for k, v in self.also.items()},
+            also={k: v[rows] for k, v in self.also.items()}, counts={k: v[rows] for k, v in self.counts.items()},
             elsewhere=tuple(b.take(np.isin(b.keys["session"], self.keys["session"][rows])) for b in self.elsewhere),
         )  # fmt: skip
 
@@ -75,6 +76,7 @@ def concat(batches: Sequence[Batch]) -> Batch:
         tensors=None if first.tensors is None else stacked([b.tensors for b in batches if b.tensors is not None]),
         keys={k: np.concatenate([b.keys[k] for b in batches]) for k in first.keys},
         also={k: np.concatenate([b.also[k] for b in batches]) for k in first.also},
+        counts={k: np.concatenate([b.counts[k] for b in batches]) for k in first.counts},
         elsewhere=tuple(concat(same) for same in zip(*(b.elsewhere for b in batches), strict=True)),
     )  # fmt: skip
 

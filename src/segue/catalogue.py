@@ -67,13 +67,27 @@ class Catalogue:
         return len(self.arrays["text_starts"]) - 1 if self.arrays else 0
 
     def search(self, text: str, limit: int) -> list[dict[str, Any]]:
-        """Tracks in whose names all words of a text stand, the most played first; all of them for an empty text."""
+        """Tracks in whose names all words of a text stand, the most played first, but those first whose title it is; all tracks
+        for an empty text."""
         words = [w.encode("utf-8", "replace") for w in folded(text).split()]
-        found: list[dict[str, Any]] = []
-        if not len(self):
-            return found
-        if not words:
+        if not words or not len(self):
             return [self[i] for i in range(min(limit, len(self)))]
+        titled = self._titled(folded(text).strip())[:limit].tolist()
+        found = self._holding(words, limit) if len(titled) < limit else []
+        return [self[i] for i in list(dict.fromkeys([*titled, *found]))[:limit]]
+
+    def _titled(self, title: str) -> Array:
+        """The lines whose title is a text: compared from its end, where titles differ most, so that few are left soon."""
+        text, starts = self.arrays["folded"], self.arrays["folded_starts"]
+        wanted = (title + BETWEEN).encode("utf-8", "replace")
+        at = starts[:-1][starts[:-1] <= len(text) - len(wanted)]
+        for k in reversed(range(len(wanted))):
+            at = at[text[at + k] == wanted[k]]
+        return np.searchsorted(starts, at)
+
+    def _holding(self, words: Sequence[bytes], limit: int) -> list[int]:
+        """The first lines that hold all words."""
+        found: list[int] = []
         longest, starts = max(words, key=len), self.arrays["folded_starts"]
         first = 0
         while first < len(self) and len(found) < limit:
@@ -84,7 +98,7 @@ class Catalogue:
                 i = int(np.searchsorted(starts, at + starts[first], side="right")) - 1
                 line = block[starts[i] - starts[first] : starts[i + 1] - starts[first]]
                 if all(w in line for w in words):
-                    found.append(self[i])
+                    found.append(i)
                 at = int(starts[i + 1] - starts[first]) - 1
             first = last
         return found

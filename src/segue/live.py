@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,12 +16,14 @@ from segue import schema
 from segue.batch import Array, Batch
 from segue.catalogue import Catalogue
 from segue.errors import BadInput
+from segue.features import words
 from segue.features.build import Ask, attach, build
-from segue.features.columns import Columns, from_records
+from segue.features.columns import Columns, Flags, Ints, from_records
 from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
-from segue.heard import OWN, Heard, columns, rows, together
+from segue.features.tree import Node, walk
+from segue.heard import OWN, UNKNOWN, Heard, columns, rows, together
 from segue.session import Session, read, records
 
 NEW = "\0someone new"
@@ -36,7 +39,7 @@ class Answer:
     position: int
     track: str | None
     probability: float
-    reasons: tuple[dict[str, Any], ...]  # feature, sentence, unit, value (None: unknown), log_odds
+    reasons: tuple[dict[str, Any], ...]  # feature, sentence, unit, value (None: unknown, or of no play), log_odds
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,12 +128,37 @@ class Bundle:
 
     def notes(self, heard: Heard) -> tuple[str, ...]:
         """What keeps the answers about a session from being what they seem."""
+        notes = []
         if self.asking.keys and heard.day < self.card["history_as_of_day"]:
-            return (
+            notes.append(
                 f"the session is older than the bundle's history (as of {self.card['history_as_of']}), which may know how "
-                "it went: not a fair test",
+                "it went: not a fair test"
             )
-        return ()
+        asked = heard.coming[:, OWN.index("track")]
+        asked = asked[asked != UNKNOWN]
+        if new := len(asked) - self._n_known(asked):
+            which = f"{new} of {len(asked)} asked tracks {'is' if new == 1 else 'are'}"
+            which = which if len(asked) > 1 else "the asked track is"
+            notes.append(f"{which} not known to this bundle: answered by the session and by what is said here alone")
+        return tuple(notes)
+
+    def _n_known(self, tracks: Ints) -> int:
+        """How many of some tracks the bundle knows anything of; all, where it reads nothing of tracks."""
+        held = [self.tracks["track"]] if "track" in self.tracks else []
+        held += [self.history["track",].keys] if ("track",) in self.history else []
+        if not held:
+            return len(tracks)
+        return int(np.logical_or.reduce([_among(tracks, keys) for keys in held]).sum())
+
+    @cached_property
+    def _rates(self) -> dict[str, By]:
+        """Features that are the skip rate of a key of history, each with that key."""
+        return {name: by for name, f in self.asking.features.items() if f.unit == "share" and (by := rated(f.tree))}
+
+    def _is_of_nothing(self, batch: Batch, i: int, name: str) -> bool:
+        """Whether a feature is a skip rate whose key history knows no play of: the number is that of all, not its own."""
+        by = self._rates.get(name)
+        return by is not None and by in batch.counts and not batch.counts[by][i]
 
     def batch(self, session: Session, *, personal: History | None = None) -> Batch:
         """The features of a session's asked plays: the live road."""
@@ -267,10 +295,11 @@ class Bundle:
     def _reason(self, batch: Batch, i: int, named: tuple[str, str], moved: float) -> dict[str, Any]:
         view, name = named
         if view != "own":
-            return _reason_of_play(batch, i, named, moved, self.asking.features)
+            made = _reason_of_play(batch, i, named, moved, self.asking.features)
+            return made | {"value": None} if view == "queue" and self._is_of_nothing(batch, i, name) else made
         feature = self.asking.features[name]
         value, known = batch.column(name)
-        shown: Any = round(float(value[i]), 4) if known[i] else None
+        shown: Any = round(float(value[i]), 4) if known[i] and not self._is_of_nothing(batch, i, name) else None
         if shown is not None and feature.domain:
             shown = dict(enumerate(feature.domain, 1)).get(shown, "other")
         return {
@@ -328,6 +357,21 @@ def told(name: str, sentences: Mapping[str, str]) -> str:
     """What a column of plays, or a history that is asked of every play, says."""
     column = schema.column(name)
     return column.sentence if column else sentences.get(name, name.replace("_", " "))
+
+
+def rated(tree: Node) -> By:
+    """The key whose skip rate a tree is; () where it is something else."""
+    keys = {node.args[0] for node in walk(tree) if node.op == "asof"} - {()}
+    by: By = keys.pop() if len(keys) == 1 else ()
+    return by if by and tree is words.History().rate(*by) else ()
+
+
+def _among(key: Ints, keys: Ints) -> Flags:
+    """Which of some keys are among others, sorted."""
+    if not len(keys):
+        return np.zeros(len(key), bool)
+    found: Flags = keys[np.minimum(np.searchsorted(keys, key), len(keys) - 1)] == key
+    return found
 
 
 _EMPTY = np.zeros(0, np.int64)

@@ -11,13 +11,24 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from segue import schema
 from segue.errors import BadInput
 
 CLOCKS_DIFFER_MS = 3_600_000  # real exports hold starts minutes after the end: another clock wrote them
+CONTRARY = "skipped and not_skipped not both to be true: a play was skipped, or played to its end"
 LONGEST = 5_000  # plays of one session, queue or recent list: more is a mistake
+SHORT = {"start": "start_ms", "end": "end_ms"}  # either may be said
 LARGEST = 2e6  # of a track's attributes: thousandths beyond it would not fit a bundle's int32
 
 
@@ -65,8 +76,9 @@ def _kind(column: schema.Column) -> Any:
 
 
 def _fields(known: Sequence[str]) -> dict[str, Any]:
+    short = {name: AliasChoices(name, short) for short, name in SHORT.items()}
     own = {
-        c.name: (_kind(c) | None, Field(None, description=c.sentence))
+        c.name: (_kind(c) | None, Field(None, description=c.sentence, validation_alias=short.get(c.name)))
         for c in schema.PLAYS.values()
         if c.known in known and c.name not in _DERIVED
     }
@@ -79,20 +91,13 @@ def _fields(known: Sequence[str]) -> dict[str, Any]:
 class _Base(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short_names(cls, value: Any) -> Any:
-        """`start` and `end` may be said for `start_ms` and `end_ms`."""
-        if isinstance(value, dict):
-            short = {"start": "start_ms", "end": "end_ms"}
-            value = {k if short.get(k, k) in value else short.get(k, k): v for k, v in value.items()}
-        return value
-
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _agrees_with_itself(self) -> Self:
         start, end = getattr(self, "start_ms", None), getattr(self, "end_ms", None)
         if start is not None and end is not None and end < start - CLOCKS_DIFFER_MS:
             raise ValueError("expected the end of a play not to lie more than an hour before its start")
+        if getattr(self, "skipped", None) and getattr(self, "not_skipped", None):
+            raise ValueError(f"expected {CONTRARY}")
         return self
 
 
@@ -149,7 +154,7 @@ def _sentence(cause: ValidationError) -> str:
     where = ".".join(str(p) for p in first["loc"] if p != "function-before")
     name = str(first["loc"][-1]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
-        known = schema.PLAYS.get(name)
+        known = schema.PLAYS.get(SHORT.get(name, name))
         if known is not None and known.known == "end":
             return f"{where} is known only after the play has ended: leave it out"
         return f"{where} is not a column of a play: see docs/session.md for those there are"

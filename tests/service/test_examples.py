@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 from served import service
 
 from segue.service import examples
+from segue.service.documentation import address_of
+from segue.service.keys import digest
 
 
 @pytest.fixture(scope="module")
@@ -66,5 +71,37 @@ def test_the_documentation_shows_them_all_and_runs_nobody_elses_script(client):
     assert page.status_code == 200
     for path in client.get("/openapi.json").json()["paths"]:
         assert path in page.text
+    assert "docs/session.md" not in page.text  # which is not served
     assert "<script" not in page.text
     assert "http://" not in page.text.replace("http://www.w3.org", "")
+
+
+def commands(page):
+    """The examples to copy, as somebody sees them."""
+    return [unescape(one) for one in re.findall(r"<pre[^>]*>(curl [^<]*)</pre>", page.text)]
+
+
+def test_the_examples_ask_the_address_at_which_they_were_read(client):
+    shown = commands(client.get("/docs", headers={"Host": "127.0.0.1:9123"}))
+    assert len(shown) > 10
+    assert all(" 127.0.0.1:9123/" in one for one in shown)
+    assert "curl -s -X DELETE 127.0.0.1:9123/v1/listeners/u1" in shown
+    assert not any("Authorization" in one for one in shown)
+
+
+def test_where_keys_are_asked_for_the_examples_send_one(tmp_path):
+    with service(tmp_path, keys={digest("segue_x"): "ada"}, local=False) as client:
+        shown = commands(client.get("/docs", headers={"Host": "segue.example.org"}))
+        assert 'curl -s -H "Authorization: Bearer $KEY" segue.example.org/v1/models' in shown
+        answer = client.get("/v1/models", headers={"Authorization": "Bearer segue_x"})
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "forwarded", "address"),
+    [("localhost:8000", None, "localhost:8000"), ("[::1]:81", "http", "[::1]:81"), ("segue.example.org", "https", "https://segue.example.org"),
+     ("x'; rm -rf ~ #", None, "localhost:8000"), ("a b", "https", "https://localhost:8000"), ("", None, "localhost:8000")],
+)  # fmt: skip
+def test_an_address_that_is_none_is_not_shown_to_be_copied(host, forwarded, address):
+    headers = {"host": host} | ({"x-forwarded-proto": forwarded} if forwarded else {})
+    assert address_of(headers) == address

@@ -29,14 +29,31 @@ def test_nobody_gets_two_keys_under_one_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "held", ["", "[]", "{}", "3", '{"a": "short"}', '{"a": 3}', '{"a": "' + "G" * 64 + '"}', "\xff"]
+    "held", [None, "", "[]", "{}", "3", '{"a": "short"}', '{"a": 3}', '{"a": "' + "G" * 64 + '"}', "\xff"]
 )
 def test_a_file_without_keys_is_refused_in_one_line(tmp_path, held):
     path = tmp_path / "keys.json"
-    path.write_text(held, encoding="latin-1")
-    with pytest.raises(BadInput, match=r"make (one|a key) with segue key NAME --keys") as caught:
+    if held is not None:
+        path.write_text(held, encoding="latin-1")
+    with pytest.raises(BadInput, match=r"segue key NAME --keys (FILE|.*keys.json)") as caught:
         read_keys(path)
     assert "\n" not in str(caught.value)
+    assert (f"--keys {path}" in str(caught.value)) == (held is None)  # what is there is not to be written over
+
+
+def test_a_file_of_something_else_gets_no_key_and_stays_as_it_is(tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text('{"precious": 3}')
+    with pytest.raises(AskedWrongly, match=r"other\.json is no file of keys, and stays as it is: give another --keys"):
+        new_key(path, "player")
+    assert path.read_text() == '{"precious": 3}'
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_key_of_nobody_is_not_made(tmp_path, name):
+    with pytest.raises(AskedWrongly, match="a key needs a name"):
+        new_key(tmp_path / "keys.json", name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_whose_key_it_is():
@@ -69,7 +86,10 @@ def test_without_a_key_only_what_needs_none_is_answered(tmp_path):
             assert answer.headers["www-authenticate"] == "Bearer"
             assert "player" not in answer.text
         for header in ("Bearer wrong", f"Basic {key}", key, "Bearer"):
-            assert client.get("/v1/models", headers={"Authorization": header}).status_code == 401
+            answer = client.get("/v1/models", headers={"Authorization": header})
+            assert answer.status_code == 401
+            wrong = answer.json()["detail"] == "this key is not known here"
+            assert wrong == (header == "Bearer wrong")
         for path in ("/health", "/ready", "/", "/docs", "/openapi.json"):
             assert client.get(path).status_code == 200
         assert client.get("/v1/models", headers={"Authorization": f"Bearer {key}"}).status_code == 200

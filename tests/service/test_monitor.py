@@ -54,6 +54,7 @@ def test_a_prediction_counts_once_when_its_play_has_ended(client):
     assert (found["n"], found["skipped"]) == (1, 1)
     assert found["predicted"] == pytest.approx(p)
     assert found["log_loss"] == pytest.approx(-math.log(p))
+    assert found["base_log_loss"] is None  # of one kind of outcome it would be nought
     (only,) = found["calibration"]
     assert only["low"] <= p < only["high"]
     assert [h["n"] for h in found["by_hour"]] == [1]

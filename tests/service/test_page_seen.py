@@ -55,6 +55,45 @@ def test_the_monitor_shows_what_came_true(page, address):
     assert page.one(".monitor .calibration").get_attribute("role") == "img"
 
 
+def test_of_few_plays_the_monitor_says_that_they_are_few(page, monkeypatch):
+    from segue.service.monitor import Monitor
+
+    def counted(n, skipped):
+        bins = {"low": 0.5, "high": 0.6, "n": n, "predicted": 0.5, "skipped": skipped}
+        return {"model": "online", "n": n, "skipped": skipped, "predicted": 0.5, "log_loss": 0.6, "calibration": [bins],
+                "by_hour": [], "base_log_loss": 0.61 if 0 < skipped < 1 else None}  # fmt: skip
+
+    for n, skipped, few in [(29, 0.5, True), (30, 0.5, False), (500, 1, True)]:
+        of = counted(n, skipped)
+        monkeypatch.setattr(Monitor, "told", lambda *_, of=of: [of])
+        page.one(".monitor .quiet").click()
+        page.wait("document.querySelector('.monitor .verdict')?.textContent.includes(arguments[0])", f"over {n} plays")
+        verdict = page.one(".monitor .verdict").text
+        assert ("too few plays to say" in verdict) == few
+        assert ("of always saying" in verdict) != few
+
+
+def test_what_an_answer_is_noted_with_stands_on_the_page(page):
+    name(page, "a", "b")
+    page.wait(f"{ASKED} === 2")
+    settle(page)
+    assert "2 of 2 asked tracks are not known to this bundle" in page.one(".state").text
+
+
+def test_the_page_and_the_documentation_ask_for_no_icon_that_is_not_there(page, address):
+    with urllib.request.urlopen(f"{address}/favicon.ico", timeout=10) as answer:
+        assert (answer.status, answer.read()) == (204, b"")
+
+
+def test_light_and_dark_are_called_by_what_a_click_makes(chromium, address):
+    for scheme, called in [("light", ["Dark", "Light", "Dark"]), ("dark", ["Light", "Dark", "Light"])]:
+        page, found = ready(chromium, address, scheme=scheme), []
+        for _ in range(3):
+            found.append(page.one("#dark").text)
+            page.one("#dark").click()
+        assert found == called
+
+
 def test_a_service_that_is_gone_is_told_and_what_was_built_stays(page):
     name(page, "a", "b")
     page.wait(f"{ASKED} === 2")
@@ -132,6 +171,8 @@ def test_a_service_with_keys_is_asked_with_one(chromium, tmp_path):
         page.wait("!document.getElementById('key').hidden")
         assert "a key is asked for" in page.one("#problem").text.lower()
         page.press("segue_wrong", ENTER)
+        page.wait("document.getElementById('problem').textContent.includes('not known')")
+        assert page.one("#problem").text == "This key is not known here: try another."
         page.wait("document.getElementById('key').hidden === false && document.getElementById('key-text').value === ''")
         page.press("segue_secret", ENTER)
         page.wait("document.documentElement.dataset.ready !== undefined")

@@ -68,6 +68,21 @@ def test_an_answer_shows_how_it_moved_and_says_so(page):
     assert f"said {100 * before['a']:.1f}" in page.one("#heard").text
 
 
+def test_what_a_model_said_of_a_heard_play_is_there_again_when_it_is_chosen_again(page):
+    name(page, "a", "b", "c")
+    page.wait(f"{ASKED} === 3")
+    settle(page)
+    press(page, "skip-it")
+    said = page.one("#heard .came").text
+    assert "said" in said
+    model(page, "challenge")
+    settle(page)
+    assert "said" not in page.one("#heard .came").text  # it was not asked
+    model(page, "online")
+    settle(page)
+    assert page.one("#heard .came").text == said
+
+
 def test_a_step_is_taken_back(page):
     name(page, "a", "b", "c")
     page.wait(f"{ASKED} === 3")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segue.heard import UNKNOWN
-from segue.service.plays import MOST, Kept, applied
+from segue.service.plays import MOST, Kept, applied, is_on
 from segue.service.problems import Problem
 
 MINUTE = 60_000
@@ -26,7 +26,7 @@ def begun(track, minute=None, **more):
 
 def test_a_play_begins_and_ends():
     plays, change = after(("a", begun("t", 1)), ("a", {"skipped": 1, "end_ms": 2 * MINUTE}))
-    assert [(p.id, p.playing) for p in plays] == [("a", False)]
+    assert [(p.id, p.open) for p in plays] == [("a", False)]
     assert plays[0].said == {"track": "t", "start_ms": MINUTE, "skipped": 1, "end_ms": 2 * MINUTE}
     assert (change.new, change.repeated, change.late, change.at) == (False, False, False, 0)
 
@@ -74,19 +74,49 @@ def _ints(play: Kept):
 def test_the_end_of_a_play_may_come_after_the_next_has_begun():
     plays, change = after(("a", begun("t", 1)), ("b", begun("u", 2)), ("a", {"skipped": 1}))
     assert change.late
-    assert [p.playing for p in plays] == [False, True]
+    assert on(plays) == [False, True]
+    assert plays[0].said["skipped"] == 1
+
+
+def on(plays):
+    return [is_on(plays, i) for i in range(len(plays))]
+
+
+def test_a_play_that_was_on_when_another_began_is_over_and_of_its_end_nothing_is_known():
+    plays, _ = after(("a", begun("t", 1)), ("b", begun("u", 2)))
+    assert on(plays) == [False, True]
+    plays, _ = after(("a", begun("t", 1)), ("b", begun("u", 2)), ("b", {"skipped": 1}))
+    assert on(plays) == [False, False]
+    assert plays[0].said == begun("t", 1)
+
+
+def test_a_play_that_comes_late_is_not_on_and_leaves_the_last_one_on():
+    plays, change = after(("b", begun("u", 2)), ("a", begun("t", 1)))
+    assert (change.at, on(plays)) == (0, [False, True])
+
+
+def test_a_play_cannot_be_told_to_be_skipped_and_then_to_have_been_played_to_its_end():
+    with pytest.raises(
+        Problem, match="not_skipped: of play 'a' expected skipped and not_skipped not both to be true"
+    ) as caught:
+        after(("a", begun("t", 1, skipped=1)), ("a", {"not_skipped": 1}))
+    assert (caught.value.status, caught.value.field, caught.value.value) == (422, "not_skipped", 1)
+    plays, _ = after(("a", begun("t", 1, skipped=0)), ("a", {"not_skipped": 1}))
+    assert plays[0].said["not_skipped"] == 1
 
 
 def test_without_an_id_what_ended_is_the_play_that_is_on():
     plays, _ = after((None, begun("t", 1)), (None, {"skipped": 1, "end_ms": 2 * MINUTE}), (None, begun("u", 3)))
-    assert [(p.id, p.playing) for p in plays] == [("play-1", False), ("play-2", True)]
+    assert [p.id for p in plays] == ["play-1", "play-2"]
+    assert on(plays) == [False, True]
     plays, _ = after((None, begun("t", 1)), (None, begun("t", 1, skipped=0)), (None, begun("t", 4, skipped=0)))
     assert [p.said.get("start_ms") for p in plays] == [MINUTE, 4 * MINUTE]
 
 
 def test_without_an_id_another_track_is_another_play_though_one_is_on():
     plays, _ = after((None, begun("t", 1)), (None, begun("u", 2, skipped=0)))
-    assert [(p.said["track"], p.playing) for p in plays] == [("t", True), ("u", False)]
+    assert [(p.said["track"], p.open) for p in plays] == [("t", True), ("u", False)]
+    assert on(plays) == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +132,7 @@ def test_an_end_more_than_an_hour_before_the_start_is_refused():
     with pytest.raises(Problem, match="more than an hour before its start"):
         after(("a", begun("t", 100)), ("a", {"end_ms": 39 * MINUTE}))
     plays, _ = after(("a", begun("t", 100)), ("a", {"end_ms": 40 * MINUTE}))
-    assert not plays[0].playing
+    assert not plays[0].open
 
 
 def test_a_start_that_becomes_known_moves_a_play_to_its_place():

@@ -12,6 +12,7 @@ import pytest
 
 import small
 from segue import cli
+from segue.service.run import lines_of, seen_from_outside
 
 
 @pytest.fixture
@@ -82,6 +83,30 @@ def test_others_may_ask_only_with_keys(run, host):
     refused(run(small.bundle("online"), "--host", host), 2, "lets others ask: give --keys keys.json")
 
 
+@pytest.mark.parametrize(
+    ("host", "keys", "words"),
+    [
+        ("127.0.0.1", None, None),
+        ("::1", {}, None),
+        ("0.0.0.0", {}, "Open to the network, to all who have a key: others reach it at http://192.0.2.7:8000/"),
+        ("::", None, "Open to the network, to all, without a key: others reach it at http://[2001:db8::7]:8000/"),
+        ("box.example.org", {}, "to all who have a key: others reach it at http://box.example.org:8000/"),
+    ],
+)
+def test_whoever_starts_it_is_told_that_others_may_ask_and_where(monkeypatch, host, keys, words):
+    addresses = {"0.0.0.0": "192.0.2.7", "::": "2001:db8::7"}
+    monkeypatch.setattr("segue.service.run.seen_from_outside", lambda one: addresses.get(one, one))
+    told = "\n".join(lines_of("skip", host, 8000, 1, keyed=keys is not None))
+    assert (words in told) if words else ("network" not in told)
+
+
+def test_what_listens_everywhere_is_seen_at_some_address_of_this_machine():
+    import ipaddress
+
+    assert ipaddress.ip_address(seen_from_outside("0.0.0.0")).version == 4
+    assert seen_from_outside("10.0.0.9") == "10.0.0.9"
+
+
 @pytest.mark.parametrize("held", [None, "{}", "not json", '{"me": "segue_key-in-clear"}'])
 def test_a_file_of_keys_that_holds_none(run, tmp_path, held):
     if held is not None:
@@ -89,7 +114,7 @@ def test_a_file_of_keys_that_holds_none(run, tmp_path, held):
     refused(
         run(small.bundle("online"), "--host", "0.0.0.0", "--keys", "keys.json"),
         1,
-        "with segue key NAME --keys keys.json",
+        "segue key NAME --keys keys.json" if held is None else "segue key NAME --keys FILE",
     )
 
 
@@ -98,6 +123,21 @@ def test_a_state_that_is_not_ours(run, tmp_path):
     refused(run(small.bundle("online"), "--state", "text"), 1, "cannot be used as state (file is not a database)")
     assert (tmp_path / "text").read_text() == "my diary\n" * 100
     refused(run(small.bundle("online"), "--state", tmp_path), 1, "cannot be used as state")
+
+
+def test_a_state_in_a_folder_that_is_not_there(run, tmp_path):
+    refused(run(small.bundle("online"), "--state", "no/where.sqlite"), 2, "there is no folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_is_no_bundle_and_is_not_to_be_written_over(run):
+    place = small.library("mssd").path
+    found = run(place)
+    refused(
+        found,
+        2,
+        f"{place} is not a bundle (no hashes.json): give one, as segue train skip LIBRARY -o skip.bundle makes",
+    )
 
 
 def test_listeners_that_are_not_there(run):
@@ -128,3 +168,7 @@ def test_a_key_is_shown_once_and_a_second_of_the_name_is_refused(run, monkeypatc
     with pytest.raises(SystemExit) as end:
         cli.main()
     refused((end.value.code, capsys.readouterr().err), 2, "holds a key of 'player' already")
+    monkeypatch.setattr(sys, "argv", ["segue", "key", ""])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    refused((end.value.code, capsys.readouterr().err), 2, "a key needs a name")

@@ -179,6 +179,37 @@ def test_what_is_not_there_is_404_and_no_play_on_is_409(client):
     assert client.get("/v1/sessions/one/skip?track=t").status_code == 200
 
 
+def test_what_is_on_is_told_alike_wherever_it_is_told(client):
+    def begin(id, minute):
+        start = NOON + minute * 60_000
+        return tell(client, "one", {"id": id, "track": f"t-{id}", "start_ms": start}, 201).json()["playing"]
+
+    def shown():
+        return [(p["id"], p["playing"]) for p in client.get("/v1/sessions/one").json()["plays"]]
+
+    assert begin("a", 0)
+    assert shown() == [("a", True)]
+    assert begin("b", 5)
+    assert shown() == [("a", False), ("b", True)]
+    assert client.get("/v1/sessions/one/skip").json()["answers"][0]["track"] == "t-b"
+    assert not begin("late", 2)
+    assert not tell(client, "one", {"id": "b", "skipped": True}, 200).json()["playing"]
+    assert shown() == [("a", False), ("late", False), ("b", False)]
+    assert client.get("/v1/sessions/one/skip").status_code == 409
+    told = tell(client, "one", {"id": "a", "skipped": False}, 200).json()
+    assert (told["playing"], told["late"], told["repeated"]) == (False, True, False)
+    assert client.get("/v1/sessions/one").json()["plays"][0]["skipped"] == 0
+
+
+def test_the_day_that_is_shown_is_the_one_that_is_used(client):
+    tell(client, "clock", play("a", 0))
+    tell(client, "said", {**play("a", 0), "day": "2024-05-04", "listener": "u"})
+    tell(client, "neither", {"track": "t"})
+    shown = [client.get(f"/v1/sessions/{name}").json()["day"] for name in ("clock", "said", "neither")]
+    assert shown == ["2024-05-05", "2024-05-04", None]
+    assert client.get("/v1/listeners/u").json()["sessions"][0]["day"] == "2024-05-04"
+
+
 # ── sent twice ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -247,8 +278,7 @@ def test_who_is_forgotten_leaves_no_trace_not_even_in_the_bytes_of_the_files(cli
     assert client.get(f"/v1/listeners/{NAME}").status_code == 404
     end = time.monotonic() + 10
     while (left := traces(everything(tmp_path))) and time.monotonic() < end:
-        time.sleep(0.2)
-        tell(client, "other-9", play("p9", 9, listener="v"))
+        time.sleep(0.1)
     assert left == []
     assert client.get("/v1/listeners/v").status_code == 200
 

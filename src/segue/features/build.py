@@ -183,6 +183,7 @@ def build(asking: Ask, examples: Examples, history: History, *, labelled: bool =
         kind="steps" if asking.steps else "rows",
         tensors=_tensors(asking, asking.steps, examples, history) if asking.steps else None,
         also={n: np.where(plays[n][1], plays[n][0], -1)[target] for n in asking.task.auxiliary} if labelled else {},
+        counts={} if labelled else {by: n for (by, what), (n, _) in examples.asof.items() if what == "n"},
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from segue.service.lane import HOT, Lane, answer_of
 from segue.service.listeners import Listeners, keys_of_listeners
 from segue.service.measures import FOLDER, Measures
 from segue.service.monitor import Monitor
-from segue.service.problems import Problem
+from segue.service.problems import Problem, shown
 from segue.service.served import Shelf
 from segue.service.settings import Limits as Limits
 from segue.service.settings import Settings as Settings
@@ -61,12 +61,13 @@ def create(settings: Settings) -> Any:
                 task.cancel()
             await desk.stop()
             ended.set()
+            state.forgotten.set()  # it waits for that
             beside.join(5)
             state.close()
 
     app = FastAPI(
         title="Segue", version=__version__, docs_url=None, redoc_url=None, lifespan=running,
-        description="What happens next in a listening session. A session is as docs/session.md says.",
+        description="What happens next in a listening session.",
     )  # fmt: skip
 
     @app.exception_handler(Problem)
@@ -78,31 +79,48 @@ def create(settings: Settings) -> Any:
         return answer_of(Problem(422, str(cause)))
 
     @app.exception_handler(HTTPException)
-    async def other(_: Any, cause: HTTPException) -> Any:
-        return answer_of(Problem(cause.status_code, str(cause.detail), headers=dict(cause.headers or {})))
+    async def other(request: Request, cause: HTTPException) -> Any:
+        return answer_of(_of_router(cause, request, [*app.routes, *included]))
 
     hot: dict[str, Any] = {}
+    included: list[Any] = []
     for task in dict.fromkeys(s.bundle.asking.task.name for s in shelf.all):
         router = registry.load(registry.SERVICES[task])(desk, book)
         app.include_router(router)
+        included += router.routes
         hot |= {route.path: route for route in router.routes if route.path in HOT and "POST" in route.methods}
     _sessions(app, desk, book)
     _about(app, desk, book)
     _page(app)
-    _described(app)
+    _described(app, keyed=settings.keys is not None)
     guard = Guard(Lane(app, hot), measures, settings.limits, settings.keys, settings.local, desk.crowded)
     guard.book = book  # type: ignore[attr-defined]
     return guard
 
 
+def _of_router(cause: Any, request: Request, routes: Sequence[Any]) -> Problem:
+    """That there is no such address, or no such method at it, as a problem of ours."""
+    path = request.url.path
+    if cause.status_code == 405:
+        there = [r for r in routes if hasattr(r, "methods") and r.matches(request.scope)[0].value]
+        takes = sorted({method for r in there for method in r.methods})
+        return Problem(
+            405, f"{request.method} is not a method of {path[:80]}", field="method", value=shown(request.method),
+            remedy=f"use {' or '.join(takes)}; see /docs", headers={"Allow": ", ".join(takes)},
+        )  # fmt: skip
+    if cause.status_code == 404:
+        return Problem(404, f"there is no address {path[:80]}", field="path", value=shown(path), remedy="see /docs")
+    return Problem(cause.status_code, str(cause.detail), headers=dict(cause.headers or {}))
+
+
 def _checkpoints(settings: Settings, state: State, ended: threading.Event) -> None:
     """What was committed goes from the log into the file, in a thread: no request waits for it. Where something was forgotten, it
-    goes out of the log, too."""
+    goes out of the log, too, and at once."""
     import sqlite3
 
     own = State(Path(settings.state).expanduser(), settings.durability)
-    while not ended.wait(1.0):
-        emptied, done = state.forgotten.is_set(), False
+    while not ended.is_set():
+        emptied, done = state.forgotten.wait(1.0), False
         state.forgotten.clear()
         try:
             done = own.checkpoint(emptied=emptied)
@@ -110,6 +128,7 @@ def _checkpoints(settings: Settings, state: State, ended: threading.Event) -> No
             continue
         finally:
             if emptied and not done:
+                ended.wait(0.1)
                 state.forgotten.set()
     own.close()
 
@@ -218,6 +237,10 @@ def _page(app: Any) -> None:
         body, kind = files.get("index.html", (b"", TYPES[".html"]))
         return Response(body, headers=fresh, media_type=kind)
 
+    @app.get("/favicon.ico", response_model=None, include_in_schema=False)
+    async def icon() -> Any:
+        return Response(status_code=204)  # the page brings its own
+
     @app.get("/page/{name}", response_model=None, include_in_schema=False)
     async def file(name: str) -> Any:
         if name not in files:
@@ -225,7 +248,7 @@ def _page(app: Any) -> None:
         return Response(files[name][0], headers=fresh, media_type=files[name][1])
 
 
-def _described(app: Any) -> None:
+def _described(app: Any, *, keyed: bool) -> None:
     """The schemas of the bodies, which FastAPI does not see, and a page that shows it all without anybody else's script."""
     from fastapi.openapi.utils import get_openapi
     from pydantic.json_schema import models_json_schema
@@ -253,7 +276,8 @@ def _described(app: Any) -> None:
     app.openapi = openapi
 
     @app.get("/docs", response_model=None, include_in_schema=False)
-    async def docs() -> Any:
-        from segue.service.documentation import page
+    async def docs(request: Request) -> Any:
+        from segue.service.documentation import address_of, page
 
-        return Response(page(openapi()), media_type="text/html; charset=utf-8")
+        made = page(openapi(), address=address_of(request.headers), keyed=keyed)
+        return Response(made, media_type="text/html; charset=utf-8")

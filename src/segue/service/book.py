@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from segue.features.columns import Ints
 from segue.features.examples import HORIZON, RECENT
 from segue.features.history import is_personal
 from segue.heard import OWN, UNKNOWN, Heard, rows
-from segue.live import NEW
+from segue.live import EPOCH, NEW
 from segue.service.desk import Question
-from segue.service.listeners import Listeners, table_of
+from segue.service.listeners import Listeners, day_at, table_of
 from segue.service.monitor import Monitor
-from segue.service.plays import applied, told
+from segue.service.plays import applied, is_on, told
 from segue.service.problems import Problem
 from segue.service.served import Served, Shelf
 from segue.service.state import State, Stored
@@ -80,8 +81,9 @@ class Book:
         self.monitor.outcome(session, change, said.get("skipped"))
         play = change.plays[change.at]
         answer = Told(
-            name, play.id, change.at + 1, len(change.plays), play.playing, change.repeated, change.late, change.new
-        )
+            name, play.id, change.at + 1, len(change.plays), is_on(change.plays, change.at), change.repeated, change.late,
+            change.new,
+        )  # fmt: skip
         return answer, self._question(session, served, asked, _coming(event, asked), reasons) if served else None, asked
 
     def _describe(self, session: Stored, about: Mapping[str, Any]) -> bool:
@@ -108,10 +110,10 @@ class Book:
         return self._question(session, served, asked, coming, reasons), asked
 
     def _question_of_playing(self, session: Stored, served: Served, reasons: int) -> Question:
-        if not session.plays or not session.plays[-1].playing:
+        if not session.plays or not is_on(session.plays, len(session.plays) - 1):
             raise Problem(
                 409, f"no play of session {session.name!r} is on", remedy="name tracks that may come next, with ?track=…; or POST "
-                "{'next': …} here",
+                '{"next": …} here',
             )  # fmt: skip
         *before, on = session.plays
         served.check(len(before), "next", 1)
@@ -149,7 +151,7 @@ class Book:
     # ── shown, forgotten ──────────────────────────────────────────────────────────────────────────────────────────
 
     def show(self, name: str) -> dict[str, Any]:
-        return _shown(self._kept(name))
+        return self._shown(self._kept(name))
 
     def forget(self, name: str) -> None:
         session = self._kept(name)
@@ -163,7 +165,19 @@ class Book:
         (counted,) = self.state.db.execute("SELECT count(*) FROM counts WHERE listener = ?", (listener,)).fetchone()
         if not sessions and not counted:
             raise Problem(404, "nothing is kept of this listener", field="listener", value=listener)
-        return {"listener": listener, "history": counted, "sessions": [_shown(s) for s in sessions]}
+        return {"listener": listener, "history": counted, "sessions": [self._shown(s) for s in sessions]}
+
+    def _shown(self, session: Stored) -> dict[str, Any]:
+        """As it is sent: with the day that is used, which is null where neither it nor the first start is known."""
+        about = {c: getattr(session, c) for c in OF_SESSION}
+        start = session.plays[0].number("start_ms") if session.plays else UNKNOWN
+        if session.day is None and start != UNKNOWN:
+            about["day"] = date.fromordinal(day_at(start, self.shelf.zone) + EPOCH).isoformat()
+        plays = [
+            {"id": p.id, "position": i + 1, "playing": is_on(session.plays, i), **p.said}
+            for i, p in enumerate(session.plays)
+        ]
+        return {"session": session.name, **about, "plays": plays}
 
     def _kept(self, name: str) -> Stored:
         session = self.state.session(name)
@@ -195,12 +209,6 @@ def _reads_recent(served: Served) -> bool:
 def reads_listeners(served: Served) -> bool:
     """Anything that is kept of a listener before the session: plays or counts."""
     return _reads_recent(served) or any(is_personal(by) for by in served.bundle.asking.keys)
-
-
-def _shown(session: Stored) -> dict[str, Any]:
-    about = {c: getattr(session, c) for c in OF_SESSION}
-    plays = [{"id": p.id, "position": i, "playing": p.playing, **p.said} for i, p in enumerate(session.plays, 1)]
-    return {"session": session.name, **about, "plays": plays}
 
 
 def heard_of_sent(served: Served, session: Any, asked: str) -> tuple[Heard, list[str | None]]:

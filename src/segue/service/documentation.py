@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
-def page(described: dict[str, Any]) -> bytes:
-    """What OpenAPI says, as HTML: every address, what it takes with an example to copy, what it answers."""
+def address_of(headers: Mapping[str, str]) -> str:
+    """Where a request came to, as curl takes it: what is no name of a machine is shown to nobody."""
+    host = headers.get("host", "")
+    known = host if re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", host) else "localhost:8000"
+    return f"https://{known}" if headers.get("x-forwarded-proto") == "https" else known
+
+
+def page(described: dict[str, Any], *, address: str, keyed: bool) -> bytes:
+    """What OpenAPI says, as HTML: every address, what it takes with an example to copy, what it answers.
+
+    Parameters
+    ----------
+    address : of the service, for the examples
+    keyed : it asks for keys
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent / "page"
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    to = ('-H "Authorization: Bearer $KEY" ' if keyed else "") + address
     by_tag: dict[str, list[dict[str, Any]]] = {}
     for path, methods in described["paths"].items():
         for method, said in methods.items():
-            by_tag.setdefault(said.get("tags", ["about"])[0], []).append(_operation(path, method.upper(), said))
+            shown = _operation(path, method.upper(), said, to)
+            by_tag.setdefault(said.get("tags", ["about"])[0], []).append(shown)
     about = described["info"]
     made = environment.get_template("docs.html.jinja").render(
         title=about["title"], version=about["version"], tags=by_tag
@@ -26,11 +43,10 @@ def page(described: dict[str, Any]) -> bytes:
     return str(made).encode()
 
 
-def _operation(path: str, method: str, said: dict[str, Any]) -> dict[str, Any]:
+def _operation(path: str, method: str, said: dict[str, Any], to: str) -> dict[str, Any]:
     body = said.get("requestBody", {}).get("content", {}).get("application/json", {})
-    sent = [{"name": name, "curl": _curl(path, method, one["value"])} for name, one in body.get("examples", {}).items()]
-    if not sent:
-        sent = [{"name": "", "curl": _curl(path, method, None)}]
+    examples = {name: one["value"] for name, one in body.get("examples", {}).items()} or {"": None}
+    sent = [{"name": name, "curl": _curl(path, method, value, to)} for name, value in examples.items()]
     answers = [{"status": status, "says": one.get("description", ""), "example": _example(one)}
                for status, one in said.get("responses", {}).items() if status != "422"]  # fmt: skip
     return {
@@ -39,9 +55,9 @@ def _operation(path: str, method: str, said: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _curl(path: str, method: str, body: Any) -> str:
-    address = path.replace("{session}", "abc").replace("{listener}", "u1")
-    head = f"curl -s {'' if method in ('GET', 'POST') else f'-X {method} '}localhost:8000{address}"
+def _curl(path: str, method: str, body: Any, to: str) -> str:
+    at = path.replace("{session}", "abc").replace("{listener}", "u1")
+    head = f"curl -s {'' if method in ('GET', 'POST') else f'-X {method} '}{to}{at}"
     return head if body is None else f"{head} -d '{json.dumps(body, ensure_ascii=False)}'"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from segue.service.keys import owner
+from segue.service.keys import is_key, owner
 from segue.service.measures import Measures
 from segue.service.problems import MEDIA, Problem
 from segue.service.settings import Limits
@@ -122,11 +122,14 @@ class Guard:
             path.startswith("/v1/") or path == "/metrics"
         )  # the page and the documentation tell nothing of anybody
         if self.keys is not None and guarded:
-            named = owner(self.keys, headers.get(b"authorization", b"").decode("latin-1"))
+            header = headers.get(b"authorization", b"").decode("latin-1")
+            named = owner(self.keys, header)
             if named is None:
                 self.measures.rejected.labels("key").inc()
+                wrong = is_key(header)
                 raise Problem(
-                    401, "a key is asked for here", field="authorization", remedy="send the header Authorization: Bearer KEY",
+                    401, "this key is not known here" if wrong else "a key is asked for here", field="authorization",
+                    remedy="send another: segue key NAME makes one" if wrong else "send the header Authorization: Bearer KEY",
                     headers={"WWW-Authenticate": "Bearer"},
                 )  # fmt: skip
             who = f"key {named}"
@@ -167,7 +170,8 @@ class Guard:
 
     def _too_large(self) -> Problem:
         return Problem(
-            413, f"the body has over {self.limits.body} bytes", field="body", remedy="send fewer sessions at a time",
+            413, f"the body has over {self.limits.body / 1e6:g} MB", field="body",
+            remedy="send fewer sessions at a time, or start the service with a larger --body-mb",
             headers={"Connection": "close"},
         )  # fmt: skip
 

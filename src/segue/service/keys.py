@@ -12,6 +12,7 @@ from pathlib import Path
 from segue.errors import AskedWrongly, BadInput
 
 PREFIX = "segue_"
+_OTHER = "give another file, as segue key NAME --keys FILE makes it"
 
 
 def digest(key: str) -> str:
@@ -20,8 +21,18 @@ def digest(key: str) -> str:
 
 
 def new_key(path: Path, name: str) -> str:
-    """Make a key for someone, and write its hash into a file. Raises AskedWrongly where they have one."""
-    kept = read_keys(path) if path.exists() else {}
+    """Make a key for someone, and write its hash into a file.
+
+    Raises
+    ------
+    AskedWrongly : nobody is named, they have one already, or the file holds something else
+    """
+    if not name.strip():
+        raise AskedWrongly("a key needs a name, by which it is known later: segue key NAME")
+    try:
+        kept = read_keys(path) if path.exists() else {}
+    except BadInput:
+        raise AskedWrongly(f"{path} is no file of keys, and stays as it is: give another --keys") from None
     if name in kept.values():
         raise AskedWrongly(f"{path} holds a key of {name!r} already: choose another name, or take its line out first")
     key = PREFIX + secrets.token_urlsafe(32)
@@ -38,20 +49,25 @@ def read_keys(path: Path) -> dict[str, str]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         kept = {str(hashed): str(name) for name, hashed in found.items()}
+    except FileNotFoundError:
+        raise BadInput(f"{path} is not there: make it with segue key NAME --keys {path}") from None
     except (OSError, ValueError, AttributeError) as cause:
-        raise BadInput(f"{path} holds no keys ({cause}): make one with segue key NAME --keys {path}") from None
+        raise BadInput(f"{path} is no file of keys ({cause}): {_OTHER}") from None
     bad = next((h for h in kept if len(h) != 64 or set(h) - set("0123456789abcdef")), None)
     if bad is not None or not kept:
-        raise BadInput(
-            f"{path} holds no hash for {kept[bad] if bad else 'anybody'!r}: make a key with segue key NAME --keys {path}"
-        )
+        raise BadInput(f"{path} holds no hash for {kept[bad] if bad else 'anybody'!r}: {_OTHER}")
     return kept
+
+
+def is_key(header: str) -> bool:
+    """Whether an Authorization header holds a key, known or not."""
+    scheme, _, key = header.partition(" ")
+    return scheme.lower() == "bearer" and bool(key.strip())
 
 
 def owner(keys: dict[str, str], header: str) -> str | None:
     """Whose key an Authorization header holds, or None."""
-    scheme, _, key = header.partition(" ")
-    if scheme.lower() != "bearer":
+    if not is_key(header):
         return None
-    hashed = digest(key.strip())
+    hashed = digest(header.partition(" ")[2].strip())
     return next((name for kept, name in keys.items() if hmac.compare_digest(kept, hashed)), None)

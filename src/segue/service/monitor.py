@@ -111,7 +111,7 @@ class Monitor:
 
 
 def _entropy(rate: float | None) -> float | None:
-    """The log-loss of who says the share of skips each time."""
-    if rate is None:
+    """The log-loss of who says the share of skips each time; None where only one kind of outcome was seen: too little to say."""
+    if rate is None or not 0 < rate < 1:
         return None
-    return sum(q * math.log(1 / q) for q in (rate, 1 - rate) if q)
+    return sum(q * math.log(1 / q) for q in (rate, 1 - rate))

@@ -4,6 +4,7 @@
     a new id, or none and another track         a new play: at its place by its start, else at the end
     an id that is there                         what was not known is added; what was is compared (409 where it differs)
     nothing but how it ended, without an id     the play that is on has ended
+    a new play while one is on                  that one is over; of its end nothing is known, unless it is told by its id
 """  # fmt: skip
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from segue import schema
 from segue.features.columns import key64
 from segue.heard import OWN, row
 from segue.service.problems import Problem, shown
-from segue.session import CLOCKS_DIFFER_MS, records
+from segue.session import CLOCKS_DIFFER_MS, CONTRARY, records
 
 MOST = 1_000  # plays of one session
 OF_PLAY = tuple(c for c in (*schema.PLAYS, *schema.TRACKS) if c in schema.TRACKS or c in OWN)
@@ -37,11 +38,11 @@ class Kept:
     id: str
     text: str  # the fields that are known, as JSON
     row: bytes = b""  # int64 of `heard.OWN`, or of all `heard.COLUMNS` where attributes of the track were told
-    playing: bool = False  # it has begun, and nothing is known of its end
+    open: bool = False  # it has begun, and nothing is known of its end
 
     @classmethod
     def of(cls, id: str, said: Mapping[str, Any]) -> Kept:
-        return cls(id, _encode(said), playing=not (_ENDS & said.keys()))
+        return cls(id, _encode(said), open=not (_ENDS & said.keys()))
 
     @property
     def said(self) -> dict[str, Any]:
@@ -64,6 +65,11 @@ class Change:
     repeated: bool = False
     late: bool = False  # plays after it were known already
     changed: tuple[int, ...] = field(default=())  # those to be written: places in `plays`
+
+
+def is_on(plays: Sequence[Kept], at: int) -> bool:
+    """Only the last play can be on: one that was on when another began is over."""
+    return at == len(plays) - 1 and plays[at].open
 
 
 def told(event: Any) -> dict[str, Any]:
@@ -98,7 +104,7 @@ def _which(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any]) -> in
     """The play that an event is about, if it is there."""
     if id is not None:
         return next((i for i in range(len(plays) - 1, -1, -1) if plays[i].id == id), None)
-    if not plays or not plays[-1].playing or not (_ENDS & said.keys()):
+    if not plays or not plays[-1].open or not (_ENDS & said.keys()):
         return None
     on = plays[-1].said
     same = all(said.get(name, on.get(name)) == on.get(name) for name in ("track", "start_ms"))
@@ -123,6 +129,12 @@ def _completed(plays: Sequence[Kept], at: int, said: Mapping[str, Any], zone: st
             422, f"end_ms: play {old.id!r} ended at {end}, more than an hour before its start at {start}", field="end_ms",
             value=end, remedy="send milliseconds since 1970, or a time such as 2024-01-31T10:00:00Z",
         )  # fmt: skip
+    if whole.get("skipped") and whole.get("not_skipped"):
+        name = "not_skipped" if "not_skipped" in added else "skipped"
+        raise Problem(
+            422, f"{name}: of play {old.id!r} expected {CONTRARY}", field=name, value=added[name],
+            remedy="leave out the one that is wrong",
+        )  # fmt: skip
     rest = (*plays[:at], *plays[at + 1 :])
     place = _place(rest, start) if "start_ms" in added else at
     after = (*rest[:place], fresh, *rest[place:])
@@ -145,7 +157,7 @@ def _written(plays: tuple[Kept, ...], at: int, zone: str, change: Change, *, mov
     seen = {name: {p.row[_AT[name] : _AT[name] + 8] for p in plays[:at]} for name in ("artist", "track")}
     for i in changed:
         row = _row(plays[i].said, seen, zone)
-        fresh[i] = Kept(plays[i].id, plays[i].text, row, plays[i].playing)
+        fresh[i] = Kept(plays[i].id, plays[i].text, row, plays[i].open)
         for name, keys in seen.items():
             keys.add(row[_AT[name] : _AT[name] + 8])
     return replace(change, plays=tuple(fresh), changed=tuple(changed))

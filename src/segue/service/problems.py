@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 MEDIA = "application/problem+json"
 _REMEDIES = {
-    "extra_forbidden": "leave it out", "missing": "add it", "json_invalid": "send JSON as docs/session.md shows",
+    "extra_forbidden": "leave it out", "missing": "add it", "json_invalid": "send JSON as /docs shows",
     "model_type": "send an object", "dict_type": "send an object", "list_type": "send a list",
     "too_long": "send fewer", "string_too_long": "send a shorter text",
 }  # fmt: skip
@@ -56,15 +56,16 @@ def _one_line(text: str) -> str:
 def of_validation(cause: ValidationError) -> Problem:
     """The first thing that is not as it should be."""
     from segue import schema
+    from segue.session import SHORT
 
     first = cause.errors(include_url=False)[0]
     field = ".".join(str(shown(str(p))) for p in first["loc"] if p != "function-before")
     name, kind = str(first["loc"][-1]) if first["loc"] else "", first["type"]
     said = first["msg"].removeprefix("Value error, ")
     detail = f"{field or 'body'}: {said[0].lower()}{said[1:]}"
-    remedy = _REMEDIES.get(kind, "correct it: docs/session.md says what a field may hold")
+    remedy = _REMEDIES.get(kind, "correct it: /openapi.json says what a field may hold")
     if kind == "extra_forbidden":
-        known = schema.PLAYS.get(name)
+        known = schema.PLAYS.get(SHORT.get(name, name))
         detail = (
             f"{field} is known only after the play has ended" if known and known.known == "end"
             else f"{field} is not a field that is read here"
@@ -79,7 +80,7 @@ def of_validation(cause: ValidationError) -> Problem:
 
 
 def shown(value: Any) -> Any:
-    """What can be said of a value in an answer: never more than a line."""
+    """What can be said of a value in an answer, as JSON says it: never more than a line."""
     if isinstance(value, int) and abs(value) < 1 << 64:
         return value
     if value is None or isinstance(value, float):
@@ -90,7 +91,7 @@ def shown(value: Any) -> Any:
             if isinstance(value, str)
             else value[:80].decode("utf-8", "replace")
             if isinstance(value, bytes)
-            else repr(value)
+            else json.dumps(value, ensure_ascii=False, default=lambda one: f"a {type(one).__name__}")
         )
     except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
         return f"a {type(value).__name__}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SAID = "SEGUE_SERVICE"  # where a process finds its settings
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # all addresses of this machine, and that by which it asks itself
 PATIENCE_S = 60.0  # until it answers
 
 
@@ -63,20 +64,23 @@ def serve(
         )
     if not 0 < port < 65_536:
         raise AskedWrongly(f"port {port}: expected 1 to 65535")
+    place = Path(state).expanduser().absolute()
+    if not place.parent.is_dir():
+        raise AskedWrongly(f"--state {state}: there is no folder {place.parent}; make it, or choose another --state")
     shelf = Shelf.of(bundles)
     models = ", ".join(f"{s.name} ({s.bundle.card['task']}, {s.bundle.card['setting']})" for s in shelf.all)
     zone = shelf.zone
     del shelf  # each process opens its own
     settings = Settings(
-        bundles=[str(Path(b).expanduser().resolve()) for b in bundles], state=str(Path(state).expanduser().absolute()),
+        bundles=[str(Path(b).expanduser().resolve()) for b in bundles], state=str(place),
         durability=durability, keys=None if keys is None else read_keys(Path(keys).expanduser()), local=local and not open,
         limits=Limits(body=int(body_mb * 1e6), rate=rate), keep_days=keep_days, state_mb=state_mb, checked=True,
-        catalogue=None if catalogue is None else str(_catalogue(catalogue, Path(state).expanduser().absolute())),
+        catalogue=None if catalogue is None else str(_catalogue(catalogue, place)),
     )  # fmt: skip
     _check_state(settings, zone, listeners, said)
     count = workers or len(os.sched_getaffinity(0))
-    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
-    watching = threading.Thread(target=_watch, args=(url, models, count, said), daemon=True)
+    lines = lines_of(models, host, port, count, keyed=keys is not None)
+    watching = threading.Thread(target=_watch, args=(url_of(ANY.get(host, host), port), lines, said), daemon=True)
     with _listening(host, port) as socket:
         watching.start()
         with suppress(KeyboardInterrupt):  # it has ended in order, and was asked to
@@ -130,7 +134,6 @@ def _catalogue(library: str | Path, state: Path) -> Path:
     named = named_tracks(opened.tracks(), Snapshot(key, n, n, n))  # the most played first
     if not named:
         raise AskedWrongly(f"--catalogue {library}: the library names no tracks; leave it out")
-    place.parent.mkdir(parents=True, exist_ok=True)
     save_file(named, aside)
     aside.replace(place)
     return place
@@ -203,8 +206,38 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _watch(url: str, models: str, count: int, said: Callable[[str], None]) -> None:
-    """Say where it is, once it answers."""
+def lines_of(models: str, host: str, port: int, count: int, *, keyed: bool) -> list[str]:
+    """What a person should know of a service that answers."""
+    url = url_of(ANY.get(host, host), port)
+    lines = [f"Serving {models} at {url} with {count} process{'es' if count > 1 else ''}",
+             f"The page: {url}/   the API: {url}/docs   Ctrl-C ends it."]  # fmt: skip
+    if host not in LOOPBACK:
+        who = "all who have a key" if keyed else "all, without a key"
+        lines.append(f"Open to the network, to {who}: others reach it at {url_of(seen_from_outside(host), port)}/")
+    return lines
+
+
+def url_of(address: str, port: int) -> str:
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+
+
+def seen_from_outside(host: str) -> str:
+    """The address by which others reach what listens at a host: of all addresses, that of the way out; nothing is sent."""
+    import socket
+
+    if host not in ANY:
+        return host
+    family, far = (socket.AF_INET6, "2001:db8::1") if ":" in host else (socket.AF_INET, "192.0.2.1")
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((far, 9))
+            return str(asked.getsockname()[0])
+    except OSError:  # there is no way out
+        return socket.gethostname()
+
+
+def _watch(url: str, lines: Sequence[str], said: Callable[[str], None]) -> None:
+    """Say where it is, once it answers: first what is ready, then the other lines."""
     from urllib.error import URLError
     from urllib.request import urlopen
 
@@ -216,10 +249,9 @@ def _watch(url: str, models: str, count: int, said: Callable[[str], None]) -> No
                     break
         except (URLError, OSError):
             time.sleep(0.05)
-    said(
-        f"Serving {models} at {url} with {count} process{'es' if count > 1 else ''}, ready {_age():.1f} s after its start."
-    )
-    said(f"The page: {url}/   the API: {url}/docs   Ctrl-C ends it.")
+    said(f"{lines[0]}, ready {_age():.1f} s after its start.")
+    for line in lines[1:]:
+        said(line)
 
 
 def _age() -> float:

@@ -37,7 +37,8 @@ CREATE TABLE sessions (
 CREATE INDEX of_listener ON sessions (listener, began) WHERE listener IS NOT NULL;
 CREATE TABLE plays (
     session INTEGER NOT NULL, place INTEGER NOT NULL, id TEXT NOT NULL, said TEXT NOT NULL, row BLOB NOT NULL,
-    playing INTEGER NOT NULL, PRIMARY KEY (session, place)
+    playing INTEGER NOT NULL, -- nothing is known of its end: it is on, if it is the last
+    PRIMARY KEY (session, place)
 ) WITHOUT ROWID;
 CREATE TABLE counts (
     key INTEGER NOT NULL, by INTEGER NOT NULL, day INTEGER NOT NULL, listener TEXT NOT NULL, n INTEGER NOT NULL,
@@ -90,7 +91,6 @@ class State:
         self.path, self.durability = path, durability
         self.forgotten = threading.Event()  # something was taken out, and may stand in the log still
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(
                 path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256
             )
@@ -193,12 +193,12 @@ class State:
         if change.new and len(changed) == 1 and changed[0] == len(plays) - 1:
             p = plays[-1]
             self.db.execute(
-                "INSERT INTO plays VALUES (?, ?, ?, ?, ?, ?)", (session.id, len(plays), p.id, p.text, p.row, p.playing)
+                "INSERT INTO plays VALUES (?, ?, ?, ?, ?, ?)", (session.id, len(plays), p.id, p.text, p.row, p.open)
             )
         else:
             self.db.executemany(
                 "REPLACE INTO plays VALUES (?, ?, ?, ?, ?, ?)",
-                [(session.id, i + 1, (p := plays[i]).id, p.text, p.row, p.playing) for i in changed],
+                [(session.id, i + 1, (p := plays[i]).id, p.text, p.row, p.open) for i in changed],
             )
         self.db.execute(
             "UPDATE sessions SET n = ?, touched = ? WHERE id = ?", (len(plays), int(time.time()), session.id)

@@ -104,9 +104,12 @@ def read(model: Any, body: bytes) -> Any:
 
     from segue.service.problems import of_validation
 
+    if not body.strip():
+        why = "the body is empty: did curl find the file after -d @?"
+        raise Problem(400, why, field="body", remedy="send JSON as /docs shows")
     try:
         return model.model_validate_json(body)
     except ValidationError as cause:
         raise of_validation(cause) from None
     except (RecursionError, ValueError) as cause:  # of numbers and texts that no JSON should hold
-        raise Problem(400, f"body: {cause}"[:200], field="body", remedy="send JSON as docs/session.md shows") from None
+        raise Problem(400, f"body: {cause}"[:200], field="body", remedy="send JSON as /docs shows") from None

@@ -42,6 +42,9 @@ export class Api {
       const title = answer ? `The service answered ${answer.status} and no JSON` : "The service does not answer";
       throw new Problem({ title, status: answer?.status, remedy: "is it still running? Try again" });
     }
+    if (answer.status === 401) { // the service speaks of headers, which nobody sees here
+      throw new Problem({ title: this.key ? "This key is not known here: try another" : "A key is asked for here", status: 401 });
+    }
     if (!answer.ok) throw new Problem({ ...said, status: answer.status, retryAfter: Number(answer.headers.get("Retry-After")) || 0 });
     return said;
   }

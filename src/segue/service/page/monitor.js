@@ -5,6 +5,7 @@ import { button, el, replace } from "./dom.js";
 import { many, moment, number, percent, whole } from "./words.js";
 
 const EVERY_MS = 15_000;
+const ENOUGH = 30; // plays, before anything is said of them
 
 export function monitor(page, ofModel) {
   const body = el("div", { class: "live" }), again = button("Refresh", () => ask(), { class: "quiet" });
@@ -31,10 +32,12 @@ function shown(its) {
   if (!its?.n) {
     return [el("p", {}, "No outcome has come in yet."), el("p", { class: "note" }, "The service joins what it said to what happened, for sessions that are sent to it play by play (/v1/sessions). The session of this page is not one of them.")];
   }
-  const better = its.log_loss < its.base_log_loss;
+  const few = its.n < ENOUGH || its.base_log_loss == null; // or all of them went the same way
+  const compared = few ? ": too few plays to say whether that is good"
+    : `, ${its.log_loss < its.base_log_loss ? "better" : "no better"} than ${number(its.base_log_loss)} of always saying how many are skipped`;
   const bins = its.calibration.filter(({ n }) => n).map(({ predicted, skipped, n }) => ({ said: predicted, happened: skipped, n }));
   return [
-    el("p", { class: "verdict" }, `Log-loss ${number(its.log_loss)} over ${many(its.n, "play")}, ${better ? "better" : "no better"} than ${number(its.base_log_loss)} of always saying how many are skipped.`),
+    el("p", { class: "verdict" }, `Log-loss ${number(its.log_loss)} over ${many(its.n, "play")}${compared}.`),
     el("figure", {}, bins.length ? calibration(bins) : null, el("figcaption", {}, `Skipped ${percent(its.skipped)}, said ${percent(its.predicted)} on average.`)),
     el("details", {}, el("summary", {}, "The numbers"),
       table(["from–to", "plays", "said", "skipped"], its.calibration.filter(({ n }) => n), ({ low, high, n, predicted, skipped }) => [`${Math.round(100 * low)}–${Math.round(100 * high)}\u00a0%`, whole(n), percent(predicted), percent(skipped)]),

@@ -55,7 +55,7 @@ class Page extends EventTarget {
 function lightAndDark() {
   const root = document.documentElement, dark = at("dark"), system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const tell = () => dark.setAttribute("aria-pressed", String(isDark()));
+  const tell = () => { dark.textContent = isDark() ? "Light" : "Dark"; }; // what a click makes of it
   dark.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; tell(); });
   system.addEventListener("change", tell);
   tell();

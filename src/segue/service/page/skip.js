@@ -18,6 +18,7 @@ const MEANING = {
 export function mount({ asking, about }, page, models) {
   const { session } = page;
   const answers = new Map(); // entry's id → {p, moved, reasons}
+  const predicted = new Map(models.map(({ name }) => [name, new Map()])); // what each model said, should it be chosen again
   const chooser = el("select", { id: "model", change: () => choose(models[chooser.selectedIndex]) },
     ...models.map((one) => el("option", {}, called(one))));
   const head = el("h2", { id: "skip-head" }), meaning = el("p", { class: "meaning" }), state = el("div", { class: "state" });
@@ -32,7 +33,7 @@ export function mount({ asking, about }, page, models) {
   function choose(one) {
     model = one;
     answers.clear();
-    session.predicted.clear();
+    session.predicted = predicted.get(one.name);
     [head.textContent, meaning.textContent] = MEANING[one.setting] ?? MEANING[one.offers];
     const [scored, facts] = card(one);
     replace(about, scored, live, facts);
