@@ -576,7 +576,7 @@ def list_(
     def tasks() -> list[dict[str, str]]:
         found = [(t, s) for t in map(registry.task, registry.TASKS) for s in t.settings.values()]
         return [{"task": t.name, "setting": s.name, "asked": s.sentence, "on request": ", ".join(s.options),
-                 "decided by": s.metrics[0]} for t, s in found]  # fmt: skip
+                 "decided by": s.metrics[0]} for t, s in found] + [cli_lists.TASK]  # fmt: skip
 
     def models() -> list[dict[str, str]]:
         own = [{"task": t, "name": n, "says": registry.model(t, n).sentence} for t, n in registry.MODELS]

@@ -12,6 +12,8 @@ from segue.display import progress_bar
 from segue.errors import AskedWrongly
 
 QUESTION = "next-track"
+TASK = {"task": QUESTION, "setting": "continue", "asked": "After the title and some tracks of a playlist: how does it go on?",
+        "on request": "", "decided by": "r_precision"}  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
