@@ -88,3 +88,9 @@ def test_a_queue_is_seen_without_the_target_itself():
     assert with_history({"x": tree}, table, {}, "challenge")["x"] == [0, 0, 0]
     table = plays(session(artist=["a", "b", "a", "b", "a", "a"], track=list("tuvwxy"), skipped=[0, 1, 0, 0, 1, 1]))
     assert with_history({"x": tree}, table, {}, "challenge")["x"] == [0, 1, 1]
+
+
+def test_a_window_that_reads_ages_alone_ends_with_the_plays():
+    age = make("col", "past", "age")
+    tree = fold("past", "max", 9 - age, None, 2, None)  # of the second last play
+    assert by_numpy({"x": tree}, plays(session(skipped=[0] * 4)))["x"] == [None, None, 8, 8]

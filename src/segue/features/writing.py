@@ -156,7 +156,7 @@ class _Writer:
         low, high = (0, last) if lag is None else (lag - 1, lag)
         cut = "" if high is None else f"[{low or ''}:{high}]"
         over = {name: name[:-1] + cut for name in self.reads if name != "age"}
-        if "age" in self.reads or view == "queue" or all(name in self.into.given for name in over.values()):
+        if "age" in self.reads or view == "queue" or all(name[:-1] in self.into.given for name in over):
             over["age"] = f"range({low}, {f'n_{view}' if high is None else f'min({high}, n_{view})'})"
         if len(over) == 1:
             ((name, of),) = over.items()

@@ -16,6 +16,7 @@ from segue.features.examples import RECENT
 from segue.features.history import key_of
 from segue.service.listeners import Listeners
 from segue.service.plays import OF_PLAY, applied
+from segue.service.state import BUSY_S
 
 _DERIVED = ("first_of_artist", "first_of_track")
 
@@ -31,6 +32,7 @@ def import_listeners(library: Any, held: Listeners) -> str:
     if db.execute("SELECT 1 FROM about WHERE name = ?", (mark,)).fetchone():
         return f"The state holds the listeners of {library.path} already."
     listeners, n_plays = set(), 0
+    db.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")  # another process may have the file for a moment
     db.execute("BEGIN IMMEDIATE")
     try:
         for plays in library.plays():
