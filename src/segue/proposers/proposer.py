@@ -60,14 +60,15 @@ def best(tracks: Array, scores: Array, n: int, without: Array) -> tuple[Array, A
 
     Only scores above 0 count.
     """
+    most = n + len(without)  # so many of the best hold the n best of the others
+    if len(tracks) > most:
+        edge = np.partition(scores, len(scores) - most)[len(scores) - most]
+        some = scores >= edge
+        tracks, scores = tracks[some], scores[some]
     use = scores > 0
     if len(without):
         use &= ~np.isin(tracks, without)
     tracks, scores = tracks[use], scores[use]
-    if len(tracks) > n:
-        edge = np.partition(scores, len(scores) - n)[len(scores) - n]
-        some = scores >= edge
-        tracks, scores = tracks[some], scores[some]
     order = np.lexsort((tracks, -scores))[:n]
     return tracks[order], scores[order]
 
