@@ -78,6 +78,16 @@ def test_times_the_best_single_is_of_the_means_of_categories():
     assert str(found.times_best_single()) == "2.000 [2.000, 2.000]"
 
 
+def test_the_playlists_of_a_challenge_are_left_out_and_nothing_is_known_from_them(monkeypatch, tmp_path):
+    lists, known = genres(n_lists=20)
+    monkeypatch.setattr(module, "lists_of", lambda *_, **__: (lists, known))
+    (tmp_path / "pids.csv").write_text("pid,session,category\n0,0,title\n1,1,title\n")
+    left, seen = module.left_of(None, tmp_path)
+    assert left.names == tuple(map(str, range(2, 20)))
+    assert seen.plays.tolist() == np.bincount(left.track, minlength=len(seen)).tolist()
+    assert module.left_of(None, None)[0] is lists
+
+
 def test_every_metric_is_marked():
     scores = marked(np.array([[1, 2, 0]], np.int32), Lists.of([[1, 5]]), np.array([0, 0, 1, 1, 2, 2]))
     assert {k: float(v[0]) for k, v in scores.items() if k in ("r_precision", "clicks", "found")} == {

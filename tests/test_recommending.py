@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lists_by_hand import genres
+from segue.bundle import open_bundle
 from segue.errors import AskedWrongly, Tampered, UnknownName
 from segue.parts import sha256
 from segue.playlists_bundle import open_playlists_bundle, save
@@ -132,6 +133,11 @@ def test_a_changed_file_is_refused_whether_or_not_its_hash_is_mended(place, tmp_
     (copy / "hashes.json").write_text(json.dumps(hashes))
     with pytest.raises(Tampered):
         open_playlists_bundle(copy)
+
+
+def test_a_bundle_for_lists_is_called_so_by_what_answers_other_questions(place):
+    with pytest.raises(AskedWrongly, match="is a bundle for next-track: give it to segue recommend"):
+        open_bundle(place)
 
 
 def test_what_is_no_bundle_or_another_is_refused(tmp_path):

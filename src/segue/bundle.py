@@ -123,6 +123,8 @@ def open_bundle(path: str | Path, *, checked: bool = False) -> Bundle:
         written_in = card["format"]
     except DAMAGE as cause:
         raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
+    if card.get("task") == "next-track":
+        raise AskedWrongly(f"{folder} is a bundle for next-track: give it to segue recommend, or to segue submit")
     if written_in != FORMAT:
         raise BadInput(f"{folder} was written in format {written_in}, this segue reads {FORMAT}: train again")
     try:

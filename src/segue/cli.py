@@ -316,6 +316,9 @@ def train(
     features: Features = "",
     granted: With = "",
     given: Annotated[list[str] | None, typer.Option("--set", help="A hyper-parameter, as leaves=31.")] = None,
+    without: Annotated[
+        Path | None, typer.Option(help="A challenge's folder, whose playlists are left out (next-track).")
+    ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -326,8 +329,10 @@ def train(
     """
     if task == cli_lists.QUESTION:
         cli_lists.refuse({"setting": setting, "features": features, "with": granted})
-        cli_lists.train(library, out, model or "blend", _settings(given or []), seed, overwrite, as_json)
+        cli_lists.train(library, out, without, model or "blend", _settings(given or []), seed, overwrite, as_json)
         return
+    if without is not None:
+        raise AskedWrongly(f"--without means something for {cli_lists.QUESTION} only: leave it out")
     from segue.training import train as run
 
     with progress_bar("training") as progress:

@@ -44,14 +44,28 @@ def compare(library: Path, models: Sequence[str] | None, most: int, seed: int, a
 
 
 def train(
-    library: Path, out: Path, model: str, settings: Mapping[str, str], seed: int, overwrite: bool, as_json: bool
+    library: Path,
+    out: Path,
+    without: Path | None,
+    model: str,
+    settings: Mapping[str, str],
+    seed: int,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     from segue.display_lists import show_trained
     from segue.playlists_bundle import train as run
 
     with progress_bar("training") as progress:
         bundle = run(
-            str(library), out, model=model, settings=settings, seed=seed, overwrite=overwrite, progress=progress
+            str(library),
+            out,
+            model=model,
+            settings=settings,
+            seed=seed,
+            without=without,
+            overwrite=overwrite,
+            progress=progress,
         )
     show_trained(bundle, out, as_json)
 

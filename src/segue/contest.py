@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from segue.errors import AskedWrongly
 from segue.intervals import Interval, resamples
 from segue.library import Library, open_library
 from segue.lists import Lists, Vocabulary, buckets, known_from, lists_of
+from segue.playlist_challenge import without as but_those_of
 from segue.proposers.proposer import proposed
 
 METRICS = ("r_precision", "r_precision_artists", "r_precision_artists_once", "ndcg", "ndcg_of_hits", "clicks", "found")
@@ -143,7 +145,7 @@ class Contest:
 
 def contest(
     library: Library | str, *, models: Sequence[str] | None = None, made: Mapping[str, Any] | None = None,
-    categories: Sequence[Category] = CATEGORIES, most: int = 0,
+    categories: Sequence[Category] = CATEGORIES, most: int = 0, without: Path | str | None = None,
     draws: int = 300, seed: int = 0, progress: Progress = lambda done, n, name: None,
 ) -> Contest:  # fmt: skip
     """Fit models on some lists of a library and ask how the others go on.
@@ -153,13 +155,14 @@ def contest(
     models : names (`segue list models`); None: all
     made : those with other hyper-parameters than the usual ones, by name
     most : lists asked about in a category; 0: all that are long enough
+    without : the folder of a challenge whose playlists are neither learned from nor asked about
 
     Every model proposes 500 tracks; where it has fewer, the most played tracks fill the list up.
     """
     opened = library if isinstance(library, Library) else open_library(library)
     names = list(models or registry.PROPOSERS)
     made = {name: registry.proposer(name)() for name in names} | dict(made or {})
-    cut = Cut.of(*lists_of(opened, progress=progress))
+    cut = Cut.of(*left_of(opened, without, progress=progress))
     asked = {c: _asked(cut.test, c, most, seed) for c in categories}
     asked = {c: lists for c, lists in asked.items() if len(lists)}
     if not asked:
@@ -194,6 +197,18 @@ def contest(
         "intervals": "95 %, bootstrap by list", "seed": seed,
     }  # fmt: skip
     return Contest(tuple(marks), {c.name: rows for c, rows in asked.items()}, seconds, spread, about, draws, seed)
+
+
+def left_of(
+    library: Library, without: Path | str | None, *, progress: Progress = lambda done, n, name: None
+) -> tuple[Lists, Vocabulary]:
+    """The lists of a library but those of a challenge, and what is known from them alone."""
+    lists, vocabulary = lists_of(library, progress=progress)
+    if without is None:
+        return lists, vocabulary
+    left = but_those_of(lists, Path(without))
+    seen, code = known_from(left, vocabulary)
+    return recoded(left, code), seen
 
 
 def _asked(test: Lists, category: Category, most: int, seed: int) -> Array:

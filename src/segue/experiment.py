@@ -354,7 +354,11 @@ def with_settings(model: Any, name: str, settings: Mapping[str, Any]) -> Any:
         if key not in known:
             raise UnknownName(f"setting of {name}", key, known or ("(none)",))
         try:
-            given[key] = _flag(value) if isinstance(known[key], bool) else type(known[key])(value)
+            given[key] = (
+                _flag(value) if isinstance(known[key], bool)
+                else tuple(str(value).split(",")) if isinstance(known[key], tuple) and isinstance(value, str)
+                else type(known[key])(value)
+            )  # fmt: skip
         except ValueError:
             wanted = "true or false" if isinstance(known[key], bool) else f"a number such as {known[key]}"
             raise AskedWrongly(f"{key}={value}: expected {wanted}") from None

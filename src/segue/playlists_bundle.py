@@ -21,11 +21,11 @@ import numpy as np
 from segue import registry, schema
 from segue.batch import Array
 from segue.catalogue import FIELDS, Catalogue, catalogue
-from segue.contest import Contest, contest
+from segue.contest import Contest, contest, left_of
 from segue.errors import AskedWrongly, BadInput, SegueError, Tampered
 from segue.features.columns import key64
 from segue.library import Library, open_library
-from segue.lists import Vocabulary, lists_of
+from segue.lists import Vocabulary
 from segue.mapped import mapped
 from segue.proposers.proposer import Question, best
 from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, verify, write_json
@@ -100,7 +100,7 @@ class StoredVocabulary(Vocabulary):
 
 def train(
     library: Library | str, out: str | Path, *, model: str = "blend", settings: Mapping[str, Any] | None = None, seed: int = 0,
-    most: int = 300, overwrite: bool = False, progress: Progress = lambda done, n, name: None,
+    most: int = 300, without: str | Path | None = None, overwrite: bool = False, progress: Progress = lambda done, n, name: None,
 ) -> PlaylistsBundle:  # fmt: skip
     """Train one model on all lists of a library and write a bundle.
 
@@ -110,6 +110,7 @@ def train(
     Parameters
     ----------
     most : lists asked about in a category for the card
+    without : the folder of a challenge (`segue challenge make`) whose playlists are left out: it will be asked about them
 
     Raises
     ------
@@ -130,9 +131,9 @@ def train(
     rivals = getattr(chosen, "parts", ())
     found = contest(
         opened, models=[*dict.fromkeys(["popularity", *rivals, model])], made={model: chosen}, most=most, seed=seed,
-        progress=progress,
+        without=without, progress=progress,
     )  # fmt: skip
-    lists, vocabulary = lists_of(opened)
+    lists, vocabulary = left_of(opened, without)
     more = {"step": lambda what: progress(0, 1, f"{model}, on all lists: {what}")} if model == "blend" else {}
     progress(0, 1, f"{model}, on all lists")
     fitted = chosen.fit(lists, vocabulary, **more)
@@ -141,7 +142,7 @@ def train(
         model,
         fitted,
         vocabulary,
-        _card(opened, model, found, seed),
+        _card(opened, model, found, seed, len(lists)),
         _sound(opened, vocabulary),
         overwrite=overwrite,
     )
@@ -154,14 +155,14 @@ def _seeded(model: str, seed: int, settings: Mapping[str, Any]) -> dict[str, Any
     return {"seed": seed} if "seed" in known and "seed" not in settings else {}
 
 
-def _card(library: Library, model: str, found: Contest, seed: int) -> dict[str, Any]:
+def _card(library: Library, model: str, found: Contest, seed: int, n_lists: int) -> dict[str, Any]:
     import segue
 
     said, manifest = found.to_json(), library.manifest
     return {
         "segue": segue.__version__, "task": "next-track", "setting": "continue", "model": model, "source": manifest["source"],
         "source_options": manifest["options"], "licence_of_the_data": manifest["licence"], "citation": manifest["citation"],
-        "library": library.fingerprint(), "lists": manifest["sessions"], "seed": seed, "contest": said,
+        "library": library.fingerprint(), "lists": n_lists, "seed": seed, "contest": said,
     }  # fmt: skip
 
 

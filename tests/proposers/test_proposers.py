@@ -12,6 +12,7 @@ from lists_by_hand import GENRES, by_chance, genres, vocabulary
 from segue import registry
 from segue.categories import Category, told
 from segue.contest import marked
+from segue.errors import AskedWrongly
 from segue.lists import Lists
 from segue.proposers.blend import Blend
 from segue.proposers.item_neighbours import ItemCf
@@ -217,6 +218,20 @@ def test_the_ranking_is_taught_by_lists_that_its_parts_have_not_seen(monkeypatch
         own = lists.take([i for i, n in enumerate(lists.names) if n in learned])
         assert evidence.vocabulary.plays.tolist() == np.bincount(own.track, minlength=len(known)).tolist()
     assert everything == set(lists.names)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"objective": "xx"}, "objective=xx: expected binary or lambdarank"),
+        ({"parts": ("blend",)}, "expected other models"),
+        ({"parts": ("ials", "abc")}, "no model for next-track is called 'abc'"),
+        ({"each": 0}, "each=0: expected from 1"),
+    ],
+)
+def test_a_blend_of_what_is_not_there_is_refused(wrong, words):
+    with pytest.raises(AskedWrongly, match=words):
+        Blend(**wrong)
 
 
 def test_genres_are_not_told_by_popularity():

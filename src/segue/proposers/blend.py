@@ -9,6 +9,7 @@ A ranking learned on lists that its parts were fitted on would trust them too mu
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ import numpy as np
 from segue import registry
 from segue.batch import Array
 from segue.categories import CATEGORIES, able, told
+from segue.errors import AskedWrongly
 from segue.lists import Lists, Vocabulary, buckets, recounted
 from segue.models.trees import Trees
 from segue.proposers.evidence import Candidates, Evidence
@@ -25,6 +27,8 @@ from segue.proposers.proposer import NOTHING, Question, Saved, questions, within
 from segue.ranking import r_precision
 
 PARTS = ("popularity", "item-cf", "rp3beta", "playlist-knn", "ials", "title", "named", "same-artist", "transitions")
+OBJECTIVES = ("binary", "lambdarank")
+FEWEST, SEEDS = (0, 1, 2, 8, 18, 61), ("0", "1", "2 to 7", "8 to 17", "18 to 60", "over 60")
 MOST_QUESTIONS = 20_000  # that a ranking is learned from
 Rows = tuple[
     Array, Array, Array
@@ -52,6 +56,12 @@ class Blend:
     def __post_init__(self) -> None:
         within(self, each=(1, 10_000), held_share=(0.01, 0.7), asked_share=(0.01, 1), negatives_share=(0.001, 1), leaves=(2, 4096),
                trees=(1, 10_000), learning_rate=(1e-6, 10), min_leaf=(1, 1e9), seed=(0, 2**31 - 1))  # fmt: skip
+        if self.objective not in OBJECTIVES:
+            raise AskedWrongly(f"objective={self.objective}: expected {' or '.join(OBJECTIVES)}")
+        if not self.parts or "blend" in self.parts:
+            raise AskedWrongly(f"parts={','.join(self.parts)}: expected other models, such as {','.join(PARTS)}")
+        for name in self.parts:
+            registry.proposer(name)
 
     def fit(
         self, lists: Lists, vocabulary: Vocabulary, *, step: Callable[[str], None] = lambda name: None
@@ -145,20 +155,7 @@ class Blend:
 
 def situation(question: Question) -> str:
     """What is told of a list: the ranking may be better than its parts in one and not in another."""
-    n = len(question.seeds)
-    seeds = (
-        "0"
-        if not n
-        else "1"
-        if n == 1
-        else "2 to 7"
-        if n < 8
-        else "8 to 17"
-        if n < 18
-        else "18 to 60"
-        if n < 61
-        else "over 60"
-    )
+    seeds = SEEDS[bisect(FEWEST, len(question.seeds)) - 1]
     return f"{seeds} seeds{', titled' if (question.title or '').strip() else ''}"
 
 
@@ -193,13 +190,12 @@ class FittedBlend:
     evidence: Evidence
     trees: Trees | None
     who: Mapping[str, str] = field(default_factory=dict)  # by situation, the part that answers alone
-    singles: Mapping[str, str] = field(
-        default_factory=dict
-    )  # by situation, the best part, whose other tracks come last
+    singles: Mapping[str, str] = field(default_factory=dict)  # by situation, the best part: its other tracks come last
 
     def scores(self, question: Question) -> tuple[Array, Array]:
-        alone = self.who.get(situation(question), "") or ("" if self.trees is not None else "popularity")
-        if alone:
+        alone = self.who.get(situation(question), "")
+        if alone or self.trees is None:
+            alone = alone or next(iter(self.evidence.parts))
             return self.evidence.parts[alone].scores(question)  # type: ignore[no-any-return]
         track, chance = self.ranked(self.evidence.of(question))
         if not len(track):
