@@ -1,5 +1,7 @@
 """One play's features, live: milliseconds for sessions of 20 and 500 plays and a queue of 50, beside the same in pandas.
 
+"Evaluated" is what the trees cost by themselves: as `evaluate` goes (straight where few plays are looked at), and by numpy alone.
+
 The peer computes five of the features (last skip, skip rate, rate of the last five, of this artist, decayed) with pandas.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -17,7 +20,8 @@ import numpy as np
 
 import segue
 from segue import registry
-from segue.features.build import build
+from segue.features.build import _asof, build
+from segue.features.evaluator import by_blocks, evaluate
 from segue.session import read
 
 RUNS = 300
@@ -96,10 +100,13 @@ def main() -> None:
                     queue = [{"track": f"t{i}", "artist": f"a{i % 8}"} for i in range(n)]
                     asked = read({"plays": made, "queue": queue})
                     what = f"{setting}, {n} plays, a queue of {n}"
-                examples = bundle.examples(asked)
+                examples = bundle._examples([bundle.heard(asked)])
                 history = {by: bundle.history.get(by, _NOBODY) for by in bundle.asking.keys}
                 n_features = len(bundle.asking.features)
+                whole = replace(examples, asof=_asof(bundle.asking.keys, examples, examples.targets, history))
                 works += [
+                    (f"{what}: evaluated", n_features, lambda e=whole, b=bundle: evaluate(b.asking.trees, e)),
+                    ("  the same by numpy alone", n_features, lambda e=whole, b=bundle: by_blocks(b.asking.trees, e)),
                     (f"{what}: features", n_features,
                      lambda e=examples, h=history, b=bundle: build(b.asking, e, h, labelled=False)),
                     (f"{what}: from JSON", n_features, lambda a=asked, b=bundle: b.batch(a)),
