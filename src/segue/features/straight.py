@@ -5,8 +5,8 @@
                                                      if p1 == t3: n2 += p0               … over plays that share the track
     target                 track    a            v4 = None if n3 == 0 else n2 / n3       then one line a node; None is unknown
 
-Its answers are those of `segue.features.evaluator` to the bit, and the laws hold both of them against the oracle. How the
-function is written: `segue.features.writing`.
+Its answers are those of `segue.features.evaluator` but for the sign of a zero, and the laws hold both of them against the
+oracle. How the function is written: `segue.features.writing`.
 """  # fmt: skip
 
 from __future__ import annotations
