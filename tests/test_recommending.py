@@ -23,16 +23,9 @@ def place(tmp_path_factory):
     energy = np.where(np.arange(len(known)) % 2, np.linspace(0, 1, len(known)), np.nan).astype(np.float32)
     names = list(known.title)
     names[7] = "Dancing Queen"
-    known = replace(known, title=tuple(names))
+    known = replace(known, title=tuple(names), sound={"energy": energy})
     path = tmp_path_factory.mktemp("lists") / "next.bundle"
-    save(
-        path,
-        "playlist-knn",
-        ListKnn().fit(lists, known),
-        known,
-        {"task": "next-track", "model": "playlist-knn"},
-        {"energy": energy},
-    )
+    save(path, "playlist-knn", ListKnn().fit(lists, known), known, {"task": "next-track", "model": "playlist-knn"})
     return path
 
 

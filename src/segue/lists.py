@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import md5
 from typing import Any
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from segue.batch import Array
 from segue.errors import AskedWrongly
 from segue.library import Library
+from segue.sound_space import known_attributes
 
 Codes = npt.NDArray[np.int32]  # places in a vocabulary; -1: not in it
 UNKNOWN = -1
@@ -34,6 +35,7 @@ class Vocabulary:
     album: Codes  # (N,)
     title: Sequence[str | None]  # (N,) what people call it
     artist_name: Sequence[str | None]  # (N,)
+    sound: Mapping[str, Array] = field(default_factory=dict)  # by attribute (N,) float32, NaN where not known
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -149,10 +151,13 @@ def lists_of(
     place = np.empty(len(order) + 1, np.int32)
     place[order], place[-1] = np.arange(len(order)), UNKNOWN  # what is -1 stays so
     words = [tracks.words[i] for i in order]
-    title, artist_name = _named(library, words)
+    table = library.tracks()
+    title, artist_name = _named(table, words)
     vocabulary = Vocabulary(
         tuple(words), plays_of[order], of_artist.of(len(order))[order], of_album.of(len(order))[order], title, artist_name
     )  # fmt: skip
+    known_by_id = vocabulary.codes(table["track"].to_pylist())
+    vocabulary = replace(vocabulary, sound=known_attributes(table, known_by_id, len(vocabulary)))
     starts = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
     return Lists(starts, place[track], tuple(titles), tuple(names)), vocabulary
 
@@ -173,6 +178,7 @@ def known_from(lists: Lists, vocabulary: Vocabulary) -> tuple[Vocabulary, Codes]
     seen = Vocabulary(
         tuple(vocabulary.ids[i] for i in order), plays[order], vocabulary.artist[order], vocabulary.album[order],
         tuple(vocabulary.title[i] for i in order), tuple(vocabulary.artist_name[i] for i in order),
+        {name: value[order] for name, value in vocabulary.sound.items()},
     )  # fmt: skip
     return seen, place
 
@@ -219,9 +225,8 @@ class _FirstSaid:
         self._said[known[fresh]] = what[some][first[fresh]]
 
 
-def _named(library: Library, ids: Sequence[str]) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
+def _named(table: Any, ids: Sequence[str]) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
     """What people call tracks and their artists, by id."""
-    table = library.tracks()
     names = table.select([c for c in ("track", "title", "artist") if c in table.column_names]).to_pydict()
     nothing: list[str | None] = [None] * table.num_rows
     of = {

@@ -18,7 +18,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from segue import registry, schema
+from segue import registry
 from segue.batch import Array
 from segue.catalogue import FIELDS, Catalogue, catalogue
 from segue.contest import Contest, contest, left_of
@@ -43,7 +43,11 @@ class PlaylistsBundle:
     fitted: Any
     vocabulary: Vocabulary
     names: Catalogue
-    sound: Mapping[str, Array]  # (N,) float32 each, NaN where not known: attributes of tracks
+
+    @property
+    def sound(self) -> Mapping[str, Array]:
+        """Attributes of tracks, by name: (N,) float32, NaN where not known."""
+        return self.vocabulary.sound
 
     def proposals(self, question: Question, n: int) -> tuple[Array, Array]:
         """The n best tracks and their scores; where the model has fewer, the most played follow with score 0."""
@@ -143,7 +147,6 @@ def train(
         fitted,
         vocabulary,
         _card(opened, model, found, seed, len(lists)),
-        _sound(opened, vocabulary),
         overwrite=overwrite,
     )
     progress(1, 1, "done")
@@ -166,25 +169,8 @@ def _card(library: Library, model: str, found: Contest, seed: int, n_lists: int)
     }  # fmt: skip
 
 
-def _sound(library: Library, vocabulary: Vocabulary) -> dict[str, Array]:
-    """Attributes of tracks that the library knows of any: (N,) float32, NaN where not known."""
-    table = library.tracks()
-    place = vocabulary.codes(table["track"].to_pylist())
-    found = {}
-    for name in schema.TRACKS:
-        if name not in table.column_names or name == "us_popularity_estimate":
-            continue
-        value = np.asarray(table[name].to_numpy(zero_copy_only=False), np.float64)
-        some = np.isfinite(value) & (place >= 0)
-        if some.any():
-            found[name] = np.full(len(vocabulary), np.nan, np.float32)
-            found[name][place[some]] = value[some]
-    return found
-
-
 def save(
-    path: str | Path, model: str, fitted: Any, vocabulary: Vocabulary, card: dict[str, Any], sound: Mapping[str, Array], *,
-    overwrite: bool = False,
+    path: str | Path, model: str, fitted: Any, vocabulary: Vocabulary, card: dict[str, Any], *, overwrite: bool = False
 ) -> PlaylistsBundle:  # fmt: skip
     """Write a bundle aside, check that it opens and answers its golden questions, then rename it."""
     from safetensors.numpy import save_file
@@ -198,14 +184,14 @@ def save(
         order = np.argsort(key, kind="stable")
         held = {"plays": vocabulary.plays.astype(np.int64), "artist": vocabulary.artist, "album": vocabulary.album,
                 "key": key[order], "of_key": order.astype(np.int32)}  # fmt: skip
-        held |= {f"sound.{name}": np.asarray(value, np.float32) for name, value in sound.items()}
+        held |= {f"sound.{name}": np.asarray(value, np.float32) for name, value in vocabulary.sound.items()}
         save_file(flat(held), aside / "vocabulary.safetensors")
         nothing = [None] * len(vocabulary)
         said = {"title": vocabulary.title, "artist": vocabulary.artist_name, "track": vocabulary.ids}
         save_file(
             flat(catalogue(zip(*(said.get(f, nothing) for f in FIELDS), strict=True))), aside / "names.safetensors"
         )
-        made = PlaylistsBundle(card, fitted, vocabulary, Catalogue({}), dict(sound))
+        made = PlaylistsBundle(card, fitted, vocabulary, Catalogue({}))
         write_json(aside / "golden.json", _golden(made))
 
     made: PlaylistsBundle = sealed(path, overwrite, fill, open_playlists_bundle)
@@ -249,12 +235,9 @@ def open_playlists_bundle(path: str | Path, *, checked: bool = False) -> Playlis
     try:
         held, names = mapped(folder / "vocabulary.safetensors"), Catalogue(mapped(folder / "names.safetensors"))
         vocabulary = _vocabulary(held, names)
-        sound = {n.removeprefix("sound."): a for n, a in held.items() if n.startswith("sound.")}
-        if any(a.shape != (len(vocabulary),) or a.dtype != np.float32 for a in sound.values()):
-            raise ValueError("the attributes of tracks are damaged")
         settings = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         fitted = registry.proposer(card["model"]).open(settings, mapped(folder / "model.safetensors"), vocabulary)
-        bundle = PlaylistsBundle(card, fitted, vocabulary, names, sound)
+        bundle = PlaylistsBundle(card, fitted, vocabulary, names)
         golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
         if not _alike(golden, _golden(bundle)):
             raise Tampered(f"{folder} answers a golden question otherwise than when it was written: {AGAIN}")
@@ -276,8 +259,11 @@ def _vocabulary(held: Mapping[str, Array], names: Catalogue) -> StoredVocabulary
         raise ValueError("the vocabulary holds impossible codes")
     if (np.diff(held["key"]) < 0).any() or (held["plays"] < 0).any():
         raise ValueError("the vocabulary is out of order")
+    sound = {name.removeprefix("sound."): a for name, a in held.items() if name.startswith("sound.")}
+    if any(a.shape != (n,) or a.dtype != np.float32 for a in sound.values()):
+        raise ValueError("the attributes of tracks are damaged")
     title, artist, ids = (_Names(names, field) for field in ("title", "artist", "track"))
-    return StoredVocabulary(ids, held["plays"], *groups, title, artist, held["key"], of_key)
+    return StoredVocabulary(ids, held["plays"], *groups, title, artist, sound, key=held["key"], of_key=of_key)
 
 
 def _alike(then: Any, now: list[dict[str, Any]]) -> bool:
