@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from segue.lists import Lists, Vocabulary
+from segue.listening import Listening
 
 GENRES = ("jazz night", "metal", "road trip", "sleep")
 
@@ -41,3 +44,11 @@ def by_chance(lists, n_tracks, seed=1):
     return Lists.of(
         [list(dict.fromkeys(rng.permutation(lists.track)[: len(lists[i])].tolist())) for i in range(len(lists))], lists.titles
     )  # fmt: skip
+
+
+def heard(lists, n_listeners=12, per_day=8, seed=3):
+    """The same lists as sessions, so many a day, of listeners that come in turn; a quarter of the plays is skipped."""
+    i = np.arange(len(lists))
+    skipped = (np.random.default_rng(seed).random(len(lists.track)) < 0.25).astype(np.int8)
+    told = Listening.of(lists.starts, lists.track, 20_000 + i // per_day, (i % n_listeners).astype(np.int32), skipped)
+    return replace(lists, listening=told)

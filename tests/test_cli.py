@@ -437,7 +437,7 @@ def test_list_lists_all_six(run):
     assert list(said) == ["datasets", "features", "tasks", "models", "worlds", "figures"]
     assert [(w["name"], w["version"]) for w in said["worlds"]] == [("tastes-1", "1"), ("echoes-1", "1")]
     assert [d["name"] for d in said["datasets"]] == list(registry.DATASETS)
-    assert [m["name"] for m in said["models"]] == [*(name for _, name in registry.MODELS), *registry.PROPOSERS]
+    assert [m["name"] for m in said["models"]] == [name for _, name in [*registry.MODELS, *registry.PROPOSERS]]
     assert [t["setting"] for t in said["tasks"]][:3] == ["online", "challenge", "last"]
     features = {f["name"]: f["granted in"] for f in said["features"]}
     assert features["queue_of_artist"] == "challenge"

@@ -11,11 +11,12 @@ import pytest
 from lists_by_hand import genres
 from segue import contest as module
 from segue.categories import CATEGORIES
-from segue.contest import Contest, Cut, Mark, contest, filled, marked
+from segue.asking import CONTINUE, Continue
+from segue.contest import Contest, Cut, Mark, contest, filled
 from segue.errors import AskedWrongly, UnknownName
 from segue.lists import Lists
 
-FEW = [CATEGORIES[0], CATEGORIES[2]]
+FEW = Continue((CATEGORIES[0], CATEGORIES[2]))
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def library(monkeypatch):
     lists, known = genres()
     monkeypatch.setattr(module, "lists_of", lambda *_, **__: (lists, known))
     monkeypatch.setattr(module, "open_library", lambda path: SimpleNamespace(
-        path=path, fingerprint=lambda: "f" * 64, manifest={"source": "mpd"}))  # fmt: skip
+        path=path, fingerprint=lambda: "f" * 64, manifest={"source": "mpd", "first_day": None}))  # fmt: skip
     return "lists/"
 
 
@@ -38,7 +39,7 @@ def test_the_vocabulary_is_that_of_the_lists_to_learn_from():
 
 
 def test_models_are_compared_in_categories(library):
-    found = contest(library, models=["popularity", "playlist-knn"], categories=FEW, draws=50)
+    found = contest(library, models=["popularity", "playlist-knn"], asking=FEW, draws=50)
     assert found.models == ["popularity", "playlist-knn"]
     assert found.categories == ["title", "title, first 5"]
     assert found.best_single("title, first 5") == "playlist-knn"
@@ -89,7 +90,7 @@ def test_the_playlists_of_a_challenge_are_left_out_and_nothing_is_known_from_the
 
 
 def test_every_metric_is_marked():
-    scores = marked(np.array([[1, 2, 0]], np.int32), Lists.of([[1, 5]]), np.array([0, 0, 1, 1, 2, 2]))
+    scores = CONTINUE.marks(np.array([[1, 2, 0]], np.int32), Lists.of([[1, 5]]), np.array([0, 0, 1, 1, 2, 2]))
     assert {k: float(v[0]) for k, v in scores.items() if k in ("r_precision", "clicks", "found")} == {
         "r_precision": 0.5, "clicks": 0.0, "found": 0.5,
     }  # fmt: skip

@@ -17,7 +17,8 @@ LAYERS = (
     ("sources", ("datasets", "simulate")),
     ("library", ("library", "parts", "jobs", "noise", "track_table", "sealed")),
     ("lists", (
-        "sound_space", "lists", "categories", "ranking", "shares", "challenge_set", "challenge_answers", "playlist_challenge",
+        "sound_space", "listening", "lists", "categories", "ranking", "asking", "next_play",
+        "shares", "challenge_set", "challenge_answers", "playlist_challenge",
     )),
     # How a feature is said and counted; knows no task.
     ("language", (

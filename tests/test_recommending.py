@@ -25,7 +25,8 @@ def place(tmp_path_factory):
     names[7] = "Dancing Queen"
     known = replace(known, title=tuple(names), sound={"energy": energy})
     path = tmp_path_factory.mktemp("lists") / "next.bundle"
-    save(path, "playlist-knn", ListKnn().fit(lists, known), known, {"task": "next-track", "model": "playlist-knn"})
+    card = {"task": "next-track", "setting": "continue", "again": False, "model": "playlist-knn"}
+    save(path, "playlist-knn", ListKnn().fit(lists, known), known, card)
     return path
 
 

@@ -23,6 +23,7 @@ from segue.display import (
     show_comparison,
     show_library,
     show_made,
+    show_made_lists,
 )  # fmt: skip
 from segue.errors import AskedWrongly, BadInput, SegueError
 
@@ -282,10 +283,10 @@ def compare(
     Example: segue compare skip library/ --models prior,ewma,logistic,boosting
     """
     if task == cli_lists.QUESTION:
-        cli_lists.refuse({"setting": setting, "features": features, "with": granted, "folds": folds, "by": by, "truth": truth,
+        cli_lists.refuse({"features": features, "with": granted, "folds": folds, "by": by, "truth": truth,
                           "leave-one-out": leave_one_out, "permute-labels": permute_labels, "scores": scores,
                           "seeds": seeds - 1, "split": split != "time"})  # fmt: skip
-        cli_lists.compare(library, _names(models), most, seed, as_json)
+        cli_lists.compare(library, setting, _names(models), most, seed, as_json)
         return
     from segue.experiment import compare as run
 
@@ -328,8 +329,10 @@ def train(
     Example: segue train skip library/ --model boosting -o skip.bundle
     """
     if task == cli_lists.QUESTION:
-        cli_lists.refuse({"setting": setting, "features": features, "with": granted})
-        cli_lists.train(library, out, without, model or "blend", _settings(given or []), seed, overwrite, as_json)
+        cli_lists.refuse({"features": features, "with": granted})
+        cli_lists.train(
+            library, out, without, model or "blend", setting, _settings(given or []), seed, overwrite, as_json
+        )
         return
     if without is not None:
         raise AskedWrongly(f"--without means something for {cli_lists.QUESTION} only: leave it out")
@@ -581,12 +584,13 @@ def list_(
     def tasks() -> list[dict[str, str]]:
         found = [(t, s) for t in map(registry.task, registry.TASKS) for s in t.settings.values()]
         return [{"task": t.name, "setting": s.name, "asked": s.sentence, "on request": ", ".join(s.options),
-                 "decided by": s.metrics[0]} for t, s in found] + [cli_lists.TASK]  # fmt: skip
+                 "decided by": s.metrics[0]} for t, s in found] + cli_lists.TASKS  # fmt: skip
 
     def models() -> list[dict[str, str]]:
         own = [{"task": t, "name": n, "says": registry.model(t, n).sentence} for t, n in registry.MODELS]
         return own + [
-            {"task": cli_lists.QUESTION, "name": n, "says": registry.proposer(n).sentence} for n in registry.PROPOSERS
+            {"task": cli_lists.QUESTION, "name": n, "says": registry.proposer(s, n).sentence}
+            for s, n in registry.PROPOSERS
         ]
 
     def worlds() -> list[dict[str, str]]:
@@ -616,32 +620,60 @@ def list_(
 
 @app.command()
 def simulate(
-    format: Annotated[str, typer.Argument(help="mssd: the Music Streaming Sessions Dataset's files.")],
+    format: Annotated[
+        str,
+        typer.Argument(
+            help="Whose files: mssd, sessions as in the Music Streaming Sessions Dataset; mpd, playlists as in the Million "
+            "Playlist Dataset."
+        ),
+    ],
     out: Out,
     world: Annotated[str, typer.Option(help="Whose law it is; see segue list worlds.")] = "tastes-1",
-    sessions: Annotated[int, typer.Option(min=1, help="Sessions of ten plays or more in the training logs.")] = 10_000,
-    days: Annotated[int, typer.Option(min=1, help="Days they are spread over.")] = 14,
+    sessions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Sessions of ten plays or more in the training logs; 10,000 if left out (mssd)."),
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days they are spread over; 14 if left out (mssd).")] = None,
     test_sessions: Annotated[
         int | None,
-        typer.Option(min=0, help="Sessions of the test set, on the day after; a tenth of --sessions if left out."),
+        typer.Option(
+            min=0, help="Sessions of the test set, on the day after; a tenth of --sessions if left out (mssd)."
+        ),
+    ] = None,
+    playlists: Annotated[
+        int | None, typer.Option(min=1, help="Playlists, a thousand a file; 10,000 if left out (mpd).")
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make up logs whose exact answers are known: training logs, track features, a test set, and the truth.
+    """Make up logs whose exact answers are known, with track features and the truth; or playlists, which hide tastes.
 
     Example: segue simulate mssd --world tastes-1 --sessions 10000 --days 14 -o raw/
     """
     from segue.errors import UnknownName
-    from segue.simulate.mssd import simulate as run
 
-    if format != "mssd":
-        raise UnknownName("format", format, ("mssd",))
-
+    of_format = {
+        "mssd": {"sessions": sessions, "days": days, "test-sessions": test_sessions},
+        "mpd": {"playlists": playlists},
+    }
+    if format not in of_format:
+        raise UnknownName("format", format, of_format)
+    for other, options in of_format.items():
+        for name, value in options.items():
+            if other != format and value is not None:
+                raise AskedWrongly(f"--{name} means nothing for {format}: leave it out")
     with progress_bar("simulating") as progress:
-        made = run(world, out, sessions=sessions, days=days, seed=seed, test_sessions=test_sessions, overwrite=overwrite,
-                   progress=progress)  # fmt: skip
+        if format == "mpd":
+            from segue.simulate.mpd import simulate as of_lists
+
+            show_made_lists(of_lists(world, out, playlists=playlists or 10_000, seed=seed, overwrite=overwrite,
+                                     progress=progress), as_json)  # fmt: skip
+            return
+        from segue.simulate.mssd import simulate as run
+
+        made = run(world, out, sessions=sessions or 10_000, days=days or 14, seed=seed, test_sessions=test_sessions,
+                   overwrite=overwrite, progress=progress)  # fmt: skip
     show_made(made, as_json)
 
 

@@ -12,8 +12,12 @@ from segue.display import progress_bar
 from segue.errors import AskedWrongly
 
 QUESTION = "next-track"
-TASK = {"task": QUESTION, "setting": "continue", "asked": "After the title and some tracks of a playlist: how does it go on?",
-        "on request": "", "decided by": "r_precision"}  # fmt: skip
+TASKS = [
+    {"task": QUESTION, "setting": "continue", "asked": "After the title and some tracks of a playlist: how does it go on?",
+     "on request": "", "decided by": "r_precision"},
+    {"task": QUESTION, "setting": "next", "asked": "After each play of a session: what plays next?", "on request": "",
+     "decided by": "hit_rate_20"},
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -34,12 +38,14 @@ def is_of_lists(bundle: Path) -> bool:
         return False
 
 
-def compare(library: Path, models: Sequence[str] | None, most: int, seed: int, as_json: bool) -> None:
+def compare(library: Path, setting: str, models: Sequence[str] | None, most: int, seed: int, as_json: bool) -> None:
+    from segue import registry
     from segue.contest import contest
     from segue.display_lists import show_contest
 
+    asking = registry.asking(setting) if setting else None
     with progress_bar("continuing") as progress:
-        found = contest(str(library), models=models, most=most, seed=seed, progress=progress)
+        found = contest(str(library), models=models, asking=asking, most=most, seed=seed, progress=progress)
     show_contest(found, as_json)
 
 
@@ -48,6 +54,7 @@ def train(
     out: Path,
     without: Path | None,
     model: str,
+    setting: str,
     settings: Mapping[str, str],
     seed: int,
     overwrite: bool,
@@ -61,6 +68,7 @@ def train(
             str(library),
             out,
             model=model,
+            setting=setting,
             settings=settings,
             seed=seed,
             without=without,

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from segue import ranking, registry
+from segue.asking import CONTINUE, Asking
 from segue.batch import Array
-from segue.categories import CATEGORIES, Category, able, told
 from segue.errors import AskedWrongly
 from segue.intervals import Interval, resamples
 from segue.library import Library, open_library
-from segue.lists import Lists, Vocabulary, buckets, known_from, lists_of
+from segue.lists import Lists, Vocabulary, known_from, lists_of
+from segue.next_play import NEXT
 from segue.playlist_challenge import without as but_those_of
 from segue.proposers.proposer import proposed
 
-METRICS = ("r_precision", "r_precision_artists", "r_precision_artists_once", "ndcg", "ndcg_of_hits", "clicks", "found")
-DECIDES = "r_precision"
 LENGTH = 500  # tracks proposed for each list
-TEST, VALID = 0.2, 0.1  # shares of lists, by the md5 of their titles and first tracks
 Progress = Callable[[int, int, str], None]
 
 
@@ -36,19 +34,12 @@ class Cut:
     vocabulary: Vocabulary
 
     @classmethod
-    def of(cls, lists: Lists, vocabulary: Vocabulary) -> Cut:
-        """The lists of the last two tenths of the buckets are the test: lists that begin alike stay on one side."""
-        bucket = buckets(lists, vocabulary)
-        held = bucket >= 1 - TEST
-        if held.all() or not held.any():
-            raise AskedWrongly(f"{len(lists)} lists are too few to hold some back: expected some hundreds")
+    def of(cls, lists: Lists, vocabulary: Vocabulary, asking: Asking = CONTINUE) -> Cut:
+        """Divided as the setting has it."""
+        held = asking.held_out(lists, vocabulary)
         train = lists.take(~held)
         seen, code = known_from(train, vocabulary)
-        return cls(recoded(train, code), recoded(lists.take(held), code), seen)
-
-
-def recoded(lists: Lists, code: Array) -> Lists:
-    return replace(lists, track=code[lists.track])
+        return cls(train.recoded(code), lists.take(held).recoded(code), seen)
 
 
 @dataclass(frozen=True)
@@ -75,6 +66,8 @@ class Contest:
         str, Mapping[str, float]
     ]  # by model: coverage, artists a list, exposure of the most played decile …
     about: Mapping[str, Any]
+    asking: Asking = CONTINUE
+    weights: Mapping[str, float] = field(default_factory=dict)  # of each category in the mean over all; else alike
     draws: int = 300
     seed: int = 0
 
@@ -89,18 +82,33 @@ class Contest:
     def categories(self) -> list[str]:
         return list(dict.fromkeys(m.category for m in self.marks))
 
-    def best_single(self, category: str, metric: str = DECIDES) -> str:
-        sign = -1 if metric == "clicks" else 1
+    @property
+    def decides(self) -> str:
+        return next(iter(self.asking.metrics))
+
+    def weight(self, category: str) -> float:
+        return self.weights.get(category, 1.0)
+
+    def mean(self, model: str, metric: str) -> float:
+        """Over all categories that count."""
+        marks = [m for m in self.marks if m.model == model and self.weight(m.category)]
+        return float(
+            np.average([m.scores[metric].mean() for m in marks], weights=[self.weight(m.category) for m in marks])
+        )
+
+    def best_single(self, category: str, metric: str | None = None) -> str:
+        metric = metric or self.decides
+        sign = -1 if metric in self.asking.fewer_is_better else 1
         singles = [m for m in self.marks if m.category == category and m.model != "blend"]
         return max(singles, key=lambda m: sign * float(m.scores[metric].mean())).model
 
-    def times_best_single(self, metric: str = DECIDES, *, seeded: bool = True) -> Interval | None:
-        """The blend's score over that of each category's best single model, of the means of categories (with seeds, or
-        without); drawn by list, in all categories together."""
+    def times_best_single(self, metric: str | None = None, *, counted: bool = True) -> Interval | None:
+        """The blend's score over that of each category's best single model, of the means of categories (those that count in the
+        mean over all, or the others); drawn by list, in all categories together."""
         if "blend" not in self.models or len(self.models) < 2:
             return None
-        seeds = {c.name: c.n_seeds for c in CATEGORIES}
-        chosen = [c for c in self.categories if (seeds[c] > 0) == seeded]
+        metric = metric or self.decides
+        chosen = [c for c in self.categories if bool(self.weight(c)) == counted]
         if not chosen:
             return None
         n = 1 + max(int(self.lists[c].max()) for c in chosen)
@@ -109,14 +117,15 @@ class Contest:
             ours, theirs = self.of("blend", c), self.of(self.best_single(c, metric), c)
             assert ours is not None
             assert theirs is not None
-            pairs.append((self.lists[c], ours.scores[metric], theirs.scores[metric]))
-        asked = np.unique(np.concatenate([lists for lists, _, _ in pairs]))
+            pairs.append((self.lists[c], ours.scores[metric], theirs.scores[metric], self.weight(c) or 1.0))
+        asked = np.unique(np.concatenate([lists for lists, *_ in pairs]))
         rng = np.random.default_rng([self.seed, 8])
 
         def ratio(weight: Array) -> float:
-            means = [(np.average(a, weights=weight[w]), np.average(b, weights=weight[w]))
-                     for w, a, b in pairs if weight[w].sum()]  # fmt: skip
-            ours, theirs = np.mean(means, axis=0)
+            means = [(np.average(a, weights=weight[w]), np.average(b, weights=weight[w]), counts)
+                     for w, a, b, counts in pairs if weight[w].sum()]  # fmt: skip
+            *both, counts = np.transpose(means)
+            ours, theirs = np.average(both, axis=1, weights=counts)
             return float(ours / theirs) if theirs else np.nan
 
         drawn = []
@@ -135,9 +144,9 @@ class Contest:
                 "model": m.model, "category": m.category, "lists": len(where), "query_ms": round(m.query_ms, 2),
                 **{k: vars(drawn.mean(v)) for k, v in m.scores.items()},
             })  # fmt: skip
-        times = {k: self.times_best_single(seeded=s) for k, s in (("with seeds", True), ("title only", False))}
+        times = {k: self.times_best_single(counted=c) for k, c in (("counted", True), ("apart", False))}
         return {
-            "task": "next-track", "setting": "continue", "about": dict(self.about), "marks": rows,
+            "task": "next-track", "setting": self.asking.name, "about": dict(self.about), "marks": rows,
             "fit_seconds": {k: round(v, 1) for k, v in self.fit_seconds.items()}, "spread": self.spread,
             "blend_times_best_single": {k: vars(v) for k, v in times.items() if v is not None},
         }  # fmt: skip
@@ -145,7 +154,7 @@ class Contest:
 
 def contest(
     library: Library | str, *, models: Sequence[str] | None = None, made: Mapping[str, Any] | None = None,
-    categories: Sequence[Category] = CATEGORIES, most: int = 0, without: Path | str | None = None,
+    asking: Asking | None = None, most: int = 0, without: Path | str | None = None,
     draws: int = 300, seed: int = 0, progress: Progress = lambda done, n, name: None,
 ) -> Contest:  # fmt: skip
     """Fit models on some lists of a library and ask how the others go on.
@@ -154,20 +163,23 @@ def contest(
     ----------
     models : names (`segue list models`); None: all
     made : those with other hyper-parameters than the usual ones, by name
-    most : lists asked about in a category; 0: all that are long enough
+    asking : the setting; None: `continue` of playlists, `next` of sessions
+    most : questions in a category; 0: all
     without : the folder of a challenge whose playlists are neither learned from nor asked about
 
     Every model proposes 500 tracks; where it has fewer, the most played tracks fill the list up.
     """
     opened = library if isinstance(library, Library) else open_library(library)
-    names = list(models or registry.PROPOSERS)
-    made = {name: registry.proposer(name)() for name in names} | dict(made or {})
-    cut = Cut.of(*left_of(opened, without, progress=progress))
-    asked = {c: _asked(cut.test, c, most, seed) for c in categories}
-    asked = {c: lists for c, lists in asked.items() if len(lists)}
-    if not asked:
+    lists, vocabulary = left_of(opened, without, progress=progress)
+    asking = asking or asking_of(lists)
+    names = list(models or registry.proposers(asking.name))
+    made = {name: registry.proposer(asking.name, name)() for name in names} | dict(made or {})
+    cut = Cut.of(lists, vocabulary, asking)
+    cases = asking.cases(cut.test, most, seed)
+    if not cases:
         raise AskedWrongly(f"{opened.path}: no list is long enough to be asked about: expected ten tracks or more")
-    steps, done = len(names) * (1 + len(asked)), 0
+    again = asking.again(cut.train)
+    steps, done = len(names) * (1 + len(cases)), 0
     marks, seconds, spread = [], {}, {}
     for name in names:
         progress(done, steps, f"{name}: fitting")
@@ -177,26 +189,34 @@ def contest(
         seconds[name] = time.perf_counter() - begun
         done += 1
         shown = []
-        for category, rows in asked.items():
-            progress(done, steps, f"{name}: {category.name}")
-            seeds, held = told(cut.test.take(rows), category, seed)
+        for case in cases:
+            progress(done, steps, f"{name}: {case.name}")
             begun = time.perf_counter()
-            items = proposed(fitted, seeds, LENGTH).items
-            spent = 1000 * (time.perf_counter() - begun) / len(rows)
-            items = filled(items, seeds, len(cut.vocabulary))
+            items = proposed(fitted, case.asked, LENGTH, again=again).items
+            spent = 1000 * (time.perf_counter() - begun) / len(case)
+            items = filled(items, None if again else case.asked, len(cut.vocabulary))
             shown.append(items[:, :10])
-            marks.append(Mark(name, category.name, marked(items, held, cut.vocabulary.artist), spent))
+            marks.append(Mark(name, case.name, asking.marks(items, case.held, cut.vocabulary.artist), spent))
             done += 1
         spread[name] = _spread(np.concatenate(shown), cut.vocabulary)
     progress(steps, steps, "done")
     about = {
         "library": opened.fingerprint()[:16], "source": opened.manifest["source"], "lists": len(cut.train) + len(cut.test),
         "train": len(cut.train), "test": len(cut.test), "tracks": len(cut.vocabulary),
-        "unknown_in_test": float((cut.test.track < 0).mean()),
-        "split": "a fifth of the lists, by the md5 of their title and first track, are the test",
+        "unknown_in_test": float((cut.test.track < 0).mean()), "split": asking.split,
+        "repeats": "a track may come again in its list" if again else "no track comes again in its list",
         "intervals": "95 %, bootstrap by list", "seed": seed,
     }  # fmt: skip
-    return Contest(tuple(marks), {c.name: rows for c, rows in asked.items()}, seconds, spread, about, draws, seed)
+    return Contest(
+        tuple(marks), {case.name: case.rows for case in cases}, seconds, spread, about, asking, asking.weights(cases), draws, seed
+    )  # fmt: skip
+
+
+def asking_of(lists: Lists, setting: str = "") -> Asking:
+    """The setting by its name; else `next` of lists that have a clock, which are sessions, and `continue` of others."""
+    if not setting:
+        setting = CONTINUE.name if lists.listening is None else NEXT.name
+    return registry.asking(setting)  # type: ignore[no-any-return]
 
 
 def left_of(
@@ -208,28 +228,18 @@ def left_of(
         return lists, vocabulary
     left = but_those_of(lists, Path(without))
     seen, code = known_from(left, vocabulary)
-    return recoded(left, code), seen
+    return left.recoded(code), seen
 
 
-def _asked(test: Lists, category: Category, most: int, seed: int) -> Array:
-    rows = np.flatnonzero(able(test, category))
-    return np.sort(np.random.default_rng([seed, 9]).permutation(rows)[:most]) if most else rows
-
-
-def marked(items: Array, held: Lists, artist: Array) -> dict[str, Array]:
-    """(Q,) each metric of lists of proposals."""
-    plain = {name: getattr(ranking, name)(items, held) for name in METRICS if "artists" not in name}
-    return plain | {name: getattr(ranking, name)(items, held, artist) for name in METRICS if "artists" in name}
-
-
-def filled(items: Array, seeds: Lists, n_tracks: int) -> Array:
-    """Rows that hold fewer are filled up with the most played tracks (the lowest codes) that they and the seeds lack."""
+def filled(items: Array, seeds: Lists | None, n_tracks: int) -> Array:
+    """Rows that hold fewer are filled up with the most played tracks (the lowest codes) that they and the seeds, if any, lack."""
     items = items.copy()
     for i in np.flatnonzero(items[:, -1] < 0).tolist():
         have = int((items[i] >= 0).sum())
         lacking = items.shape[1] - have
-        some = np.arange(min(n_tracks, items.shape[1] + len(seeds[i])), dtype=np.int32)
-        some = some[~np.isin(some, np.concatenate([items[i, :have], seeds[i]]))][:lacking]
+        held = items[i, :have] if seeds is None else np.concatenate([items[i, :have], seeds[i]])
+        some = np.arange(min(n_tracks, items.shape[1] + len(held)), dtype=np.int32)
+        some = some[~np.isin(some, held)][:lacking]
         items[i, have : have + len(some)] = some
     return items
 

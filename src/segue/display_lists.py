@@ -6,16 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from segue.categories import CATEGORIES
+from segue import registry
 from segue.contest import Contest
 from segue.display import print_json, print_table, say
 from segue.recommending import Recommendation
-
-SEEDED = {c.name for c in CATEGORIES if c.n_seeds}
-MEANS = {
-    "r_precision": "R-precision", "r_precision_artists": "with artists", "ndcg": "NDCG", "ndcg_of_hits": "NDCG of hits",
-    "clicks": "clicks", "found": "found in 500",
-}  # fmt: skip
 
 
 def shown(x: float, places: int = 3) -> str:
@@ -26,37 +20,35 @@ def show_contest(found: Contest, as_json: bool) -> None:
     if as_json:
         print_json(found.to_json())
         return
+    metrics = found.asking.metrics
     rows = []
     for model in found.models:
         row = {"model": model}
         for category in found.categories:
             mark = found.of(model, category)
-            row[category] = "" if mark is None else shown(float(mark.scores["r_precision"].mean()))
+            row[category] = "" if mark is None else shown(float(mark.scores[found.decides].mean()))
         rows.append(row)
-    print_table(rows, "R-precision by what is told of a playlist")
-    seeded = [c for c in found.categories if c in SEEDED] or found.categories
+    print_table(rows, f"{metrics[found.decides]} by what is told")
     rows = []
     for model in found.models:
-        marks = [m for c in seeded if (m := found.of(model, c)) is not None]
-        row = {"model": model}
-        row |= {word: shown(float(np.mean([m.scores[name].mean() for m in marks]))) for name, word in MEANS.items()}
         spread = found.spread[model]
+        row = {"model": model} | {word: shown(found.mean(model, name)) for name, word in metrics.items()}
         row |= {
             "artists of 10": f"{10 * spread['artists_of_ten']:.1f}", "most played tenth": f"{spread['most_played_tenth']:.0%}",
-            "fit s": f"{found.fit_seconds[model]:.1f}", "ms a list": f"{np.mean([m.query_ms for m in marks]):.1f}",
+            "fit s": f"{found.fit_seconds[model]:.1f}",
+            "ms a list": f"{np.mean([m.query_ms for m in found.marks if m.model == model]):.1f}",
         }  # fmt: skip
         rows.append(row)
-    print_table(rows, "Means of the categories with seeds")
+    print_table(rows, f"Means over all {found.asking.over}")
     about = found.about
     say(f"{about['train']:,} lists to learn from, {about['test']:,} to be asked about ({about['split']}); "
         f"{about['tracks']:,} tracks, {about['unknown_in_test']:.0%} of the test's are not among them "
-        "and cannot be found.")  # fmt: skip
-    for seeds, words in ((True, "with seeds"), (False, "without")):
-        times = found.times_best_single(seeded=seeds)
+        f"and cannot be found; {about['repeats']}.")  # fmt: skip
+    for counted in (True, False):
+        times = found.times_best_single(counted=counted)
         if times is not None:
-            say(
-                f"blend is {times} times the best single model of each category, on the mean of the categories {words}."
-            )
+            over = f"the mean over all {found.asking.over}" if counted else "the others"
+            say(f"In {metrics[found.decides]} blend is {times} times the best single model of each kind, on {over}.")
 
 
 def show_recommendation(found: Recommendation, as_json: bool) -> None:
@@ -80,9 +72,10 @@ def show_trained(bundle: Any, out: Any, as_json: bool) -> None:
         print_json(bundle.card)
         return
     said = bundle.card["contest"]
-    rows: dict[str, dict[str, str]] = {}
+    metrics = registry.asking(said["setting"]).metrics
+    decides, rows = next(iter(metrics)), dict[str, dict[str, str]]()
     for mark in said["marks"]:
-        rows.setdefault(mark["model"], {"model": mark["model"]})[mark["category"]] = shown(mark["r_precision"]["value"])
-    print_table(list(rows.values()), f"{out}: {bundle.card['model']}, R-precision on lists held back")
+        rows.setdefault(mark["model"], {"model": mark["model"]})[mark["category"]] = shown(mark[decides]["value"])
+    print_table(list(rows.values()), f"{out}: {bundle.card['model']}, {metrics[decides]} on lists held back")
     say(f"{len(bundle.vocabulary):,} tracks, trained on all {bundle.card['lists']:,} lists after these were measured on a fifth of "
         "them.")  # fmt: skip

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import md5
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from segue import listening
 from segue.batch import Array
 from segue.errors import AskedWrongly
 from segue.library import Library
+from segue.listening import Listening
 from segue.sound_space import known_attributes
 
 Codes = npt.NDArray[np.int32]  # places in a vocabulary; -1: not in it
@@ -63,6 +65,7 @@ class Lists:
     track: Codes  # (T,)
     titles: tuple[str | None, ...]  # (L,)
     names: tuple[str, ...]  # (L,) as the library calls them
+    listening: Listening | None = None  # of sessions, in the order of their starts; None: lists without a clock
 
     @classmethod
     def of(cls, tracks: Sequence[Sequence[int]], titles: Sequence[str | None] = (), names: Sequence[str] = ()) -> Lists:
@@ -96,13 +99,21 @@ class Lists:
         starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         place = np.repeat(self.starts[chosen] - starts[:-1], sizes) + np.arange(starts[-1])
         return Lists(
-            starts, self.track[place], tuple(self.titles[i] for i in chosen), tuple(self.names[i] for i in chosen)
-        )
+            starts, self.track[place], tuple(self.titles[i] for i in chosen), tuple(self.names[i] for i in chosen),
+            self.listening and self.listening.take(chosen, place),
+        )  # fmt: skip
 
     def only(self, places: Any) -> Lists:
         """All lists, with some of their tracks, by a mask (T,)."""
         kept = np.bincount(self.of_list[places], minlength=len(self))
-        return replace(self, starts=np.concatenate([[0], np.cumsum(kept)]).astype(np.int64), track=self.track[places])
+        return replace(
+            self, starts=np.concatenate([[0], np.cumsum(kept)]).astype(np.int64), track=self.track[places],
+            listening=self.listening and self.listening.only(places),
+        )  # fmt: skip
+
+    def recoded(self, code: Codes) -> Lists:
+        """With other codes of tracks: (N + 1,) the new one of each, the last of the unknown."""
+        return replace(self, track=code[self.track], listening=self.listening and self.listening.recoded(code))
 
     def untitled(self) -> Lists:
         return replace(self, titles=(None,) * len(self))
@@ -114,13 +125,15 @@ def joined(some: Sequence[Lists]) -> Lists:
     return Lists(
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), np.concatenate([one.track for one in some]),
         tuple(t for one in some for t in one.titles), tuple(n for one in some for n in one.names),
+        listening.joined([one.listening for one in some]),
     )  # fmt: skip
 
 
 def lists_of(
     library: Library, *, progress: Callable[[int, int, str], None] = lambda done, n, name: None
 ) -> tuple[Lists, Vocabulary]:
-    """All sessions of a library as lists, and the vocabulary of their tracks.
+    """All sessions of a library as lists, in the order of their starts where they have a clock; and the vocabulary of their
+    tracks.
 
     Raises
     ------
@@ -129,7 +142,9 @@ def lists_of(
     tracks, artists, albums = _Words(), _Words(), _Words()
     of_artist, of_album = _FirstSaid(), _FirstSaid()
     codes, sizes, titles, names = [], [], [], []
-    for done, plays in enumerate(library.plays(["session_id", "session_title", "track", "artist", "album"])):
+    columns = ["session_id", "session_title", "track", "artist", "album"]
+    clocks = _Clocks() if library.manifest["first_day"] else None
+    for done, plays in enumerate(library.plays(columns + (_Clocks.columns if clocks else []))):
         progress(done, len(library.parts), "reading lists")
         if not plays.num_rows:
             continue
@@ -142,6 +157,8 @@ def lists_of(
         sizes.append(np.diff(np.append(opens, len(session))))
         names += session[opens].tolist()
         titles += plays["session_title"].take(opens).to_pylist()
+        if clocks:
+            clocks.read(plays, opens)
     track = np.concatenate(codes) if codes else np.zeros(0, np.int32)
     known = track >= 0
     if not known.any():
@@ -159,7 +176,8 @@ def lists_of(
     known_by_id = vocabulary.codes(table["track"].to_pylist())
     vocabulary = replace(vocabulary, sound=known_attributes(table, known_by_id, len(vocabulary)))
     starts = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
-    return Lists(starts, place[track], tuple(titles), tuple(names)), vocabulary
+    lists = Lists(starts, place[track], tuple(titles), tuple(names))
+    return clocks.told(lists) if clocks else lists, vocabulary
 
 
 def recounted(vocabulary: Vocabulary, lists: Lists) -> Vocabulary:
@@ -181,6 +199,42 @@ def known_from(lists: Lists, vocabulary: Vocabulary) -> tuple[Vocabulary, Codes]
         {name: value[order] for name, value in vocabulary.sound.items()},
     )  # fmt: skip
     return seen, place
+
+
+class _Clocks:
+    """When sessions began, whose they are and what was skipped in them, read part by part."""
+
+    columns: ClassVar = ["day", "start_ms", "listener", "skipped"]
+
+    def __init__(self) -> None:
+        self._listeners = _Words()
+        self._day: list[Array] = []
+        self._start: list[Array] = []
+        self._listener: list[Array] = []
+        self._skipped: list[Array] = []
+
+    def read(self, plays: Any, opens: Array) -> None:
+        day = plays["day"].take(opens).cast("int32").fill_null(0).to_numpy().astype(np.int64)
+        self._day.append(day)
+        start = plays["start_ms"].take(opens).to_numpy().astype(np.float64)
+        self._start.append(np.where(np.isnan(start), day * 86_400_000.0, start))
+        self._listener.append(self._listeners.codes(plays["listener"].take(opens)))
+        self._skipped.append(plays["skipped"].fill_null(-1).to_numpy().astype(np.int8))
+
+    def told(self, lists: Lists) -> Lists:
+        """The lists in the order of their starts, with what was read of them."""
+        day, listener = np.concatenate(self._day), np.concatenate(self._listener)
+        order = np.argsort(np.concatenate(self._start), kind="stable")
+        place = np.repeat(lists.starts[order], lists.sizes[order]) + _within(lists.sizes[order])
+        skipped = np.concatenate(self._skipped)[place]
+        lists = lists.take(order)
+        return replace(lists, listening=Listening.of(lists.starts, lists.track, day[order], listener[order], skipped))
+
+
+def _within(sizes: Array) -> Array:
+    """(T,) the place of each track in its list."""
+    place: Array = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return place
 
 
 class _Words:

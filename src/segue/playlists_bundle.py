@@ -30,7 +30,7 @@ from segue.mapped import mapped
 from segue.proposers.proposer import Question, best
 from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, verify, write_json
 
-FORMAT = 1
+FORMAT = 2
 GOLDEN = 5  # questions, each of so many of the most played tracks
 Progress = Callable[[int, int, str], None]
 
@@ -45,17 +45,23 @@ class PlaylistsBundle:
     names: Catalogue
 
     @property
+    def again(self) -> bool:
+        """Whether tracks that a list holds already may be proposed: so it is in the sessions that it learned from."""
+        return bool(self.card["again"])
+
+    @property
     def sound(self) -> Mapping[str, Array]:
         """Attributes of tracks, by name: (N,) float32, NaN where not known."""
         return self.vocabulary.sound
 
     def proposals(self, question: Question, n: int) -> tuple[Array, Array]:
         """The n best tracks and their scores; where the model has fewer, the most played follow with score 0."""
+        without = question.seeds[:0] if self.again else question.seeds
         found, scores = self.fitted.scores(question)
-        track, score = best(found, scores, n, question.seeds)
+        track, score = best(found, scores, n, without)
         if len(track) < n:
-            more = np.arange(min(len(self.vocabulary), n + len(question.seeds)))
-            more = more[~np.isin(more, np.concatenate([track, question.seeds]))][: n - len(track)]
+            more = np.arange(min(len(self.vocabulary), n + len(without)))
+            more = more[~np.isin(more, np.concatenate([track, without]))][: n - len(track)]
             track, score = np.concatenate([track, more]), np.concatenate([score, np.zeros(len(more))])
         return track, score
 
@@ -103,8 +109,9 @@ class StoredVocabulary(Vocabulary):
 
 
 def train(
-    library: Library | str, out: str | Path, *, model: str = "blend", settings: Mapping[str, Any] | None = None, seed: int = 0,
-    most: int = 300, without: str | Path | None = None, overwrite: bool = False, progress: Progress = lambda done, n, name: None,
+    library: Library | str, out: str | Path, *, model: str = "blend", setting: str = "",
+    settings: Mapping[str, Any] | None = None, seed: int = 0, most: int = 300, without: str | Path | None = None,
+    overwrite: bool = False, progress: Progress = lambda done, n, name: None,
 ) -> PlaylistsBundle:  # fmt: skip
     """Train one model on all lists of a library and write a bundle.
 
@@ -113,6 +120,7 @@ def train(
 
     Parameters
     ----------
+    setting : `continue` of playlists or `next` of sessions; "": by whether the library has a clock
     most : lists asked about in a category for the card
     without : the folder of a challenge (`segue challenge make`) whose playlists are left out: it will be asked about them
 
@@ -124,9 +132,9 @@ def train(
 
     free(out, overwrite)
     opened = library if isinstance(library, Library) else open_library(library)
-    chosen = with_settings(
-        registry.proposer(model)(), model, dict(settings or {}) | _seeded(model, seed, settings or {})
-    )
+    asking = registry.asking(setting or ("next" if opened.manifest["first_day"] else "continue"))
+    usual = registry.proposer(asking.name, model)
+    chosen = with_settings(usual(), model, dict(settings or {}) | _seeded(usual, seed, settings or {}))
     if opened.manifest["listeners"]:
         raise AskedWrongly(
             f"{opened.path} holds what {opened.manifest['listeners']:,} listeners heard, which no bundle may: train on playlists "
@@ -134,7 +142,7 @@ def train(
         )
     rivals = getattr(chosen, "parts", ())
     found = contest(
-        opened, models=[*dict.fromkeys(["popularity", *rivals, model])], made={model: chosen}, most=most, seed=seed,
+        opened, models=[*dict.fromkeys(["popularity", *rivals, model])], made={model: chosen}, asking=asking, most=most, seed=seed,
         without=without, progress=progress,
     )  # fmt: skip
     lists, vocabulary = left_of(opened, without)
@@ -146,24 +154,25 @@ def train(
         model,
         fitted,
         vocabulary,
-        _card(opened, model, found, seed, len(lists)),
+        _card(opened, model, found, seed, len(lists), asking.again(lists)),
         overwrite=overwrite,
     )
     progress(1, 1, "done")
     return made
 
 
-def _seeded(model: str, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
-    known = getattr(registry.proposer(model), "__dataclass_fields__", {})
+def _seeded(model: Any, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    known = getattr(model, "__dataclass_fields__", {})
     return {"seed": seed} if "seed" in known and "seed" not in settings else {}
 
 
-def _card(library: Library, model: str, found: Contest, seed: int, n_lists: int) -> dict[str, Any]:
+def _card(library: Library, model: str, found: Contest, seed: int, n_lists: int, again: bool) -> dict[str, Any]:
     import segue
 
     said, manifest = found.to_json(), library.manifest
     return {
-        "segue": segue.__version__, "task": "next-track", "setting": "continue", "model": model, "source": manifest["source"],
+        "segue": segue.__version__, "task": "next-track", "setting": found.asking.name, "again": again, "model": model,
+        "source": manifest["source"],
         "source_options": manifest["options"], "licence_of_the_data": manifest["licence"], "citation": manifest["citation"],
         "library": library.fingerprint(), "lists": n_lists, "seed": seed, "contest": said,
     }  # fmt: skip
@@ -236,7 +245,9 @@ def open_playlists_bundle(path: str | Path, *, checked: bool = False) -> Playlis
         held, names = mapped(folder / "vocabulary.safetensors"), Catalogue(mapped(folder / "names.safetensors"))
         vocabulary = _vocabulary(held, names)
         settings = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        fitted = registry.proposer(card["model"]).open(settings, mapped(folder / "model.safetensors"), vocabulary)
+        fitted = registry.proposer(card["setting"], card["model"]).open(
+            settings, mapped(folder / "model.safetensors"), vocabulary
+        )
         bundle = PlaylistsBundle(card, fitted, vocabulary, names)
         golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
         if not _alike(golden, _golden(bundle)):

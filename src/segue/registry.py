@@ -39,9 +39,10 @@ WORLDS = {
 TASKS = {
     "skip": "segue.tasks.skip:TASK",
 }
-# endpoints of the service, by task
+# how the service opens a bundle and answers with it, by task
 SERVICES = {
-    "skip": "segue.service.skip:router",
+    "skip": "segue.service.skip",
+    "next-track": "segue.service.next_track",
 }
 MODELS = {
     ("skip", "prior"): "segue.models.baseline:Prior",
@@ -61,18 +62,34 @@ MODELS = {
     ("skip", "attention"): "segue.models.attention:Attention",
     ("skip", "blend"): "segue.models.blend:Blend",
 }
-# what proposes how lists go on, for the question next-track
+# the settings of the question next-track
+ASKINGS = {
+    "continue": "segue.asking:CONTINUE",
+    "next": "segue.next_play:NEXT",
+}
+# what proposes how lists go on, by setting
 PROPOSERS = {
-    "popularity": "segue.proposers.popularity:Popularity",
-    "same-artist": "segue.proposers.same_artist:SameArtist",
-    "title": "segue.proposers.titles:Titles",
-    "named": "segue.proposers.named:Named",
-    "transitions": "segue.proposers.transitions:Transitions",
-    "item-cf": "segue.proposers.item_neighbours:ItemCf",
-    "rp3beta": "segue.proposers.item_neighbours:Rp3Beta",
-    "playlist-knn": "segue.proposers.list_neighbours:ListKnn",
-    "ials": "segue.proposers.factorisation:Ials",
-    "blend": "segue.proposers.blend:Blend",
+    ("continue", "popularity"): "segue.proposers.popularity:Popularity",
+    ("continue", "same-artist"): "segue.proposers.same_artist:SameArtist",
+    ("continue", "title"): "segue.proposers.titles:Titles",
+    ("continue", "named"): "segue.proposers.named:Named",
+    ("continue", "transitions"): "segue.proposers.transitions:Transitions",
+    ("continue", "item-cf"): "segue.proposers.item_neighbours:ItemCf",
+    ("continue", "rp3beta"): "segue.proposers.item_neighbours:Rp3Beta",
+    ("continue", "playlist-knn"): "segue.proposers.list_neighbours:ListKnn",
+    ("continue", "ials"): "segue.proposers.factorisation:Ials",
+    ("continue", "blend"): "segue.proposers.blend:Blend",
+    ("next", "popularity"): "segue.proposers.popularity:Popularity",
+    ("next", "recent-popularity"): "segue.proposers.popularity:RecentPopularity",
+    ("next", "same-artist"): "segue.proposers.same_artist:SameArtist",
+    ("next", "transitions"): "segue.proposers.transitions:NextTransitions",
+    ("next", "context-tree"): "segue.proposers.context_tree:ContextTree",
+    ("next", "item-cf"): "segue.proposers.item_neighbours:ItemCf",
+    ("next", "session-knn"): "segue.proposers.list_neighbours:SessionKnn",
+    ("next", "ials"): "segue.proposers.factorisation:Ials",
+    ("next", "own-plays"): "segue.proposers.own_plays:OwnPlays",
+    ("next", "own-order"): "segue.proposers.own_order:OwnOrder",
+    ("next", "blend"): "segue.proposers.blend:SessionBlend",
 }
 # the figures of segue explore, by section, in the order of the page
 FIGURES = {
@@ -149,10 +166,20 @@ def model(task: str, name: str) -> Any:
     return load(MODELS[(task, name)])
 
 
-def proposer(name: str) -> Any:
-    if name not in PROPOSERS:
-        raise UnknownName("model for next-track", name, PROPOSERS)
-    return load(PROPOSERS[name])
+def asking(name: str) -> Any:
+    if name not in ASKINGS:
+        raise UnknownName("setting of next-track", name, ASKINGS)
+    return load(ASKINGS[name])
+
+
+def proposers(setting: str) -> list[str]:
+    return [name for s, name in PROPOSERS if s == setting]
+
+
+def proposer(setting: str, name: str) -> Any:
+    if (setting, name) not in PROPOSERS:
+        raise UnknownName(f"model for next-track, setting {setting}", name, proposers(setting))
+    return load(PROPOSERS[(setting, name)])
 
 
 @cache

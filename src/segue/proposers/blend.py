@@ -9,7 +9,6 @@ A ranking learned on lists that its parts were fitted on would trust them too mu
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -17,19 +16,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from segue import registry
+from segue.asking import CONTINUE, Asking
 from segue.batch import Array
-from segue.categories import CATEGORIES, able, told
 from segue.errors import AskedWrongly
-from segue.lists import Lists, Vocabulary, buckets, recounted
+from segue.lists import Lists, Vocabulary, recounted
 from segue.models.trees import Trees
+from segue.next_play import NEXT
 from segue.proposers.evidence import Candidates, Evidence
 from segue.proposers.proposer import NOTHING, Question, Saved, questions, within
-from segue.ranking import r_precision
 
 PARTS = ("popularity", "item-cf", "rp3beta", "playlist-knn", "ials", "title", "named", "same-artist", "transitions")
+SESSION_PARTS = ("popularity", "recent-popularity", "same-artist", "transitions", "context-tree", "item-cf", "session-knn", "ials",
+                 "own-plays", "own-order")  # fmt: skip
 OBJECTIVES = ("binary", "lambdarank")
-FEWEST, SEEDS = (0, 1, 2, 8, 18, 61), ("0", "1", "2 to 7", "8 to 17", "18 to 60", "over 60")
 MOST_QUESTIONS = 20_000  # that a ranking is learned from
+MOST_WATCHED = 2_000  # of each kind, by which it is decided who answers
 Rows = tuple[
     Array, Array, Array
 ]  # what speaks for each candidate (n, F), whether it was held back (n,), candidates a question
@@ -51,6 +52,7 @@ class Blend:
     parts: tuple[str, ...] = PARTS
     seed: int = 0
 
+    asking: ClassVar[Asking] = CONTINUE
     sentence: ClassVar[str] = "all of them, ranked by trees that learned out of sample how such proposals fare"
 
     def __post_init__(self) -> None:
@@ -61,18 +63,18 @@ class Blend:
         if not self.parts or "blend" in self.parts:
             raise AskedWrongly(f"parts={','.join(self.parts)}: expected other models, such as {','.join(PARTS)}")
         for name in self.parts:
-            registry.proposer(name)
+            registry.proposer(self.asking.name, name)
 
     def fit(
         self, lists: Lists, vocabulary: Vocabulary, *, step: Callable[[str], None] = lambda name: None
     ) -> FittedBlend:
-        bucket = (buckets(lists, vocabulary) * 7919) % 1  # apart from the split that the bucket itself makes
-        taught, watched = bucket < self.held_share, (bucket >= self.held_share) & (bucket < self.held_share * 4 / 3)
+        taught, watched = self.asking.teachers(lists, vocabulary, self.held_share)
         learned = lists.take(~taught & ~watched)
         step("parts, without the lists that teach")
         parts = self._fitted(learned, vocabulary, step)
         # how often a track is played, too, is counted without the lists that teach: it would tell what they hold back
-        evidence = Evidence(parts, recounted(vocabulary, learned), self.each)
+        again = self.asking.again(lists)
+        evidence = self._evidence(parts, recounted(vocabulary, learned), again, self.each)
         rng = np.random.default_rng(self.seed)
         step("questions that teach")
         rows = self._rows(evidence, lists.take(taught), rng, step)
@@ -80,34 +82,38 @@ class Blend:
         step("ranking")
         trees = self._ranked(rows, stop, evidence)
         step("whether it is better than its parts")
-        who, singles = _who(evidence, trees, lists.take(watched), self.seed)
+        who, singles = _who(self.asking, evidence, trees, lists.take(watched), self.seed)
         step("parts, on all lists")
         parts = self._fitted(lists, vocabulary, step)
-        return FittedBlend(Evidence(parts, recounted(vocabulary, lists), self.each), trees, who, singles)
+        return FittedBlend(
+            self._evidence(parts, recounted(vocabulary, lists), again, self.each), trees, self.asking, who, singles
+        )
+
+    @classmethod
+    def _evidence(cls, parts: Mapping[str, Any], vocabulary: Vocabulary, again: bool, each: int) -> Evidence:
+        return Evidence(parts, vocabulary, each, again, sessions=cls.asking.name == "next")
 
     def _fitted(self, lists: Lists, vocabulary: Vocabulary, step: Callable[[str], None]) -> dict[str, Any]:
         made = {}
         for name in self.parts:
             step(name)
-            made[name] = registry.proposer(name)().fit(lists, vocabulary)
+            made[name] = registry.proposer(self.asking.name, name)().fit(lists, vocabulary)
         return made
 
     def _rows(self, evidence: Evidence, lists: Lists, rng: Any, step: Callable[[str], None]) -> Rows:
         """What speaks for the candidates of questions like those that will be asked."""
         values, held, sizes = [], [], []
-        for category in CATEGORIES:
-            some = np.flatnonzero(able(lists, category) & (rng.random(len(lists)) < self.asked_share))
-            some = some[: MOST_QUESTIONS // len(CATEGORIES)]
-            asked, answer = told(lists.take(some), category, self.seed)
-            for i, question in enumerate(questions(asked)):
+        for case in self.asking.teaching(lists, self.asked_share, MOST_QUESTIONS, rng, self.seed):
+            wanted = self.asking.wanted(case.held)
+            for i, question in enumerate(questions(case.asked)):
                 found = evidence.of(question)
-                right = np.isin(found.track, answer[i])
+                right = np.isin(found.track, wanted[i])
                 kept = right | (rng.random(len(right)) < self.negatives_share)
                 if right.any():
                     values.append(found.values[kept])
                     held.append(right[kept])
                     sizes.append(int(kept.sum()))
-            step(f"questions that teach: {category.name}")
+            step(f"questions that teach: {case.name}")
         if not values:
             return np.zeros((0, len(evidence.names)), np.float32), np.zeros(0, bool), np.zeros(0, np.int64)
         return np.concatenate(values), np.concatenate(held), np.array(sizes)
@@ -138,11 +144,13 @@ class Blend:
         parts = {}
         for name, said in settings["parts"].items():
             own = {key.split("|", 1)[1]: a for key, a in arrays.items() if key.startswith(f"{name}|")}
-            parts[str(name)] = registry.proposer(str(name)).open(said, own, vocabulary)
+            parts[str(name)] = registry.proposer(cls.asking.name, str(name)).open(said, own, vocabulary)
         plays = arrays["plays"]
         if plays.shape != (len(vocabulary),) or plays.dtype != np.int64 or (plays < 0).any():
             raise ValueError("how often tracks are played is damaged")
-        evidence = Evidence(parts, replace(vocabulary, plays=plays), cls(each=int(settings["each"])).each)
+        evidence = cls._evidence(
+            parts, replace(vocabulary, plays=plays), bool(settings["again"]), cls(each=int(settings["each"])).each
+        )
         trees = None
         if settings["bias"] is not None:
             of_trees = {key[6:]: a for key, a in arrays.items() if key.startswith("trees|")}
@@ -150,57 +158,68 @@ class Blend:
         who, singles = ({str(k): str(v) for k, v in settings[name].items()} for name in ("who", "singles"))
         if any(v not in ("", *parts) for v in who.values()) or any(v not in parts for v in singles.values()):
             raise ValueError("what answers where is damaged")
-        return FittedBlend(evidence, trees, who, singles)
+        return FittedBlend(evidence, trees, cls.asking, who, singles)
 
 
-def situation(question: Question) -> str:
-    """What is told of a list: the ranking may be better than its parts in one and not in another."""
-    seeds = SEEDS[bisect(FEWEST, len(question.seeds)) - 1]
-    return f"{seeds} seeds{', titled' if (question.title or '').strip() else ''}"
+def situation(asking: Asking, question: Question) -> str:
+    """What is told of a list."""
+    return asking.situation(len(question.seeds), bool((question.title or "").strip()))
 
 
-def _who(evidence: Evidence, trees: Trees | None, lists: Lists, seed: int) -> tuple[dict[str, str], dict[str, str]]:
+def _who(
+    asking: Asking, evidence: Evidence, trees: Trees | None, lists: Lists, seed: int
+) -> tuple[dict[str, str], dict[str, str]]:
     """By situation, what answers it: "" where the ranking is at least as good as the best part, which comes second."""
     scores: dict[str, dict[str, list[float]]] = {}
-    for category in CATEGORIES:
-        asked, held = told(lists.take(able(lists, category)), category, seed + 1)
-        for i, question in enumerate(questions(asked)):
-            found, truth = evidence.of(question), held.take([i])
-            n = len(np.unique(truth.track))
-            of = scores.setdefault(situation(question), {})
+    for case in asking.cases(lists, MOST_WATCHED, seed + 1):
+        for i, question in enumerate(questions(case.asked)):
+            found, truth = evidence.of(question), case.held.take([i])
+            of = scores.setdefault(situation(asking, question), {})
             for p, name in enumerate(evidence.parts):
                 rank = np.where(found.proposed[p], found.values[:, 3 * p + 2], np.inf)
-                mine = found.track[np.argsort(rank, kind="stable")[: int(found.proposed[p].sum())]][:n]
-                of.setdefault(name, []).append(_precision(mine, truth))
+                mine = found.track[np.argsort(rank, kind="stable")[: int(found.proposed[p].sum())]]
+                of.setdefault(name, []).append(_score(asking, mine, truth))
             if trees is not None:
                 order = np.lexsort((found.track, -trees.score(found.values)))
-                of.setdefault("", []).append(_precision(found.track[order][:n], truth))
+                of.setdefault("", []).append(_score(asking, found.track[order], truth))
     means = {where: {name: float(np.mean(v)) for name, v in of.items()} for where, of in scores.items()}
     who = {where: max(of, key=lambda name, of=of: (of[name], name == "")) for where, of in means.items()}  # type: ignore[misc]
     singles = {where: max((n for n in of if n), key=lambda name, of=of: of[name]) for where, of in means.items()}  # type: ignore[misc]
     return who, singles
 
 
-def _precision(tracks: Array, truth: Lists) -> float:
-    return float(r_precision(tracks[None].astype(np.int32), truth)[0]) if len(tracks) else 0.0
+def _score(asking: Asking, tracks: Array, truth: Lists) -> float:
+    return float(asking.score(tracks[None].astype(np.int32), truth)[0]) if len(tracks) else 0.0
+
+
+@dataclass(frozen=True)
+class SessionBlend(Blend):
+    """Of what plays next in a session: its ranking is taught by the days before the last ones."""
+
+    asked_share: float = 1.0
+    negatives_share: float = 0.2
+    parts: tuple[str, ...] = SESSION_PARTS
+
+    asking: ClassVar[Asking] = NEXT
 
 
 @dataclass(frozen=True, eq=False)
 class FittedBlend:
     evidence: Evidence
     trees: Trees | None
+    asking: Asking = CONTINUE
     who: Mapping[str, str] = field(default_factory=dict)  # by situation, the part that answers alone
     singles: Mapping[str, str] = field(default_factory=dict)  # by situation, the best part: its other tracks come last
 
     def scores(self, question: Question) -> tuple[Array, Array]:
-        alone = self.who.get(situation(question), "")
+        alone = self.who.get(situation(self.asking, question), "")
         if alone or self.trees is None:
             alone = alone or next(iter(self.evidence.parts))
             return self.evidence.parts[alone].scores(question)  # type: ignore[no-any-return]
         track, chance = self.ranked(self.evidence.of(question))
         if not len(track):
             return NOTHING
-        single = self.singles.get(situation(question), "popularity")
+        single = self.singles.get(situation(self.asking, question), "popularity")
         more, scores = self.evidence.parts[single].scores(question)
         last = ~np.isin(more, track) & (scores > 0)
         if last.any():
@@ -219,7 +238,7 @@ class FittedBlend:
         arrays["plays"] = self.evidence.vocabulary.plays.astype(np.int64)
         settings: dict[str, Any] = {
             "parts": {name: said for name, (said, _) in saved.items()}, "who": dict(self.who), "singles": dict(self.singles),
-            "each": self.evidence.each,
+            "each": self.evidence.each, "again": self.evidence.again,
             "bias": None,
         }  # fmt: skip
         if self.trees is not None:

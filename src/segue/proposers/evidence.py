@@ -23,6 +23,8 @@ from segue.proposers.proposer import NOTHING, Question, best
 _WORD = re.compile(r"\w+")
 OWN = ("n_proposers", "best_rank", "log_plays", "log_artist_plays", "artist_share", "album_share", "artist_is_last",
        "artist_in_title", "title_in_track", "n_seeds", "artists_per_seed", "seed_log_plays", "titled")  # fmt: skip
+OF_SESSION = ("own_plays", "own_since", "own_artist_plays", "own_known", "in_session", "session_since", "artist_skipped",
+              "last_skipped")  # fmt: skip
 OF_PART = ("score", "share", "rank")
 
 
@@ -43,19 +45,24 @@ class Evidence:
     ----------
     parts : by name, each fitted on the same lists
     each : so many tracks are taken of each part
+    again : tracks that the list holds already may come again
+    sessions : what a listener heard before and skipped speaks, too
     """
 
     parts: Mapping[str, Any]
     vocabulary: Vocabulary
     each: int = 150
+    again: bool = False
+    sessions: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(f"{part}.{what}" for part in self.parts for what in OF_PART) + OWN
+        own = OWN + (OF_SESSION if self.sessions else ())
+        return tuple(f"{part}.{what}" for part in self.parts for what in OF_PART) + own
 
-    def of(self, question: Question, *, again: bool = False) -> Candidates:
+    def of(self, question: Question) -> Candidates:
         n_tracks = len(self.vocabulary)
-        without = NOTHING[0] if again else question.seeds
+        without = NOTHING[0] if self.again else question.seeds
         said = [part.scores(question) for part in self.parts.values()]
         chosen = [best(tracks, scores, self.each, without) for tracks, scores in said]
         track = np.unique(np.concatenate([t for t, _ in chosen])).astype(np.int64)
@@ -77,7 +84,9 @@ class Evidence:
         first = 3 * len(said)
         made[:, first] = proposed.sum(0)
         made[:, first + 1] = rank_of.min(0)
-        made[:, first + 2 :] = self._own(question, track)
+        made[:, first + 2 : first + len(OWN)] = self._own(question, track)
+        if self.sessions:
+            made[:, first + len(OWN) :] = self._of_session(question, track)
         return Candidates(track.astype(np.int32), made, proposed)
 
     def _own(self, question: Question, track: Array) -> Array:
@@ -102,6 +111,37 @@ class Evidence:
             made[:, 5], made[:, 6] = self._named(words, track)
         made[:, 7] = len(seeds)
         made[:, 10] = float(bool(words))
+        return made
+
+    def _of_session(self, question: Question, track: Array) -> Array:
+        """What the listener heard before, and what was skipped so far."""
+        v, seeds, before = self.vocabulary, question.seeds, question.before
+        made = np.zeros((len(track), len(OF_SESSION)), np.float32)
+        artist = v.artist[track]
+        for column, heard in ((0, before), (4, seeds)):
+            known, last, n = np.unique(heard[::-1], return_index=True, return_counts=True)
+            place = np.searchsorted(known, track).clip(max=max(0, len(known) - 1))
+            had = known[place] == track if len(known) else np.zeros(len(track), bool)
+            made[had, column] = np.log1p(n[place[had]])
+            made[:, column + 1] = np.nan
+            made[had, column + 1] = np.log1p(last[place[had]])
+        if len(before):
+            of_artist = v.artist[before]
+            n = np.bincount(of_artist[of_artist >= 0], minlength=int(artist.max(initial=0)) + 1)
+            made[:, 2] = np.where(artist >= 0, n[artist] / len(before), np.nan)
+        made[:, 3] = np.log1p(len(before))
+        made[:, 6:8] = np.nan
+        told = question.skipped[: len(seeds)]
+        if len(told) and (told >= 0).any():
+            made[:, 7] = told[-1] if told[-1] >= 0 else np.nan
+            of_seed = v.artist[seeds]
+            use = (told >= 0) & (of_seed >= 0)
+            if use.any():
+                size = max(int(of_seed.max()), int(artist.max(initial=0))) + 1
+                n = np.bincount(of_seed[use], minlength=size)
+                skips = np.bincount(of_seed[use], told[use], size)
+                mine = np.where(artist >= 0, artist, 0)
+                made[:, 6] = np.where((artist >= 0) & (n[mine] > 0), skips[mine] / np.maximum(n[mine], 1), np.nan)
         return made
 
     def _named(self, words: set[str], track: Array) -> tuple[Array, Array]:

@@ -31,6 +31,7 @@ class ListKnn:
     rarity: float = 0.1  # r: of what is proposed
     sharpness: float = 1.2  # how much nearer lists count for more
     fading: float = 0.0  # of earlier seeds, for sessions: weight exp(-fading · plays since)
+    latest: bool = False  # of a track's lists the latest are looked at, where lists come in the order of time
 
     sentence: ClassVar[str] = "what else stands in lists that share rare tracks with this one"
 
@@ -44,8 +45,8 @@ class ListKnn:
         idf = np.log((len(lists) + 1) / (n + 0.5)).clip(0.0) ** self.idf_power
         size = np.maximum(np.diff(held.indptr), 1).astype(np.float64)
         of_track = held.T.tocsr()
-        order = np.random.default_rng(0).permutation(len(lists))
-        rank = np.argsort(order)
+        n_lists = len(lists)
+        rank = np.arange(n_lists)[::-1] if self.latest else np.argsort(np.random.default_rng(0).permutation(n_lists))
         starts, at = [0], []
         for i in range(len(vocabulary)):
             some = of_track.indices[of_track.indptr[i] : of_track.indptr[i + 1]]
@@ -68,6 +69,19 @@ class ListKnn:
             raise ValueError("the lists are not those of the vocabulary's tracks")
         made = cls(nearest=int(settings["nearest"]), sharpness=settings["sharpness"], fading=settings["fading"])
         return FittedListKnn(inverted, rows, idf, made.nearest, made.sharpness, made.fading)
+
+
+@dataclass(frozen=True)
+class SessionKnn(ListKnn):
+    """Of sessions: later plays count for more, and of a track's sessions the latest (VMIS-kNN, Kersbergen et al., SIGMOD 2022)."""
+
+    nearest: int = 500
+    sharpness: float = 1.0
+    rarity: float = 0.0
+    fading: float = 0.3
+    latest: bool = True
+
+    sentence: ClassVar[str] = "what else was played in sessions that share rare tracks with this one, late ones more"
 
 
 @dataclass(frozen=True, eq=False)

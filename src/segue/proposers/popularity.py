@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from segue.batch import Array
+from segue.errors import AskedWrongly
 from segue.lists import Lists, Vocabulary
 from segue.proposers.proposer import Question, Saved, within
 
@@ -38,6 +39,31 @@ class Popularity:
         if len(track) and not (track.min() >= 0 and track.max() < len(vocabulary) and np.isfinite(score).all()):
             raise ValueError("the popular tracks are none of the vocabulary's")
         return FittedPopularity(track, score)
+
+
+@dataclass(frozen=True)
+class RecentPopularity(Popularity):
+    """A session counts half as much for each `half_life_days` that it lies before the last one."""
+
+    half_life_days: float = 7.0
+
+    sentence: ClassVar[str] = "the tracks that stand in most of the latest sessions"
+
+    def __post_init__(self) -> None:
+        within(self, keep=(1, 1e7), half_life_days=(0.01, 10_000))
+
+    def fit(self, lists: Lists, vocabulary: Vocabulary) -> FittedPopularity:
+        said = lists.listening
+        if said is None:
+            raise AskedWrongly(
+                "recent-popularity asks when sessions were: these lists have no clock; choose popularity"
+            )
+        day, known = said.day, lists.track >= 0
+        weight = 0.5 ** ((day.max(initial=0) - day) / self.half_life_days)
+        n = np.bincount(lists.track[known], weight[lists.of_list[known]], len(vocabulary))
+        order = np.lexsort((np.arange(len(n)), -n))[: self.keep]
+        order = order[n[order] > 0]
+        return FittedPopularity(order.astype(np.int32), n[order].astype(np.float32))
 
 
 def _in_lists(lists: Lists, n_tracks: int) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from segue.lists import Codes, Lists, Vocabulary
 
 Floats = npt.NDArray[np.float32]
 Saved = tuple[dict[str, Any], dict[str, Array]]  # plain settings, and arrays: data, never code
+UNSAID, NO_TRACKS = np.zeros(0, np.int8), np.zeros(0, np.int32)
 NOTHING = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
 
@@ -24,6 +25,12 @@ class Question:
 
     seeds: Codes  # (S,) in order, all of them known
     title: str | None = None
+    skipped: Array = field(
+        default_factory=lambda: UNSAID
+    )  # (S,) int8 of each seed 1: skipped, 0: not, -1: not known; empty: nothing is known
+    before: Codes = field(
+        default_factory=lambda: NO_TRACKS
+    )  # (B,) what the listener heard in earlier sessions, the latest last
 
 
 class Fitted(Protocol):
@@ -50,9 +57,21 @@ class Proposer(Protocol):
 
 def questions(asked: Lists) -> Iterator[Question]:
     """Each list as a question. Tracks that the vocabulary lacks are left out."""
+    said = asked.listening
     for i, title in enumerate(asked.titles):
         seeds = asked[i]
-        yield Question(seeds[seeds >= 0], title)
+        known = seeds >= 0
+        if said is None:
+            yield Question(seeds[known], title)
+            continue
+        before = said.before(i)
+        skipped = said.skipped[asked.starts[i] : asked.starts[i + 1]][known]
+        yield Question(seeds[known], title, skipped, before[before >= 0])
+
+
+def heard_so_far(question: Question) -> Codes:
+    """(B + S,) all that the listener is known to have heard, the latest last."""
+    return np.concatenate([question.before, question.seeds])
 
 
 def best(tracks: Array, scores: Array, n: int, without: Array) -> tuple[Array, Array]:

@@ -55,6 +55,15 @@ class Transitions:
         return FittedTransitions(table, cls(last=int(settings["last"])).last)
 
 
+@dataclass(frozen=True)
+class NextTransitions(Transitions):
+    """For the very next play: nearer pairs, the last tracks asked, and popular followers not held back."""
+
+    reach: int = 5
+    last: int = 5
+    rarity: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class FittedTransitions:
     table: Rows  # (N, N)
