@@ -17,7 +17,7 @@ import importlib, json, pkgutil, sys
 EXTRAS = set("altair causallearn fastapi httptools implicit jinja2 lifelines onnxruntime prometheus_client pyspark similaripy "
              "soundfile soxr starlette torch uvicorn uvloop vl_convert".split())
 # the service's own app: `segue.service.run` imports it once it has seen that the extra is there
-APP = {"segue.service." + name for name in ("app", "guard", "lane", "protocol", "skip")}
+APP = {"segue.service." + name for name in ("app", "guard", "lane", "next_track", "protocol", "skip", "telling")}
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,16 @@ import numpy as np
 from segue.batch import Array
 from segue.catalogue import folded
 from segue.errors import AskedWrongly, BadInput, UnknownName
+from segue.nearest import Nearest
 from segue.playlists_bundle import PlaylistsBundle
 from segue.proposers.named import words
-from segue.proposers.proposer import Question
+from segue.proposers.proposer import Question, best
 from segue.ranking import check
 
 LOOKED_AT = 10  # times as many proposals are looked at as are wanted, where some are filtered or spread out
+LONGEST = 200  # letters of a name that may be misspelled
+NEAR = 100  # lists with the nearest titles, among which reasons are counted
+NO_TRACKS = np.zeros(0, np.int32)
 SEARCHED = 20_000  # of the most played tracks, among which the nearest names are looked for
 _CONDITION = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*(<=|>=|=|<|>)\s*(-?[0-9]*\.?[0-9]+)\s*")
 _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
@@ -55,7 +59,7 @@ class Recommendation:
 
 def recommend(
     bundle: PlaylistsBundle, *, seeds: Sequence[str] = (), title: str | None = None, k: int = 20, per_artist: int = 0,
-    where: Sequence[str] = (), diversity: float = 0.0,
+    where: Sequence[str] = (), diversity: float = 0.0, again: bool = False,
 ) -> Recommendation:  # fmt: skip
     """How a list goes on.
 
@@ -67,6 +71,7 @@ def recommend(
     per_artist : so many tracks of an artist at most; 0: any
     where : conditions on attributes, such as "energy>=0.6"; a track of which that is not known is left out
     diversity : 0 by score alone; towards 1, what is unlike the tracks before it comes first (maximal marginal relevance)
+    again : a seed may be proposed, too, as a session may play it again
 
     Raises
     ------
@@ -81,9 +86,13 @@ def recommend(
         )
     codes = [resolved(bundle, seed) for seed in seeds]
     question = Question(np.array(codes, np.int32), title)
-    kept, notes = _conditions(bundle, where)
+    kept, notes = conditions(bundle, where)
     wanted = k if not (where or per_artist or diversity) else min(len(bundle.vocabulary), LOOKED_AT * k + 200)
-    track, score = bundle.proposals(question, wanted)
+    if again:
+        found, scores = bundle.fitted.scores(question)
+        track, score = best(found, scores, wanted, NO_TRACKS)
+    else:
+        track, score = bundle.proposals(question, wanted)
     some = kept[track] if kept is not None else np.ones(len(track), bool)
     track, score = track[some], score[some]
     if diversity:
@@ -102,8 +111,8 @@ def recommend(
         notes.append(f"{len(track)} tracks where {k} were wanted: no more of what is proposed meets the conditions")
     v = bundle.vocabulary
     made = tuple(
-        Recommended(v.ids[int(t)], v.title[int(t)], v.artist_name[int(t)], float(s), reasons(bundle, question, int(t)))
-        for t, s in zip(track, score, strict=True)
+        Recommended(v.ids[t], v.title[t], v.artist_name[t], s, why)
+        for t, s, why in zip(track.tolist(), score.tolist(), reasons(bundle, question, track), strict=True)
     )
     return Recommendation(made, tuple(zip(seeds, (v.shown(c) for c in codes), strict=True)), tuple(notes))
 
@@ -117,20 +126,31 @@ def resolved(bundle: PlaylistsBundle, seed: str) -> int:
     if found:
         called_so = [f for f in found if words(f["title"]) == words(seed)]  # "Humble" is HUMBLE. rather than Humble Pie
         return int(bundle.vocabulary.codes(f["track"] for f in called_so or found).min())  # the most played of them
-    n = min(SEARCHED, len(bundle.vocabulary))
-    shown = {folded(bundle.vocabulary.shown(i)): i for i in reversed(range(n))}
-    titles = {folded(bundle.vocabulary.title[i] or ""): i for i in reversed(range(n))}
-    near = difflib.get_close_matches(folded(seed), [*shown, *titles], 3, 0.75)
+    known, place = _most_played(bundle)
+    near = known.to(folded(seed)) if len(seed) <= LONGEST else []
     if near:
-        best = {**titles, **shown}[near[0]]
-        return int(best)
+        return place[near[0]]
     raise AskedWrongly(
         f"no track is called {seed!r}, or nearly so: give other words of its title and artist, or its id"
     )
 
 
-def _conditions(bundle: PlaylistsBundle, where: Sequence[str]) -> tuple[Array | None, list[str]]:
-    """(N,) which tracks meet all conditions, None where there are none; and of how many tracks they can be told."""
+@lru_cache(maxsize=8)
+def _most_played(bundle: PlaylistsBundle) -> tuple[Nearest, dict[str, int]]:
+    """The names of the most played tracks, as they may be misspelled; and whose each is."""
+    v, n = bundle.vocabulary, min(SEARCHED, len(bundle.vocabulary))
+    place = {folded(v.title[i] or ""): i for i in reversed(range(n))}
+    place |= {folded(v.shown(i)): i for i in reversed(range(n))}
+    return Nearest(tuple(place)), place
+
+
+def conditions(bundle: PlaylistsBundle, where: Sequence[str]) -> tuple[Array | None, list[str]]:
+    """(N,) which tracks meet all conditions, None where there are none; and of how many tracks they can be told.
+
+    Raises
+    ------
+    AskedWrongly, UnknownName : one cannot be read, or asks for what the bundle does not know
+    """
     kept, notes = None, []
     for said in where:
         read = _CONDITION.fullmatch(said)
@@ -187,31 +207,56 @@ def _parts(bundle: PlaylistsBundle) -> Mapping[str, Any]:
     return evidence.parts if evidence is not None else {bundle.card["model"]: bundle.fitted}
 
 
-def reasons(bundle: PlaylistsBundle, question: Question, code: int) -> tuple[str, ...]:
-    """What speaks for a track, at most three: the seed it shares most lists with, the title, the artist."""
+def reasons(bundle: PlaylistsBundle, question: Question, tracks: Array) -> list[tuple[str, ...]]:
+    """What speaks for each of some tracks, at most three: the seed it shares most lists with, the title, the artist."""
     parts, v = _parts(bundle), bundle.vocabulary
-    said: list[str] = []
-    knn = parts.get("playlist-knn")
-    if knn is not None and len(question.seeds):
-        own = _row(knn.inverted, code)
-        together = [
-            (int(np.isin(_row(knn.inverted, int(s)), own).sum()), -i, int(s)) for i, s in enumerate(question.seeds)
-        ]
-        n, _, seed = max(together)
+    together, titled = _together(parts.get("playlist-knn"), question), _titled(parts.get("title"), question)
+    made = []
+    for code in tracks.tolist():
+        said = ["it stands in the list already"] if code in question.seeds else []
+        n, seed = together(code)
         if n:
             said.append(f"with {v.shown(seed)} in {n:,} playlist{'s' if n > 1 else ''}")
-    named = parts.get("title")
-    if named is not None and question.title:
-        near, _ = named.neighbours(question.title)
-        n = int(sum(code in _row(named.tracks, int(one)) for one in near[:100]))
+        n, near = titled(code)
         if n:
-            said.append(f"in {n} of the {min(100, len(near))} playlists whose titles are nearest")
-    same = int((v.artist[question.seeds] == v.artist[code]).sum()) if v.artist[code] >= 0 else 0
-    if same:
-        said.append(f"{same} of {len(question.seeds)} seeds {'is' if same == 1 else 'are'} by the same artist")
-    if not said:
-        said.append(f"in {int(v.plays[code]):,} places of all playlists")
-    return tuple(said[:3])
+            said.append(f"in {n} of the {near} playlists whose titles are nearest")
+        same = int((v.artist[question.seeds] == v.artist[code]).sum()) if v.artist[code] >= 0 else 0
+        if same:
+            said.append(f"{same} of {len(question.seeds)} seeds {'is' if same == 1 else 'are'} by the same artist")
+        if not said:
+            said.append(f"in {int(v.plays[code]):,} places of all playlists")
+        made.append(tuple(said[:3]))
+    return made
+
+
+def _together(knn: Any, question: Question) -> Callable[[int], tuple[int, int]]:
+    """In how many lists a track stands with the seed that it shares most with, the first of several; and which that is."""
+    seeds = question.seeds
+    if knn is None or not len(seeds):
+        return lambda code: (0, -1)
+    held = [_row(knn.inverted, int(s)) for s in seeds]
+    lists, of_seed = np.concatenate(held), np.repeat(np.arange(len(seeds)), [len(one) for one in held])
+    own = np.zeros(len(knn.rows.starts), bool)  # of each list, whether it holds the track
+
+    def found(code: int) -> tuple[int, int]:
+        its = _row(knn.inverted, code)
+        own[its] = True
+        n = np.bincount(of_seed[own[lists]], minlength=len(seeds))
+        n[seeds == code] = 0
+        own[its] = False
+        return int(n.max()), int(seeds[n.argmax()])
+
+    return found
+
+
+def _titled(named: Any, question: Question) -> Callable[[int], tuple[int, int]]:
+    """How many of the lists whose titles are nearest hold a track; of how many."""
+    if named is None or not question.title:
+        return lambda code: (0, 0)
+    near, _ = named.neighbours(question.title)
+    held = [_row(named.tracks, int(one)) for one in near[:NEAR]]
+    tracks = np.concatenate(held) if held else NO_TRACKS
+    return lambda code: (int((tracks == code).sum()), len(held))
 
 
 def _row(table: Any, i: int) -> Array:

@@ -16,7 +16,7 @@ from segue.service.listeners import Listeners, keys_of_listeners
 from segue.service.measures import Measures
 from segue.service.monitor import Monitor
 from segue.service.problems import Problem
-from segue.service.served import Shelf
+from segue.service.shelf import Shelf
 from segue.service.state import State
 
 

@@ -21,7 +21,7 @@ import small
 from segue.catalogue import catalogue
 from segue.errors import SegueError, Tampered
 from segue.mapped import mapped
-from segue.service.served import Shelf
+from segue.service.shelf import Shelf
 
 LONGEST_S = 30.0
 VALUES = [None, True, False, -1, 0, 1, 2, 7, 1e308, -1e308, 5e-324, math.nan, math.inf, -math.inf, 10**30, -(2**63), 2**63, 2**31,

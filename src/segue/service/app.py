@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from segue import __version__, registry
 from segue.errors import SegueError
+from segue.service import telling
 from segue.service.answers import reply, unknown_parameters, whole_number
 from segue.service.book import Book
 from segue.service.desk import Desk
@@ -25,9 +26,9 @@ from segue.service.listeners import Listeners, keys_of_listeners
 from segue.service.measures import FOLDER, Measures
 from segue.service.monitor import Monitor
 from segue.service.problems import Problem, shown
-from segue.service.served import Shelf
 from segue.service.settings import Limits as Limits
 from segue.service.settings import Settings as Settings
+from segue.service.shelf import Shelf
 from segue.service.state import State
 
 PAGE = Path(__file__).parent / "page"
@@ -84,15 +85,16 @@ def create(settings: Settings) -> Any:
 
     hot: dict[str, Any] = {}
     included: list[Any] = []
-    for task in dict.fromkeys(s.bundle.asking.task.name for s in shelf.all):
-        router = registry.load(registry.SERVICES[task])(desk, book)
+    rooms = [telling, *(registry.load(registry.SERVICES[task]) for task in dict.fromkeys(s.task for s in shelf.all))]
+    for room in rooms:
+        router = room.router(desk, book)
         app.include_router(router)
         included += router.routes
         hot |= {route.path: route for route in router.routes if route.path in HOT and "POST" in route.methods}
     _sessions(app, desk, book)
     _about(app, desk, book)
     _page(app)
-    _described(app, keyed=settings.keys is not None)
+    _described(app, [body for room in rooms for body in room.BODIES], keyed=settings.keys is not None)
     guard = Guard(Lane(app, hot), measures, settings.limits, settings.keys, settings.local, desk.crowded)
     guard.book = book  # type: ignore[attr-defined]
     return guard
@@ -184,6 +186,7 @@ def _sessions(app: Any, desk: Desk, book: Book) -> None:
 
 def _about(app: Any, desk: Desk, book: Book) -> None:
     names = [s.name for s in book.shelf.all]
+    held_against = [s.name for s in book.shelf.all if s.comes_true]
     about: dict[str, Any] = {"response_model": None, "tags": ["about"]}
 
     @app.get("/health", **about, summary="It runs")
@@ -202,7 +205,7 @@ def _about(app: Any, desk: Desk, book: Book) -> None:
 
     @app.get("/metrics", **about, summary="For Prometheus; of all processes together")
     async def metrics() -> Any:
-        told = await desk.do(lambda: desk.measures.text(book.monitor.told(names), book.state.used()))
+        told = await desk.do(lambda: desk.measures.text(book.monitor.told(held_against), book.state.used()))
         return Response(told, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/v1/models", **about, summary="The models and their cards")
@@ -211,7 +214,7 @@ def _about(app: Any, desk: Desk, book: Book) -> None:
 
     @app.get("/v1/monitor", **about, summary="How right the predictions were that have come true")
     async def monitor() -> Any:
-        return reply({"models": await desk.do(lambda: book.monitor.told(names))})
+        return reply({"models": await desk.do(lambda: book.monitor.told(held_against))})
 
     @app.get(
         "/v1/tracks",
@@ -223,7 +226,8 @@ def _about(app: Any, desk: Desk, book: Book) -> None:
         unknown_parameters(request, "q", "limit", "model")
         limit = whole_number(request, "limit", 20, 100, least=1)
         text = request.query_params.get("q", "")[:200]
-        served = book.shelf.choose(request.query_params.get("model"), "next")
+        model = request.query_params.get("model")
+        served = book.shelf.searched(model)
         return reply({"tracks": await asyncio.to_thread(served.search, text, limit)})
 
 
@@ -248,12 +252,10 @@ def _page(app: Any) -> None:
         return Response(files[name][0], headers=fresh, media_type=files[name][1])
 
 
-def _described(app: Any, *, keyed: bool) -> None:
+def _described(app: Any, bodies: Sequence[Any], *, keyed: bool) -> None:
     """The schemas of the bodies, which FastAPI does not see, and a page that shows it all without anybody else's script."""
     from fastapi.openapi.utils import get_openapi
     from pydantic.json_schema import models_json_schema
-
-    from segue.service import wire
 
     made: dict[str, Any] = {}
 
@@ -262,7 +264,7 @@ def _described(app: Any, *, keyed: bool) -> None:
             made.update(
                 get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             )
-            models = [(m, "validation") for m in (wire.Asked, wire.Many, wire.Event, wire.Question)]
+            models = [(m, "validation") for m in bodies]
             _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
             text = {"type": "string"}
             schemas["$defs"]["Problem"] = {

@@ -18,10 +18,12 @@ from segue.service.listeners import Listeners, day_at, table_of
 from segue.service.monitor import Monitor
 from segue.service.plays import applied, is_on, told
 from segue.service.problems import Problem
-from segue.service.served import Served, Shelf
+from segue.service.served import Served
+from segue.service.shelf import Shelf
 from segue.service.state import State, Stored
 from segue.session import records
 
+TASK = "skip"  # of what is asked with a play, or after it
 OF_SESSION = ("listener", "listener_age", "country", "day")
 
 
@@ -64,7 +66,7 @@ class Book:
         session = self.state.session(name)
         change = applied(session.plays if session else (), event.id, said, self.shelf.zone)
         asked = asked_of(event)
-        served = self.shelf.choose(model, asked) if asked else None
+        served: Served | None = self.shelf.choose(TASK, model, asked) if asked else None
         if served is not None:
             served.check(len(change.plays), asked, len(_coming(event, asked)))
         if session is None:
@@ -102,7 +104,7 @@ class Book:
             raise Problem(
                 422, "nothing is asked: expected next, candidates or queue", field="body", remedy="add one of them"
             )
-        served = self.shelf.choose(model, asked)
+        served: Served = self.shelf.choose(TASK, model, asked)
         if asked == "playing":
             return self._question_of_playing(session, served, reasons), asked
         coming = _coming(question, asked)
@@ -147,6 +149,10 @@ class Book:
         began = 1 << 62 if heard.start_ms is None else heard.start_ms
         found = self.state.recent(Stored(-1, "", listener, None, None, None, began, ()), RECENT)
         return replace(heard, recent=table_of(found)) if found else heard
+
+    def tracks_of(self, name: str) -> list[str]:
+        """What a session has played so far, in order. Raises Problem."""
+        return [track for play in self._kept(name).plays if (track := play.said.get("track")) is not None]
 
     # ── shown, forgotten ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -79,6 +79,7 @@ class Desk:
         self._wake = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         self._each = 0.0  # seconds that a job took lately, of many
+        self.elsewhere = 0  # requests that do not wait here: another thread has them
 
     def start(self) -> None:
         self.state.db.execute(
@@ -97,6 +98,7 @@ class Desk:
 
     def crowded(self, n: int) -> bool:
         """Whether who comes after so many others would wait too long."""
+        n -= self.elsewhere
         return n * self._each > LONGEST_WAIT_S and n >= MANY
 
     async def ask(

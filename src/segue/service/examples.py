@@ -41,6 +41,22 @@ TOLD: dict[str, Any] = {
     "session": "abc", "play": "p1", "position": 1, "plays": 1, "playing": False, "repeated": False, "late": False,
     "answer": ANSWER,
 }  # fmt: skip
+LIST: dict[str, Any] = {
+    "tracks": ["Song 3", "song 5 artist"],
+    "title": "road trip",
+    "k": 5,
+    "per_artist": 2,
+    "diversity": 0.3,
+}
+LIST_BY_ID: dict[str, Any] = {"tracks": [{"track": "spotify:track:1"}, "Song 3"], "k": 5}
+TITLED: dict[str, Any] = {"title": "road trip", "k": 5}
+CONTINUED: dict[str, Any] = {
+    "model": "next", "setting": "continue",
+    "seeds": [{"asked": "Song 3", "taken": "Song 3 · Quiet Harbour", "track": "spotify:track:3"}], "notes": [],
+    "tracks": [{"track": "spotify:track:8", "title": "Song 8", "artist": "Paper Motel", "score": 1.9,
+                "reasons": ["with Song 3 · Quiet Harbour in 214 playlists"]}],
+}  # fmt: skip
+
 PROBLEM: dict[str, Any] = {
     "type": "about:blank", "title": "Unprocessable Content", "status": 422, "field": "next.skipped", "value": True,
     "detail": "next.skipped is known only after the play has ended", "remedy": "leave it out",

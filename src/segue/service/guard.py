@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from segue.service.keys import is_key, owner
 from segue.service.measures import Measures
-from segue.service.problems import MEDIA, Problem
+from segue.service.problems import BUSY, MEDIA, Problem
 from segue.service.settings import Limits
 
 Message = MutableMapping[str, Any]
@@ -190,8 +190,3 @@ async def refuse(send: Send, problem: Problem, more: Sequence[tuple[bytes, bytes
     body = problem.body()
     await send({"type": "http.response.start", "status": problem.status, "headers": [*more, *head_of(problem, body)]})
     await send({"type": "http.response.body", "body": body})
-
-
-BUSY = Problem(
-    429, "more requests wait than can be answered soon", remedy="send it again in 1 s", headers={"Retry-After": "1"}
-)

@@ -48,6 +48,11 @@ class Problem(Exception):
         return json.dumps(said).encode()
 
 
+BUSY = Problem(
+    429, "more requests wait than can be answered soon", remedy="send it again in 1 s", headers={"Retry-After": "1"}
+)
+
+
 def _one_line(text: str) -> str:
     """Names that a client chose may stand in a sentence: they break no line of whoever reads it."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)

@@ -6,8 +6,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from segue.service.guard import BUSY, HEADERS, head_of
-from segue.service.problems import MEDIA, Problem
+from segue.service.guard import HEADERS, head_of
+from segue.service.problems import BUSY, MEDIA, Problem
 
 HEADER_S, BODY_S, HEADER_BYTES = 10.0, 10.0, 32_768
 _BODY = BUSY.body()

@@ -53,8 +53,8 @@ def serve(
     """
     check_extra()
     from segue.service.keys import read_keys
-    from segue.service.served import Shelf
     from segue.service.settings import Limits, Settings
+    from segue.service.shelf import Shelf
 
     local = host in LOOPBACK
     if not local and keys is None and not open:
@@ -68,7 +68,7 @@ def serve(
     if not place.parent.is_dir():
         raise AskedWrongly(f"--state {state}: there is no folder {place.parent}; make it, or choose another --state")
     shelf = Shelf.of(bundles)
-    models = ", ".join(f"{s.name} ({s.bundle.card['task']}, {s.bundle.card['setting']})" for s in shelf.all)
+    models = ", ".join(f"{s.name} ({s.task}, {s.about()['setting']})" for s in shelf.all)
     zone = shelf.zone
     del shelf  # each process opens its own
     settings = Settings(

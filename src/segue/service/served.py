@@ -1,19 +1,17 @@
-"""The bundles that a service answers with, by name."""
+"""A bundle that says what will be skipped, as the service has it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from segue.bundle import open_bundle
 from segue.catalogue import Catalogue
-from segue.errors import AskedWrongly
 from segue.heard import Heard
-from segue.live import NAMELESS, Answer, Bundle
-from segue.mapped import mapped
-from segue.service.problems import Problem, shown
+from segue.live import Answer, Bundle
+from segue.service.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,22 @@ class Served:
     name: str
     bundle: Bundle
     catalogue: Catalogue
+
+    comes_true: ClassVar[bool] = True
+
+    @classmethod
+    def opened(cls, path: Path, name: str, *, checked: bool = False) -> Served:
+        """Raises AskedWrongly, Tampered."""
+        bundle = open_bundle(path, checked=checked)
+        return cls(name, bundle, bundle.catalogue)
+
+    @property
+    def task(self) -> str:
+        return self.bundle.asking.task.name
+
+    @property
+    def zone(self) -> str:
+        return self.bundle.zone
 
     @property
     def offers(self) -> str:
@@ -66,52 +80,3 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "probability": answer.probability,
         "reasons": list(answer.reasons),
     }
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """All that is served."""
-
-    all: tuple[Served, ...]
-
-    @classmethod
-    def of(cls, folders: Sequence[str | Path], *, catalogue: str | None = None, checked: bool = False) -> Shelf:
-        """Open bundles; each has answered its golden requests as it should. Raises AskedWrongly, Tampered.
-
-        Parameters
-        ----------
-        catalogue : a file of names of tracks (`segue.catalogue`), for bundles that name none
-        checked : the bundles' files were compared with their hashes just now
-        """
-        made: list[Served] = []
-        names = Catalogue(mapped(Path(catalogue))) if catalogue else NAMELESS
-        for folder in folders:
-            path = Path(folder).expanduser()
-            name = path.resolve().name.removesuffix(".bundle") or "model"
-            if any(name == s.name for s in made):
-                raise AskedWrongly(f"two bundles are called {name!r}: rename one of their folders")
-            opened = open_bundle(path, checked=checked)
-            made.append(Served(name, opened, opened.catalogue if len(opened.catalogue) else names))
-        zones = {s.bundle.zone for s in made}
-        if len(zones) > 1:
-            raise AskedWrongly(
-                f"the bundles were trained on clocks of {' and '.join(sorted(zones))}: serve them apart, each with its own state"
-            )
-        return cls(tuple(made))
-
-    @property
-    def zone(self) -> str:
-        return self.all[0].bundle.zone
-
-    def choose(self, name: str | None, asked: str) -> Served:
-        """The model that was named, or the first that answers such a question. Raises Problem."""
-        if name is not None:
-            for one in self.all:
-                if one.name == name:
-                    return one
-            raise Problem(
-                404, f"model: there is none called {shown(name)!r}", field="model", value=shown(name),
-                remedy=f"ask {' or '.join(s.name for s in self.all)}",
-            )  # fmt: skip
-        kind = "queue" if asked == "queue" else "candidates"
-        return next((s for s in self.all if s.offers == kind), self.all[0])
