@@ -161,12 +161,14 @@ def wrong(found, status, words):
         ("evaluate BUNDLE LIBRARY --history melted", "history 'melted': expected rolling or frozen"),
         ("evaluate BUNDLE LIBRARY --history frozen", "nothing is left to ask about"),
         ("list modls", "no list is called 'modls'; did you mean models"),
-        ("simulate msd -o y", "no format is called 'msd'; did you mean mssd?"),
+        ("simulate msd -o y", "no format is called 'msd'; did you mean mssd or mpd?"),
         ("simulate mssd --world tastes -o y", "no world is called 'tastes'; did you mean tastes-1?"),
         (
             "simulate mssd --sessions 3 --days 14 -o y",
             "3 sessions over 14 days, 1 to test on: expected at least a session a day",
         ),
+        ("simulate mpd --sessions 5 -o y", "--sessions means nothing for mpd: leave it out"),
+        ("simulate mssd --playlists 5 -o y", "--playlists means nothing for mssd: leave it out"),
         ("simulate mssd --days 5000 -o y", "expected at least a session a day, 1 to 3660 days"),
         (
             "simulate mssd --seed 99999999999999999999 -o y",
@@ -473,6 +475,18 @@ def test_simulate_says_what_it_wrote_and_where_to_go_on(run, tmp_path):
     status, text, _ = run(*rest[5].removeprefix("Next: segue ").replace("library/", str(tmp_path / "library")).split())
     assert status == 0
     assert re.search(r"sessions +30 +plays", text)
+
+
+def test_simulated_playlists_can_be_read_as_it_says(run, tmp_path):
+    status, text, err = run("simulate", "mpd", "--playlists", 20, "--seed", 3, "-o", tmp_path / "raw")
+    assert (status, err) == (0, "")
+    *said, further = text.splitlines()
+    assert "20 playlists" in said[1]
+    command = further.removeprefix("Next: segue ").replace(" playlists/", f" {tmp_path / 'library'}").split()
+    status, text, _ = run(*command)
+    assert status == 0
+    assert re.search(r"sessions +20 +plays", text)
+    assert re.search(r"\(100\.0%\), .* plays \(100\.0%\) matched", text)
 
 
 def test_simulate_has_a_seed_and_sizes(run, tmp_path):

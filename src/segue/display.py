@@ -227,6 +227,20 @@ def show_made(made: Any, as_json: bool) -> None:
     typer.echo(f"Next: segue ingest mssd {made.path} -o library/")
 
 
+def show_made_lists(made: Any, as_json: bool) -> None:
+    """What a simulation of playlists wrote, and where to go on."""
+    if as_json:
+        print_json(made.to_json())
+        return
+    a, s = made.about, made.seconds
+    say(f"{made.path}: {a['world']} (version {a['version']}), seed {a['seed']}. {a['says']}.")
+    typer.echo(f"  mpd.slice.….json  {a['playlists']:,} playlists, {a['places']:,} tracks in them")
+    typer.echo(f"  track_features/   {a['tracks']:,} tracks")
+    typer.echo("  truth/            what it was made of")
+    typer.echo("  seconds           " + ", ".join(f"{part} {s[part]:.1f}" for part in s))
+    typer.echo(f"Next: segue ingest mpd {made.path} --tracks {made.path / 'track_features'} -o playlists/")
+
+
 @contextmanager
 def progress_bar(word: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar on stderr where someone is looking, silence elsewhere."""

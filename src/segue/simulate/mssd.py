@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,18 +18,17 @@ import segue
 from segue import registry, schema
 from segue.datasets.mssd import LOG
 from segue.engines import put_in_place, write_parquet
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly
 from segue.simulate import truth_table
-from segue.simulate.catalogue import name_order, uuids
+from segue.simulate.catalogue import Catalogue, name_order, uuids
 from segue.simulate.draws import Ints, choose, steps, uniform
+from segue.simulate.place import Progress, begin, check_seed, finish, free, said, write_note
 from segue.simulate.sessions import REASONS, Played, clock, of_day
 from segue.simulate.world import PAUSES, World
 
 FIRST_DAY = date(2018, 7, 15)
 SHARD = 50_000  # sessions of a day and a file, at most
-SEEDS = 1 << 64  # beyond them, draws begin anew: another seed would give the same rows
 INPUT = ("session_id", "track_id_clean", "session_position", "session_length")
-Progress = Callable[[int, int, str], None]
 # what starts a play: the way the last one ended, but for a play that was broken off
 _OPENS = (
     ("clickrow", 0.28),
@@ -83,16 +80,11 @@ def simulate(
     if not 1 <= days <= 3660 or sessions < days or tested < 0:
         raise AskedWrongly(f"{sessions} sessions over {days} days, {tested} to test on: expected at least a session a day, "
                            "1 to 3660 days, and no negative number")  # fmt: skip
-    if not 0 <= seed < SEEDS:
-        raise AskedWrongly(f"seed {seed}: expected a whole number from 0 to {SEEDS - 1}")
-    target = Path(out).expanduser()
-    if not target.name:  # the folder we stand in, which cannot be renamed into
-        raise AskedWrongly(f"-o {target}: expected a folder with a name of its own, such as {target / 'raw'}")
-    _free(target, overwrite)
+    check_seed(seed)
+    target = free(out, overwrite, _OWN.__contains__)
     about = {"format": truth_table.FORMAT, "world": chosen.name, "version": chosen.version, "says": chosen.sentence,
              "seed": seed, "sessions": sessions, "days": days, "test_sessions": tested}  # fmt: skip
-    partial = target.with_name(target.name + ".partial")
-    _begin(partial, about)
+    partial = begin(target, about)
     work = _plan(sessions, days, tested)
     spent = {"generation": 0.0, "truth": 0.0, "writing": 0.0}
     done: list[dict[str, Any]] = []
@@ -100,16 +92,16 @@ def simulate(
     for n, piece in enumerate(work):
         progress(n, len(work) + 1, piece.name)
         note = partial / "done" / f"{piece.name}.json"
-        said = _said(note)
-        if said is None:
-            said = _write_piece(chosen, piece, seed, partial)
-            _write_note(note, said)
-        tracks = np.union1d(tracks, np.array(said.pop("tracks"), np.int64))
-        spent = {part: seconds + said["seconds"][part] for part, seconds in spent.items()}
-        done.append(said)
+        found = said(note)
+        if found is None:
+            found = _write_piece(chosen, piece, seed, partial)
+            write_note(note, found)
+        tracks = np.union1d(tracks, np.array(found.pop("tracks"), np.int64))
+        spent = {part: seconds + found["seconds"][part] for part, seconds in spent.items()}
+        done.append(found)
     progress(len(work), len(work) + 1, "track features")
     begun = time.perf_counter()
-    _write_tracks(chosen, tracks, partial)
+    write_tracks(chosen.catalogue, tracks, partial, chosen.catalogue.names)
     training = [d for d, p in zip(done, work, strict=True) if not p.test]
     about |= {
         "first_day": str(FIRST_DAY), "plays": sum(d["plays"] for d in training), "tracks": len(tracks),
@@ -119,60 +111,11 @@ def simulate(
         "columns": truth_table.COLUMNS, "segue": segue.__version__,
         "note": "made-up listening: nobody's data",
     }  # fmt: skip
-    (partial / "truth").mkdir(exist_ok=True)
-    (partial / "truth" / "world.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-    # begun.json first: without it the folder is never taken up again, with it nothing else may be missing
-    for leftover in (partial / "begun.json", *partial.rglob(".*.parquet.*")):
-        leftover.unlink()
-    shutil.rmtree(partial / "done")
+    finish(partial, about, [*partial.rglob(".*.parquet.*")])
     put_in_place(partial, target)
     spent["writing"] += time.perf_counter() - begun
     progress(len(work) + 1, len(work) + 1, "done")
     return Made(target, about, spent)
-
-
-def _free(target: Path, overwrite: bool) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir() or any(target.iterdir()):
-        if not overwrite:
-            raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
-        if not (target / "truth" / "world.json").is_file():
-            raise AskedWrongly(f"{target} was not simulated, --overwrite would delete what it holds: choose another -o")
-        more = sorted(p.name for p in target.iterdir() if p.name not in _OWN)
-        if more:
-            raise AskedWrongly(
-                f"{target} holds {more[0]!r}, which was not simulated: move it away, or choose another -o"
-            )
-
-
-def _begin(partial: Path, about: dict[str, Any]) -> None:
-    """Go on where the same job stopped; anything else is started afresh."""
-    note = partial / "begun.json"
-    begun = {**about, "segue": segue.__version__}
-    if _said(note) == begun:
-        return
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        (partial / "done").mkdir(parents=True)
-    except OSError as cause:
-        raise BadInput(f"{partial} cannot be made ({cause.strerror}): choose a folder that can be written") from cause
-    _write_note(note, begun)
-
-
-def _said(note: Path) -> Any:
-    """What a note says; None where there is none, or it is damaged."""
-    try:
-        return json.loads(note.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-
-
-def _write_note(note: Path, said: dict[str, Any]) -> None:
-    """Aside, then renamed: a note that is there is whole, and so is what it speaks of."""
-    aside = note.with_suffix(".tmp")
-    aside.write_text(json.dumps(said), encoding="utf-8")
-    os.replace(aside, note)
 
 
 @dataclass(frozen=True)
@@ -228,11 +171,11 @@ def _write_piece(world: World, piece: _Piece, seed: int, partial: Path) -> dict[
     half = "test_set" if piece.test else "training_set"
     if piece.test:
         heard = np.asarray(2 * numbers["session_position"] <= numbers["session_length"])
-        _write_csv(rows.filter(heard), partial / half / f"log_prehistory_{piece.date:%Y%m%d}_{piece.shard:012d}.csv.gz")
+        write_csv(rows.filter(heard), partial / half / f"log_prehistory_{piece.date:%Y%m%d}_{piece.shard:012d}.csv.gz")
         asked = rows.filter(~heard).select(list(INPUT))
-        _write_csv(asked, partial / half / f"log_input_{piece.date:%Y%m%d}_{piece.shard:012d}.csv.gz")
+        write_csv(asked, partial / half / f"log_input_{piece.date:%Y%m%d}_{piece.shard:012d}.csv.gz")
     else:
-        _write_csv(rows, partial / half / f"log_{piece.name}.csv.gz")
+        write_csv(rows, partial / half / f"log_{piece.name}.csv.gz")
     write_parquet(truth, partial / "truth" / half / f"{piece.date}-{piece.shard}.parquet")
     clock_s.append(time.perf_counter())
     return {
@@ -312,7 +255,7 @@ def _rows(world: World, piece: _Piece, s: Played, names: list[str], n: dict[str,
     return pa.table(columns)
 
 
-def _write_csv(table: Any, path: Path) -> None:
+def write_csv(table: Any, path: Path) -> None:
     """Aside, then renamed; no clock in the gzip header, so that the same rows are the same bytes."""
     from pyarrow import csv
 
@@ -329,14 +272,14 @@ def _write_csv(table: Any, path: Path) -> None:
     os.replace(aside, path)
 
 
-def _write_tracks(world: World, played: Ints, partial: Path) -> None:
+def write_tracks(catalogue: Catalogue, played: Ints, partial: Path, names: Callable[[Ints], list[str]]) -> None:
     """Two tables of track features, as in the data set: every track that was played, in the order of their names."""
     import pyarrow as pa
 
-    played = played[name_order(world.catalogue.name_keys(played))]
+    played = played[name_order(catalogue.name_keys(played))]
     for part, tracks in enumerate(np.array_split(played, 2)):
-        found = world.catalogue.attributes(tracks)
-        columns: dict[str, Any] = {"track_id": world.catalogue.names(tracks)}
+        found = catalogue.attributes(tracks)
+        columns: dict[str, Any] = {"track_id": names(tracks)}
         for name in schema.TRACKS:
             values = found[name]
             if name == "mode":
@@ -345,4 +288,4 @@ def _write_tracks(world: World, played: Ints, partial: Path) -> None:
                 columns[name] = values.astype(np.int64)
             else:
                 columns[name] = np.round(values, 9 if name == "instrumentalness" else 6)
-        _write_csv(pa.table(columns), partial / "track_features" / f"tf_{part:012d}.csv")
+        write_csv(pa.table(columns), partial / "track_features" / f"tf_{part:012d}.csv")
