@@ -35,10 +35,10 @@ def place(tmp_path_factory):
 @pytest.mark.slow
 def test_every_command_of_the_page_runs(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
-    verify, said = [], ""
+    said = ""
+    answered = [words for words in commands() if "submission.csv.gz" in words[3:4]]  # what is submitted below
     for words in commands():
-        if words[1:3] == ["challenge", "verify"]:  # what is submitted below
-            verify = words
+        if words in answered:
             continue
         before = capsys.readouterr().out if "--json" in words else ""
         said += before
@@ -46,9 +46,11 @@ def test_every_command_of_the_page_runs(place, monkeypatch, capsys):
         if "--json" in words:
             assert len(json.loads(capsys.readouterr().out)["tracks"]) == 5
         if words[1] == "submit":
-            run(verify, monkeypatch)
+            for further in answered:
+                run(further, monkeypatch)
     said += capsys.readouterr().out
     assert "verified, 0 problems" in said
+    assert "by what was held out" in said
     python = re.search(r"```python\n(.*?)```", PAGE, re.S)
     exec(compile(python[1], "playlists.md", "exec"), {})
     assert capsys.readouterr().out.count("Song") == 10

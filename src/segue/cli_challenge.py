@@ -1,4 +1,4 @@
-"""The verbs of `segue challenge`: make one from a library's playlists, verify what is submitted to one."""
+"""The verbs of `segue challenge`: make one from a library's playlists, verify what is submitted to one, and score it."""
 
 from __future__ import annotations
 
@@ -82,3 +82,27 @@ def verify(
     if not n.spotify:
         typer.echo("The tracks of the challenge set are made up: they need not be Spotify's.")
     raise typer.Exit(0 if n.ok else 1)
+
+
+@challenge.command()
+def score(
+    submission: Annotated[Path, typer.Argument(help="CSV, packed with gzip or not.")],
+    challenge_set: Annotated[Path, typer.Argument(help="challenge_set.json, or the folder that holds it.")],
+    truth: Annotated[
+        Path | None, typer.Option(help="How its playlists go on; truth.json beside the challenge set if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap; 0 is a seed.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Score a submission by what was held out, by category, with intervals; one that would be refused is not scored.
+
+    Example: segue challenge score submission.csv.gz challenge/challenge_set.json
+    """
+    from segue.challenge_score import score as run
+
+    found = run(submission, challenge_set, truth=truth, seed=seed)
+    if as_json:
+        print_json(found.to_json())
+        return
+    print_table(found.table(), f"{found.path}, by what was held out; intervals: 95 %, by playlist")
+    say("What each metric is: docs/playlists.md. Fewer clicks are better.")
