@@ -25,6 +25,9 @@ export class Api {
   skip = (session, { model, reasons = 3, signal } = {}) =>
     this.#fetch("/v1/skip", { model, reasons }, { method: "POST", signal, body: JSON.stringify(session) });
 
+  nextTrack = (list, { model, signal } = {}) =>
+    this.#fetch("/v1/next-track", { model }, { method: "POST", signal, body: JSON.stringify(list) });
+
   #get(path, asked, signal) {
     return this.#fetch(path, asked, { signal });
   }

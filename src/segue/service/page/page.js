@@ -1,7 +1,6 @@
 /** The start: what the service offers, the places of the page, light and dark. */
 
 import { Api } from "./api.js";
-import { mount as circumstances } from "./circumstances.js";
 import { el, replace } from "./dom.js";
 import { mount as exportsOfOnes } from "./export_form.js";
 import { mount as heard } from "./heard.js";
@@ -61,6 +60,13 @@ function lightAndDark() {
   tell();
 }
 
+/** The page asks what its first panel asks. */
+function headed({ question, lead }) {
+  at("question").textContent = question;
+  at("lead").textContent = lead;
+  document.title = `Segue – ${question[0].toLowerCase()}${question.slice(1)}`;
+}
+
 async function start(page) {
   try {
     page.models = await page.api.models();
@@ -69,12 +75,15 @@ async function start(page) {
     page.trouble(problem, () => start(page));
     return;
   }
-  circumstances(at("circumstances"), page);
   heard(at("heard"), page);
   queue(at("queue"), page);
-  for (const { task, module } of PANELS) {
-    const models = page.models.filter((model) => model.task === task);
-    if (models.length) (await import(module)).mount({ asking: at("panels"), about: at("about") }, page, models);
+  const modelsOf = (task) => page.models.filter((model) => model.task === task);
+  const panels = PANELS.filter(({ task }) => modelsOf(task).length);
+  if (panels.length) headed(panels[0]);
+  for (const { task, module } of panels) {
+    const about = el("div", { class: "of-panel" });
+    at("about").append(about);
+    (await import(module)).mount({ asking: at("panels"), circumstances: at("circumstances"), about }, page, modelsOf(task));
   }
   search(at("find"), page);
   exportsOfOnes(at("exports"), page);

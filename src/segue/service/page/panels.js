@@ -1,3 +1,8 @@
 /** The tasks that have a panel, in their order: a later task adds its line here and a module with `mount`. */
 
-export const PANELS = [{ task: "skip", module: "./skip.js" }];
+export const PANELS = [
+  { task: "skip", module: "./skip.js", question: "What will be skipped?",
+    lead: "Queue tracks, play or skip them, and watch what the model expects of those to come." },
+  { task: "next-track", module: "./next_track.js", question: "What plays next?",
+    lead: "Queue tracks, or say what the list is called, and see how it goes on." },
+];

@@ -23,6 +23,11 @@ export class Session extends EventTarget {
     this.#step({ queue: [...this.queue, ...tracks.map((track) => this.#entry(track))] });
   }
 
+  /** What a queue that fills itself adds: no step of anybody's, so that a step back goes behind it. */
+  fill(track) {
+    this.#become({ queue: [...this.queue, this.#entry(track)] });
+  }
+
   remove(id) {
     this.#step({ queue: this.queue.filter((entry) => entry.id !== id), on: this.queue[0]?.id === id ? null : this.on });
   }

@@ -1,6 +1,7 @@
 /** The panel of the task skip: how likely each queued track is to be skipped, why, and how that moves. */
 
 import { card } from "./card.js";
+import { mount as mountCircumstances } from "./circumstances.js";
 import { el, isolated, replace, unseen } from "./dom.js";
 import { monitor } from "./monitor.js";
 import { many, percent, points, valued } from "./words.js";
@@ -15,8 +16,9 @@ const MEANING = {
   queue: ["Skipped, played in this order?", "A queue: all tracks play in this order. The model is asked once, when half of the session has been heard, about all that follow."],
 };
 
-export function mount({ asking, about }, page, models) {
+export function mount({ asking, circumstances, about }, page, models) {
   const { session } = page;
+  mountCircumstances(circumstances, page);
   const answers = new Map(); // entry's id → {p, moved, reasons}
   const predicted = new Map(models.map(({ name }) => [name, new Map()])); // what each model said, should it be chosen again
   const chooser = el("select", { id: "model", change: () => choose(models[chooser.selectedIndex]) },
