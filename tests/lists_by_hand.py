@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from segue.lists import Lists, Vocabulary
 from segue.listening import Listening
+from segue.lists import Lists, Vocabulary
 
 GENRES = ("jazz night", "metal", "road trip", "sleep")
 
@@ -35,7 +35,20 @@ def genres(n_lists=240, of_genre=60, seed=0, size=(12, 40)):
         titles.append(f"{GENRES[genre]} {rng.integers(9)}" if rng.random() < 0.7 else f"mix {i}")
     lists = Lists.of(made, titles)
     known = vocabulary(len(GENRES) * of_genre)
-    return lists, known
+    return lists, replace(known, sound=sounding(len(known), of_genre))
+
+
+def sounding(n_tracks, of_genre):
+    """Attributes by which genres are told apart; of every ninth track one of them is not known."""
+    rng = np.random.default_rng(5)
+    genre = np.arange(n_tracks) // of_genre
+    known = {
+        "energy": 0.2 + 0.6 * (genre % 2), "tempo": 90.0 + 60 * (genre // 2), "key": rng.integers(12, size=n_tracks),
+        "mode": rng.integers(2, size=n_tracks),
+    }  # fmt: skip
+    known["energy"] = known["energy"] + 0.1 * rng.standard_normal(n_tracks)
+    known["tempo"] = np.where(np.arange(n_tracks) % 9 == 8, np.nan, known["tempo"] + 10 * rng.standard_normal(n_tracks))
+    return {name: value.astype(np.float32) for name, value in known.items()}
 
 
 def by_chance(lists, n_tracks, seed=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 
 from lists_by_hand import genres
 from segue import contest as module
-from segue.categories import CATEGORIES
+from segue import registry
 from segue.asking import CONTINUE, Continue
+from segue.categories import CATEGORIES
 from segue.contest import Contest, Cut, Mark, contest, filled
 from segue.errors import AskedWrongly, UnknownName
 from segue.lists import Lists
+from segue.proposers.content import Content
 
 FEW = Continue((CATEGORIES[0], CATEGORIES[2]))
 
@@ -94,3 +97,29 @@ def test_every_metric_is_marked():
     assert {k: float(v[0]) for k, v in scores.items() if k in ("r_precision", "clicks", "found")} == {
         "r_precision": 0.5, "clicks": 0.0, "found": 0.5,
     }  # fmt: skip
+
+
+def test_models_that_go_by_sound_are_left_out_where_nothing_is_known_of_it(library, monkeypatch):
+    lists, known = genres()
+    monkeypatch.setattr(module, "lists_of", lambda *_, **__: (lists, replace(known, sound={})))
+    monkeypatch.setattr(registry, "proposers", lambda setting: ["popularity", "content"])
+    found = contest(library, asking=FEW, most=5, draws=5)
+    assert found.models == ["popularity"]
+    assert found.about["sound"]["left_out"] == ["content"]
+    with pytest.raises(AskedWrongly, match="content goes by how tracks sound, of which lists/ knows nothing: ingest"):
+        contest(library, models=["popularity", "content"], asking=FEW)
+
+
+def test_of_how_much_it_is_known_how_it_sounds_is_said(library):
+    found = contest(library, models=["popularity", "content"], asking=FEW, most=5, draws=5)
+    sound = found.about["sound"]
+    assert sound["attributes"] == ["energy", "key", "mode", "tempo"]
+    assert sound["tracks"] == pytest.approx(8 / 9, abs=0.01)  # of every ninth, tempo is not known
+    assert 0.8 < sound["in_test"] < 1
+    assert sound["models"] == ["content"]
+
+
+def test_a_model_with_other_settings_stands_under_a_name_of_its_own(library):
+    found = contest(library, models=["popularity", "content, loud"], made={"content, loud": Content(popularity=1)}, asking=FEW,
+                    most=5, draws=5)  # fmt: skip
+    assert found.models == ["popularity", "content, loud"]

@@ -20,6 +20,7 @@ from segue.lists import Lists, Vocabulary, known_from, lists_of
 from segue.next_play import NEXT
 from segue.playlist_challenge import without as but_those_of
 from segue.proposers.proposer import proposed
+from segue.sound_space import Placed
 
 LENGTH = 500  # tracks proposed for each list
 Progress = Callable[[int, int, str], None]
@@ -162,19 +163,31 @@ def contest(
     Parameters
     ----------
     models : names (`segue list models`); None: all
-    made : those with other hyper-parameters than the usual ones, by name
+    made : those with other hyper-parameters than the usual ones, by name; names of your own may stand among `models`
     asking : the setting; None: `continue` of playlists, `next` of sessions
     most : questions in a category; 0: all
     without : the folder of a challenge whose playlists are neither learned from nor asked about
 
-    Every model proposes 500 tracks; where it has fewer, the most played tracks fill the list up.
+    Every model proposes 500 tracks; where it has fewer, the most played tracks fill the list up. Models that go by how tracks
+    sound are left out where no attributes are known.
+
+    Raises
+    ------
+    AskedWrongly : such a model is named, but no attributes are known; or no list is long enough
     """
     opened = library if isinstance(library, Library) else open_library(library)
     lists, vocabulary = left_of(opened, without, progress=progress)
     asking = asking or asking_of(lists)
-    names = list(models or registry.proposers(asking.name))
-    made = {name: registry.proposer(asking.name, name)() for name in names} | dict(made or {})
+    names, made = list(models or registry.proposers(asking.name)), dict(made or {})
+    made = {name: registry.proposer(asking.name, name)() for name in names if name not in made} | made
     cut = Cut.of(lists, vocabulary, asking)
+    placed = Placed.of(cut.vocabulary)
+    silent = [] if len(placed.track) else [name for name in names if goes_by_sound(made[name])]
+    if silent and models:
+        raise AskedWrongly(
+            f"{silent[0]} goes by how tracks sound, of which {opened.path} knows nothing: ingest it with --tracks attributes.csv"
+        )
+    names = [name for name in names if name not in silent]
     cases = asking.cases(cut.test, most, seed)
     if not cases:
         raise AskedWrongly(f"{opened.path}: no list is long enough to be asked about: expected ten tracks or more")
@@ -205,7 +218,7 @@ def contest(
         "train": len(cut.train), "test": len(cut.test), "tracks": len(cut.vocabulary),
         "unknown_in_test": float((cut.test.track < 0).mean()), "split": asking.split,
         "repeats": "a track may come again in its list" if again else "no track comes again in its list",
-        "intervals": "95 %, bootstrap by list", "seed": seed,
+        "sound": _sound(cut, placed, names, made) | {"left_out": silent}, "intervals": "95 %, bootstrap by list", "seed": seed,
     }  # fmt: skip
     return Contest(
         tuple(marks), {case.name: case.rows for case in cases}, seconds, spread, about, asking, asking.weights(cases), draws, seed
@@ -242,6 +255,21 @@ def filled(items: Array, seeds: Lists | None, n_tracks: int) -> Array:
         some = some[~np.isin(some, held)][:lacking]
         items[i, have : have + len(some)] = some
     return items
+
+
+def _sound(cut: Cut, placed: Placed, names: Sequence[str], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Of how much it is known how it sounds, shares of the tracks and of what stands in the test's lists; and who goes by it."""
+    known = np.zeros(len(cut.vocabulary) + 1, bool)
+    known[placed.track] = True
+    return {
+        "attributes": list(placed.space.names), "tracks": float(known[:-1].mean()), "in_test": float(known[cut.test.track].mean()),
+        "models": [name for name in names if goes_by_sound(made[name])],
+    }  # fmt: skip
+
+
+def goes_by_sound(model: Any) -> bool:
+    """Whether a model has nothing to say where no attributes of tracks are known."""
+    return bool(getattr(model, "needs_sound", False))
 
 
 def _spread(items: Array, vocabulary: Vocabulary) -> dict[str, float]:

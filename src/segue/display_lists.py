@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,17 @@ def show_contest(found: Contest, as_json: bool) -> None:
         if times is not None:
             over = f"the mean over all {found.asking.over}" if counted else "the others"
             say(f"In {metrics[found.decides]} blend is {times} times the best single model of each kind, on {over}.")
+    _say_what_is_heard(about.get("sound", {}))
+
+
+def _say_what_is_heard(sound: Mapping[str, Any]) -> None:
+    """Of how much it is known how it sounds, where some models go by that."""
+    if sound.get("left_out"):
+        say(f"No attributes of tracks are known, so these are left out: {', '.join(sound['left_out'])}; ingest with "
+            "--tracks attributes.csv to compare them.")  # fmt: skip
+    elif sound.get("models"):
+        say(f"How they sound is known of {sound['tracks']:.1%} of the tracks, and of {sound['in_test']:.0%} of what stands in the "
+            f"test's lists: {', '.join(sound['models'])} propose no others, and the most played follow.")  # fmt: skip
 
 
 def show_recommendation(found: Recommendation, as_json: bool) -> None:
@@ -79,3 +91,11 @@ def show_trained(bundle: Any, out: Any, as_json: bool) -> None:
     print_table(list(rows.values()), f"{out}: {bundle.card['model']}, {metrics[decides]} on lists held back")
     say(f"{len(bundle.vocabulary):,} tracks, trained on all {bundle.card['lists']:,} lists after these were measured on a fifth of "
         "them.")  # fmt: skip
+    learned = bundle.card.get("learned")
+    if learned and learned["held_mse"]:
+        errors = ", ".join(f"{shown(mse)} by {who}" for who, mse in learned["held_mse"].items())
+        say(
+            f"Mean squared error of the next track's attributes, of {learned['held_pairs']:,} pairs held back: {errors}."
+        )
+        print_table([{"attribute": name, "the error rises, shuffled": f"{rise:.4f}"}
+                     for name, rise in sorted(learned["importance"].items(), key=lambda one: -one[1])])  # fmt: skip

@@ -149,14 +149,10 @@ def train(
     more = {"step": lambda what: progress(0, 1, f"{model}, on all lists: {what}")} if model == "blend" else {}
     progress(0, 1, f"{model}, on all lists")
     fitted = chosen.fit(lists, vocabulary, **more)
-    made = save(
-        out,
-        model,
-        fitted,
-        vocabulary,
-        _card(opened, model, found, seed, len(lists), asking.again(lists)),
-        overwrite=overwrite,
-    )
+    card = _card(opened, model, found, seed, len(lists), asking.again(lists))
+    if hasattr(fitted, "learned"):  # of a network, how it learned and what it reads
+        card["learned"] = dict(fitted.learned)
+    made = save(out, model, fitted, vocabulary, card, overwrite=overwrite)
     progress(1, 1, "done")
     return made
 

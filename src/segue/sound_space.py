@@ -119,11 +119,13 @@ class Placed:
 
 
 def likeness(points: Array, targets: Array, sharpness: float = 1.0) -> Array:
-    """(V, K) from 0 to 1, how near points (V, D) lie to targets (K, D): (1 + d² / D)^-sharpness, 1 at the same place."""
-    wide = max(points.shape[1], 1)
-    squared = (points**2).sum(1)[:, None] + (targets**2).sum(1)[None] - 2 * points @ targets.T
-    made: Array = (1 + squared.clip(min=0) / wide) ** -sharpness
-    return made
+    """(V,) how near points (V, D) lie to targets (K, D): the mean of (1 + d² / D)^-sharpness, which is 1 at the same place."""
+    own, total = (points**2).sum(1), np.zeros(len(points), np.float32)
+    for target in targets:  # one after the other: K times V numbers may be too many
+        squared = (own - 2 * (points @ target) + target @ target).clip(min=0) / max(points.shape[1], 1)
+        total += (1 + squared) ** -np.float32(sharpness)
+    found: Array = total / max(len(targets), 1)
+    return found
 
 
 def _columns(names: tuple[str, ...], sound: Mapping[str, Array]) -> tuple[Array, Array]:
