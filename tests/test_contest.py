@@ -105,7 +105,7 @@ def test_models_that_go_by_sound_are_left_out_where_nothing_is_known_of_it(libra
     monkeypatch.setattr(registry, "proposers", lambda setting: ["popularity", "content"])
     found = contest(library, asking=FEW, most=5, draws=5)
     assert found.models == ["popularity"]
-    assert found.about["sound"]["left_out"] == ["content"]
+    assert found.about["left_out"] == ["content"]
     with pytest.raises(AskedWrongly, match="content goes by how tracks sound, of which lists/ knows nothing: ingest"):
         contest(library, models=["popularity", "content"], asking=FEW)
 

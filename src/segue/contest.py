@@ -180,14 +180,13 @@ def contest(
     asking = asking or asking_of(lists)
     names, made = list(models or registry.proposers(asking.name)), dict(made or {})
     made = {name: registry.proposer(asking.name, name)() for name in names if name not in made} | made
-    cut = Cut.of(lists, vocabulary, asking)
-    placed = Placed.of(cut.vocabulary)
-    silent = [] if len(placed.track) else [name for name in names if goes_by_sound(made[name])]
+    silent = [] if len(Placed.of(vocabulary).track) else [name for name in names if goes_by_sound(made[name])]
     if silent and models:
         raise AskedWrongly(
             f"{silent[0]} goes by how tracks sound, of which {opened.path} knows nothing: ingest it with --tracks attributes.csv"
         )
     names = [name for name in names if name not in silent]
+    cut = Cut.of(lists, vocabulary, asking)
     cases = asking.cases(cut.test, most, seed)
     if not cases:
         raise AskedWrongly(f"{opened.path}: no list is long enough to be asked about: expected ten tracks or more")
@@ -218,7 +217,8 @@ def contest(
         "train": len(cut.train), "test": len(cut.test), "tracks": len(cut.vocabulary),
         "unknown_in_test": float((cut.test.track < 0).mean()), "split": asking.split,
         "repeats": "a track may come again in its list" if again else "no track comes again in its list",
-        "sound": _sound(cut, placed, names, made) | {"left_out": silent}, "intervals": "95 %, bootstrap by list", "seed": seed,
+        "sound": _sound(cut, {name: made[name] for name in names}), "left_out": silent,
+        "intervals": "95 %, bootstrap by list", "seed": seed,
     }  # fmt: skip
     return Contest(
         tuple(marks), {case.name: case.rows for case in cases}, seconds, spread, about, asking, asking.weights(cases), draws, seed
@@ -257,13 +257,13 @@ def filled(items: Array, seeds: Lists | None, n_tracks: int) -> Array:
     return items
 
 
-def _sound(cut: Cut, placed: Placed, names: Sequence[str], made: Mapping[str, Any]) -> dict[str, Any]:
+def _sound(cut: Cut, made: Mapping[str, Any]) -> dict[str, Any]:
     """Of how much it is known how it sounds, shares of the tracks and of what stands in the test's lists; and who goes by it."""
-    known = np.zeros(len(cut.vocabulary) + 1, bool)
+    placed, known = Placed.of(cut.vocabulary), np.zeros(len(cut.vocabulary) + 1, bool)
     known[placed.track] = True
     return {
         "attributes": list(placed.space.names), "tracks": float(known[:-1].mean()), "in_test": float(known[cut.test.track].mean()),
-        "models": [name for name in names if goes_by_sound(made[name])],
+        "models": [name for name, model in made.items() if goes_by_sound(model)],
     }  # fmt: skip
 
 

@@ -50,13 +50,14 @@ def show_contest(found: Contest, as_json: bool) -> None:
         if times is not None:
             over = f"the mean over all {found.asking.over}" if counted else "the others"
             say(f"In {metrics[found.decides]} blend is {times} times the best single model of each kind, on {over}.")
-    _say_what_is_heard(about.get("sound", {}))
+    _say_what_is_heard(about)
 
 
-def _say_what_is_heard(sound: Mapping[str, Any]) -> None:
+def _say_what_is_heard(about: Mapping[str, Any]) -> None:
     """Of how much it is known how it sounds, where some models go by that."""
-    if sound.get("left_out"):
-        say(f"No attributes of tracks are known, so these are left out: {', '.join(sound['left_out'])}; ingest with "
+    sound = about.get("sound", {})
+    if about.get("left_out"):
+        say(f"No attributes of tracks are known, so these are left out: {', '.join(about['left_out'])}; ingest with "
             "--tracks attributes.csv to compare them.")  # fmt: skip
     elif sound.get("models"):
         say(f"How they sound is known of {sound['tracks']:.1%} of the tracks, and of {sound['in_test']:.0%} of what stands in the "
