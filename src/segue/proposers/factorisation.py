@@ -17,7 +17,8 @@ import numpy as np
 from segue.batch import Array
 from segue.errors import MissingExtra
 from segue.lists import Lists, Vocabulary
-from segue.proposers.proposer import NOTHING, Question, Saved, matrix, within
+from segue.proposers.proposer import NOTHING, Question, Saved, within
+from segue.proposers.tables import matrix
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ rp3beta    a random walk from track to list to track, popular ends held back (Pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,9 +16,8 @@ import numpy as np
 
 from segue.batch import Array
 from segue.lists import Lists, Vocabulary
-from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, matrix, strongest, within
-
-AT_ONCE = 2048  # rows of the table worked out together
+from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, within
+from segue.proposers.tables import blocks, first_of, matrix, strongest
 
 
 @dataclass(frozen=True)
@@ -30,33 +29,35 @@ class ItemCf:
     of_seed: float = 0.3  # a
     of_other: float = 0.3  # b: less than the cosine's, which lets rare tracks win
     of_list: float = 0.0  # c
+    looked_at: int = 10_000  # lists of a track: those of the most popular, drawn by chance, tell enough
+    cells: int = 200_000_000  # of the whole table: fewer neighbours are kept of each where tracks are many
 
     sentence: ClassVar[str] = "tracks that stand in the same lists as the seeds (cosine)"
 
     def __post_init__(self) -> None:
-        within(self, neighbours=(1, 100_000), fewest=(1, 1e6), of_seed=(0, 2), of_other=(0, 2), of_list=(0, 2))
+        within(self, neighbours=(1, 100_000), fewest=(1, 1e6), of_seed=(0, 2), of_other=(0, 2), of_list=(0, 2),
+               looked_at=(1, 1e9), cells=(1, 1e12))  # fmt: skip
 
     def fit(self, lists: Lists, vocabulary: Vocabulary) -> FittedItems:
         x = matrix(lists, len(vocabulary))
         n = np.asarray(x.sum(0)).ravel()
         size = np.maximum(np.asarray(x.sum(1)).ravel(), 1)
-        often = n >= self.fewest
-        x = x.multiply(often).tocsr()
-        weighted = x.multiply((size**-self.of_list)[:, None]).tocsr().astype(np.float32)
-        held, back = np.maximum(n, 1) ** -self.of_seed, np.maximum(n, 1) ** -self.of_other
+        x.data = x.data * (n >= self.fewest)[x.indices]
+        x.eliminate_zeros()
+        weighted = x.multiply((size**-self.of_list)[:, None]).tocsr().astype(np.float32) if self.of_list else x
+        turned = x.T.tocsr()
+        rank = np.random.default_rng(0).permutation(len(lists))
+        few = first_of(turned, self.looked_at, rank)
+        seen = np.diff(turned.indptr) / np.maximum(
+            np.diff(few.indptr), 1
+        )  # more where only some of the lists were looked at
+        held, back = np.maximum(n, 1) ** -self.of_seed * seen.astype(np.float32), np.maximum(n, 1) ** -self.of_other
+        cost = np.minimum(few @ np.diff(x.indptr).astype(np.float64), len(n)).astype(np.int64)
+        tables = (_table(few, weighted, (first, last), held, back) for first, last in blocks(cost))
+        return FittedItems(strongest(tables, self._kept(int((cost > 0).sum()))))
 
-        def blocks() -> Iterator[Any]:
-            turned = x.T.tocsr()
-            for first in range(0, len(vocabulary), AT_ONCE):
-                some = (turned[first : first + AT_ONCE] @ weighted).tocoo()
-                other = some.row + first != some.col
-                row, column = some.row[other], some.col[other]
-                value = some.data[other] * held[first + row] * back[column]
-                from scipy.sparse import csr_matrix
-
-                yield csr_matrix((value.astype(np.float32), (row, column)), some.shape)
-
-        return FittedItems(strongest(blocks(), self.neighbours))
+    def _kept(self, n_rows: int) -> int:
+        return max(1, min(self.neighbours, self.cells // max(n_rows, 1)))
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array], vocabulary: Vocabulary) -> FittedItems:
@@ -64,6 +65,22 @@ class ItemCf:
         if len(table.starts) != len(vocabulary) + 1:
             raise ValueError("the neighbours are not those of the vocabulary's tracks")
         return FittedItems(table)
+
+
+def _table(few: Any, weighted: Any, rows: tuple[int, int], held: Array, back: Array) -> Any:
+    """Some rows of the similarities, those of tracks with themselves left out."""
+    from scipy.sparse import csr_matrix
+
+    first, last = rows
+    some = few[first:last] @ weighted
+    row = np.repeat(np.arange(first, last), np.diff(some.indptr))
+    other = row != some.indices
+    starts = np.concatenate([[0], np.cumsum(other)])[some.indptr]
+    row, column = row[other], some.indices[other]
+    value = some.data[other] * held[row] * back[column]
+    made = csr_matrix((value.astype(np.float32), column, starts), some.shape)
+    made.sort_indices()
+    return made
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import numpy as np
 
 from segue.batch import Array
 from segue.lists import Lists, Vocabulary
-from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, matrix, within
+from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, within
+from segue.proposers.tables import first_of, matrix
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,11 @@ class ListKnn:
         of_track = held.T.tocsr()
         n_lists = len(lists)
         rank = np.arange(n_lists)[::-1] if self.latest else np.argsort(np.random.default_rng(0).permutation(n_lists))
-        starts, at = [0], []
-        for i in range(len(vocabulary)):
-            some = of_track.indices[of_track.indptr[i] : of_track.indptr[i + 1]]
-            if len(some) > self.looked_at:
-                some = np.sort(some[np.argsort(rank[some])[: self.looked_at]])
-            at.append(some)
-            starts.append(starts[-1] + len(some))
-        at_lists = np.concatenate(at or [np.zeros(0, np.int32)]).astype(np.int32)
-        inverted = Rows(np.array(starts, np.int64), at_lists, (size[at_lists] ** -self.size_power).astype(np.float32))
-        value = (n.clip(1) ** -self.rarity)[held.indices]
-        rows = Rows(held.indptr.astype(np.int64), held.indices.astype(np.int32), value.astype(np.float32))
+        few = first_of(of_track, self.looked_at, rank)
+        at_lists = few.indices.astype(np.int32, copy=False)
+        inverted = Rows(few.indptr.astype(np.int64), at_lists, (size**-self.size_power).astype(np.float32)[at_lists])
+        value = (n.clip(1) ** -self.rarity).astype(np.float32)[held.indices]
+        rows = Rows(held.indptr.astype(np.int64), held.indices.astype(np.int32, copy=False), value)
         return FittedListKnn(inverted, rows, idf.astype(np.float32), self.nearest, self.sharpness, self.fading)
 
     @classmethod

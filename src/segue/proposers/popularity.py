@@ -12,6 +12,7 @@ from segue.batch import Array
 from segue.errors import AskedWrongly
 from segue.lists import Lists, Vocabulary
 from segue.proposers.proposer import Question, Saved, within
+from segue.proposers.tables import matrix
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,7 @@ class RecentPopularity(Popularity):
 
 def _in_lists(lists: Lists, n_tracks: int) -> Array:
     """(N,) in how many lists each track stands."""
-    known = lists.track >= 0
-    pair = np.unique(lists.of_list[known] * n_tracks + lists.track[known])
-    return np.bincount(pair % n_tracks, minlength=n_tracks)
+    return np.bincount(matrix(lists, n_tracks).indices, minlength=n_tracks)
 
 
 @dataclass(frozen=True, eq=False)

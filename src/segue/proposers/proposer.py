@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -159,34 +159,3 @@ def within(model: Any, **bounds: tuple[float, float]) -> None:
         value = getattr(model, name)
         if not low <= value <= high:
             raise AskedWrongly(f"{name}={value}: expected from {low:g} to {high:g}")
-
-
-def matrix(lists: Lists, n_tracks: int) -> Any:
-    """(L, N) scipy CSR of ones: which list holds which track."""
-    from scipy.sparse import csr_matrix
-
-    known = lists.track >= 0
-    made = csr_matrix(
-        (np.ones(int(known.sum()), np.float32), (lists.of_list[known], lists.track[known])), (len(lists), n_tracks)
-    )
-    made.data[:] = 1.0  # a track that stands twice in a list counts once
-    return made
-
-
-def strongest(rows: Iterable[Any], keep: int) -> Rows:
-    """The `keep` largest cells of each row of some scipy CSR matrices below each other."""
-    starts, at, value = [0], [], []
-    for block in rows:
-        for i in range(block.shape[0]):
-            low, high = block.indptr[i], block.indptr[i + 1]
-            columns, cells = block.indices[low:high], block.data[low:high]
-            if len(cells) > keep:
-                chosen = np.argpartition(cells, len(cells) - keep)[len(cells) - keep :]
-                columns, cells = columns[chosen], cells[chosen]
-            starts.append(starts[-1] + len(cells))
-            at.append(columns.astype(np.int32))
-            value.append(cells.astype(np.float32))
-    return Rows(
-        np.array(starts, np.int64), np.concatenate(at or [np.zeros(0, np.int32)]),
-        np.concatenate(value or [np.zeros(0, np.float32)]),
-    )  # fmt: skip

@@ -17,7 +17,8 @@ import numpy as np
 
 from segue.batch import Array
 from segue.lists import Lists, Vocabulary
-from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, matrix, within
+from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, within
+from segue.proposers.tables import matrix
 
 _BREAK = re.compile(r"[^\w\U0001f300-\U0001faff\u2600-\u27bf]+")
 
@@ -51,29 +52,31 @@ class Titles:
         within(self, nearest=(1, 1e6), sharpness=(0.1, 10), rarity=(0, 2))
 
     def fit(self, lists: Lists, vocabulary: Vocabulary) -> FittedTitles:
-        said = [grams(t) for t in lists.titles]
-        in_titles = Counter(g for one in said for g in one)
+        numbers: dict[str | None, int] = {}
+        which = np.array([numbers.setdefault(t, len(numbers)) for t in lists.titles], np.int64)  # many are called alike
+        often = np.bincount(which, minlength=len(numbers)).tolist()
+        said = [list(grams(t)) for t in numbers]
+        in_titles: Counter[str] = Counter()
+        for one, n_lists in zip(said, often, strict=True):
+            in_titles.update(dict.fromkeys(one, n_lists))
         known = sorted(g for g, n in in_titles.items() if n >= 2 or g[0] == "$")
         code = {g: i for i, g in enumerate(known)}
         idf = np.log((len(lists) + 1) / np.array([in_titles[g] for g in known], np.float64)) if known else np.zeros(0)
-        rows, columns, values = [], [], []
-        for i, one in enumerate(said):
-            some = [code[g] for g in one if g in code]
+        pieces: list[Array] = []
+        weights: list[Array] = []
+        for one in said:
+            some = np.array([code[g] for g in one if g in code], np.int32)
             weight = idf[some]
             norm = float(np.sqrt((weight**2).sum()))
-            if norm > 0:
-                rows += some
-                columns += [i] * len(some)
-                values += (weight / norm).tolist()
-        order = np.lexsort((columns, rows))
-        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(known)))]).astype(np.int64)
-        inverted = Rows(starts, np.array(columns, np.int32)[order], np.array(values, np.float32)[order])
+            pieces.append(some if norm > 0 else some[:0])
+            weights.append((weight / norm).astype(np.float32) if norm > 0 else np.zeros(0, np.float32))
+        inverted = _inverted(pieces, weights, which, len(known))
         held = matrix(lists, len(vocabulary))
         n = np.asarray(held.sum(0)).ravel()
-        value = n.clip(1)[held.indices] ** -self.rarity
-        size = np.maximum(np.diff(held.indptr), 1)
-        value = value * np.repeat(size.astype(np.float64) ** -0.25, np.diff(held.indptr))
-        tracks = Rows(held.indptr.astype(np.int64), held.indices.astype(np.int32), value.astype(np.float32))
+        size = np.diff(held.indptr)
+        value = (n.clip(1) ** -self.rarity)[held.indices]
+        value *= np.repeat((np.maximum(size, 1).astype(np.float64) ** -0.25).astype(np.float32), size)
+        tracks = Rows(held.indptr.astype(np.int64), held.indices.astype(np.int32, copy=False), value)
         return FittedTitles(tuple(known), idf.astype(np.float32), inverted, tracks, self.nearest, self.sharpness)
 
     @classmethod
@@ -85,6 +88,20 @@ class Titles:
             raise ValueError("the titles are damaged")
         made = cls(nearest=int(settings["nearest"]), sharpness=settings["sharpness"])
         return FittedTitles(words, idf, inverted, tracks, made.nearest, made.sharpness)
+
+
+def _inverted(pieces: list[Array], weights: list[Array], which: Array, n_grams: int) -> Rows:
+    """(G, L) the lists whose titles hold each piece, in their order; of each list the number of its title."""
+    sizes = np.array([len(one) for one in pieces], np.int64)
+    starts = np.cumsum(sizes) - sizes
+    n = sizes[which]
+    ends = np.cumsum(n)
+    place = np.repeat(starts[which] - ends + n, n) + np.arange(ends[-1] if len(ends) else 0)
+    rows = np.concatenate([np.zeros(0, np.int32), *pieces])[place]
+    order = np.argsort(rows, kind="stable")
+    lists = np.repeat(np.arange(len(which), dtype=np.int32), n)[order]
+    begins = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_grams))]).astype(np.int64)
+    return Rows(begins, lists, np.concatenate([np.zeros(0, np.float32), *weights])[place][order])
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ asked      … x a           what follows a counts 1, what follows x counts 1/2,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from segue.batch import Array
 from segue.lists import Lists, Vocabulary
-from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, strongest, within
+from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, within
+from segue.proposers.tables import blocks, strongest
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,32 @@ class Transitions:
         within(self, reach=(1, 100), keep=(1, 100_000), last=(1, 1000), rarity=(0, 2))
 
     def fit(self, lists: Lists, vocabulary: Vocabulary) -> FittedTransitions:
+        n = np.bincount(lists.track[lists.track >= 0], minlength=len(vocabulary))
+        held_back = n.clip(1) ** -self.rarity
+
+        def tables() -> Iterator[Any]:
+            order = np.argsort(lists.track, kind="stable").astype(np.int32 if len(lists.track) < 2**31 else np.int64)
+            begin = np.searchsorted(lists.track[order], np.arange(len(n) + 1))
+            for first, last in blocks(n * self.reach):
+                total = self._after(lists, order[begin[first] : begin[last]], first, (last - first, len(n)))
+                total.data = (total.data * held_back[total.indices]).astype(np.float32)
+                yield total
+
+        return FittedTransitions(strongest(tables(), self.keep), self.last)
+
+    def _after(self, lists: Lists, place: Array, first: int, shape: tuple[int, int]) -> Any:
+        """What comes after the tracks from `first` on, which stand in these places."""
         from scipy.sparse import csr_matrix
 
-        n_tracks, n = len(vocabulary), np.bincount(lists.track[lists.track >= 0], minlength=len(vocabulary))
-        total = csr_matrix((n_tracks, n_tracks), dtype=np.float32)
+        total = csr_matrix(shape, dtype=np.float32)
+        ends = lists.starts[lists.of_list[place] + 1]
         for apart in range(1, self.reach + 1):
-            before, after = lists.track[:-apart], lists.track[apart:]
-            use = (lists.of_list[:-apart] == lists.of_list[apart:]) & (before >= 0) & (after >= 0) & (before != after)
+            here = place[place + apart < ends]
+            before, after = lists.track[here], lists.track[here + apart]
+            use = (after >= 0) & (before != after)
             weight = np.full(int(use.sum()), 1 / apart, np.float32)
-            total = total + csr_matrix((weight, (before[use], after[use])), total.shape)
-        total.sum_duplicates()
-        total.data = (total.data * (n[total.indices].clip(1) ** -self.rarity)).astype(np.float32)
-        return FittedTransitions(strongest([total], self.keep), self.last)
+            total = total + csr_matrix((weight, (before[use] - first, after[use])), shape)
+        return total
 
     @classmethod
     def open(
