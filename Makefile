@@ -40,6 +40,10 @@ bench-next: ## every model that continues playlists, on the real ones: an hour; 
 	@scripts/prepare test
 	@.venv/bin/python benchmarks/bench_next.py $(WITH)
 
+bench-next-play: ## what plays next in sessions: two worlds with a known ceiling, and real histories: an hour; WITH=--quick for ten minutes
+	@scripts/prepare test
+	@.venv/bin/python benchmarks/bench_next_play.py $(WITH)
+
 serve: serve-ready ## serve what make demo left behind: a page at http://127.0.0.1:8000, the API's documentation at /docs
 	@test -d demo/skip.bundle || $(MAKE) --no-print-directory demo
 	@.venv/bin/segue serve demo/skip.bundle demo/challenge.bundle --state demo/state.sqlite $(WITH)

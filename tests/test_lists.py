@@ -79,3 +79,11 @@ def test_the_ten_categories_are_those_of_the_challenge():
 def test_a_list_needs_ten_tracks_more_than_it_tells_and_a_title_where_one_is_told(n, title, n_able):
     lists = Lists.of([list(range(n))], [title])
     assert sum(int(able(lists, c)[0]) for c in CATEGORIES) == n_able
+
+
+def test_tracks_played_alike_stand_in_the_order_in_which_they_come():
+    seen, code = known_from(Lists.of([[3, 1], [2, 3]]), vocabulary(5, plays=[9] * 5))
+    assert seen.ids == ("t3", "t1", "t2")
+    later, code = known_from(Lists.of([[3, 1], [2, 3]]), vocabulary(5), later=True)
+    assert later.ids == ("t3", "t1", "t2", "t0", "t4")
+    assert (later.n_played, later.plays.tolist(), code.tolist()) == (3, [2, 1, 1, 0, 0], [3, 1, 2, 0, 4, -1])

@@ -39,7 +39,7 @@ class Cut:
         """Divided as the setting has it."""
         held = asking.held_out(lists, vocabulary)
         train = lists.take(~held)
-        seen, code = known_from(train, vocabulary)
+        seen, code = known_from(train, vocabulary, later=asking.hears)
         return cls(train.recoded(code), lists.take(held).recoded(code), seen)
 
 
@@ -186,39 +186,57 @@ def contest(
             f"{silent[0]} goes by how tracks sound, of which {opened.path} knows nothing: ingest it with --tracks attributes.csv"
         )
     names = [name for name in names if name not in silent]
+    about = {"library": opened.fingerprint()[:16], "source": opened.manifest["source"], "left_out": silent}
+    try:
+        return between(
+            {name: made[name] for name in names}, lists, vocabulary, asking, most=most, about=about, draws=draws, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+    except NothingAsked as cause:
+        raise AskedWrongly(f"{opened.path}: {cause}") from cause
+
+
+class NothingAsked(AskedWrongly):
+    """No list is long enough."""
+
+
+def between(
+    made: Mapping[str, Any], lists: Lists, vocabulary: Vocabulary, asking: Asking, *, most: int = 0,
+    about: Mapping[str, Any] | None = None, draws: int = 300, seed: int = 0,
+    progress: Progress = lambda done, n, name: None,
+) -> Contest:  # fmt: skip
+    """The same of lists that are read already: models by name, fitted on some of them and asked about the others."""
     cut = Cut.of(lists, vocabulary, asking)
     cases = asking.cases(cut.test, most, seed)
     if not cases:
-        raise AskedWrongly(f"{opened.path}: no list is long enough to be asked about: expected ten tracks or more")
+        raise NothingAsked("no list is long enough to be asked about: expected ten tracks or more")
     again = asking.again(cut.train)
-    steps, done = len(names) * (1 + len(cases)), 0
+    steps, done = len(made) * (1 + len(cases)), 0
     marks, seconds, spread = [], {}, {}
-    for name in names:
+    for name, model in made.items():
         progress(done, steps, f"{name}: fitting")
         begun = time.perf_counter()
         more = {"step": lambda what, n=name, d=done: progress(d, steps, f"{n}: {what}")} if name == "blend" else {}
-        fitted = made[name].fit(cut.train, cut.vocabulary, **more)
+        fitted = model.fit(cut.train, cut.vocabulary, **more)
         seconds[name] = time.perf_counter() - begun
         done += 1
         shown = []
         for case in cases:
             progress(done, steps, f"{name}: {case.name}")
             begun = time.perf_counter()
-            items = proposed(fitted, case.asked, LENGTH, again=again).items
+            items = proposed(fitted, case.asked, LENGTH, again=again, plays=cut.vocabulary.plays).items
             spent = 1000 * (time.perf_counter() - begun) / len(case)
-            items = filled(items, None if again else case.asked, len(cut.vocabulary))
+            items = filled(items, None if again else case.asked, cut.vocabulary.n_played)
             shown.append(items[:, :10])
             marks.append(Mark(name, case.name, asking.marks(items, case.held, cut.vocabulary.artist), spent))
             done += 1
         spread[name] = _spread(np.concatenate(shown), cut.vocabulary)
     progress(steps, steps, "done")
-    about = {
-        "library": opened.fingerprint()[:16], "source": opened.manifest["source"], "lists": len(cut.train) + len(cut.test),
-        "train": len(cut.train), "test": len(cut.test), "tracks": len(cut.vocabulary),
-        "unknown_in_test": float((cut.test.track < 0).mean()), "split": asking.split,
+    about = dict(about or {}) | {
+        "lists": len(cut.train) + len(cut.test), "train": len(cut.train), "test": len(cut.test), "tracks": cut.vocabulary.n_played,
+        "unknown_in_test": _unknown(cut), "split": asking.split,
         "repeats": "a track may come again in its list" if again else "no track comes again in its list",
-        "sound": _sound(cut, {name: made[name] for name in names}), "left_out": silent,
-        "intervals": "95 %, bootstrap by list", "seed": seed,
+        "sound": _sound(cut, made), "intervals": "95 %, bootstrap by list", "seed": seed,
     }  # fmt: skip
     return Contest(
         tuple(marks), {case.name: case.rows for case in cases}, seconds, spread, about, asking, asking.weights(cases), draws, seed
@@ -255,6 +273,11 @@ def filled(items: Array, seeds: Lists | None, n_tracks: int) -> Array:
         some = some[~np.isin(some, held)][:lacking]
         items[i, have : have + len(some)] = some
     return items
+
+
+def _unknown(cut: Cut) -> float:
+    """The share of the test's tracks that no list to learn from holds."""
+    return float(((cut.test.track < 0) | (cut.test.track >= cut.vocabulary.n_played)).mean())
 
 
 def _sound(cut: Cut, made: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,11 @@ class Vocabulary:
         return len(self.ids)
 
     @cached_property
+    def n_played(self) -> int:
+        """Tracks that are played at all; the others, if any, come last."""
+        return int((self.plays > 0).sum())
+
+    @cached_property
     def code(self) -> dict[str, int]:
         return {track: code for code, track in enumerate(self.ids)}
 
@@ -186,11 +191,21 @@ def recounted(vocabulary: Vocabulary, lists: Lists) -> Vocabulary:
     return replace(vocabulary, plays=np.bincount(known, minlength=len(vocabulary)))
 
 
-def known_from(lists: Lists, vocabulary: Vocabulary) -> tuple[Vocabulary, Codes]:
+def known_from(lists: Lists, vocabulary: Vocabulary, *, later: bool = False) -> tuple[Vocabulary, Codes]:
     """What is known to somebody who has seen these lists alone: their tracks, the most played of them first; and the new code of
-    every old one (N,), -1 for a track that stands in none of them."""
+    every old one (N + 1,), -1 for a track that stands in none of them.
+
+    Tracks that are played alike stand in the order in which these lists bring them: any other order would tell of other lists.
+
+    Parameters
+    ----------
+    later : the other tracks follow, with no plays: somebody may come to hear them
+    """
     plays = recounted(vocabulary, lists).plays
-    order = np.lexsort((np.arange(len(plays)), -plays))[: int((plays > 0).sum())]
+    brought, first = np.unique(lists.track[lists.track >= 0], return_index=True)
+    order = brought[np.lexsort((first, -plays[brought]))]
+    if later:
+        order = np.concatenate([order, np.flatnonzero(plays == 0)])
     place = np.full(len(plays) + 1, UNKNOWN, np.int32)  # what is -1 stays so
     place[order] = np.arange(len(order))
     seen = Vocabulary(

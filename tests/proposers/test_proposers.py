@@ -13,12 +13,16 @@ from segue import registry
 from segue.asking import CONTINUE
 from segue.categories import Category, told
 from segue.errors import AskedWrongly
+from segue.listening import Listening
 from segue.lists import Lists
 from segue.proposers.blend import Blend
+from segue.proposers.context_tree import ContextTree
 from segue.proposers.item_neighbours import ItemCf
-from segue.proposers.list_neighbours import ListKnn
+from segue.proposers.list_neighbours import ListKnn, SessionKnn
 from segue.proposers.named import Named
-from segue.proposers.popularity import Popularity
+from segue.proposers.own_order import OwnOrder
+from segue.proposers.own_plays import OwnPlays
+from segue.proposers.popularity import Popularity, RecentPopularity
 from segue.proposers.proposer import Question, added, best, proposed
 from segue.proposers.same_artist import SameArtist
 from segue.proposers.titles import Titles, grams
@@ -245,3 +249,67 @@ def test_genres_are_not_told_by_popularity():
     lists, known = genres()
     assert len(GENRES) == 4
     assert precision(Popularity().fit(lists, known), genres(n_lists=60, seed=7)[0], known) < 0.5
+
+
+# ── of sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def after(seeds, before=()):
+    return Question(np.array(seeds, np.int32), before=np.array(before, np.int32))
+
+
+def test_own_plays_fade_as_a_power_of_the_plays_since():
+    track, score = OwnPlays(fading=0.5, held_back=0).scores(after([5], [5, 2]))
+    assert dict(zip(track.tolist(), score.tolist(), strict=True)) == pytest.approx({2: 2**-0.5, 5: 1 + 3**-0.5})
+
+
+def test_own_order_follows_the_longest_run_that_was_heard_before():
+    model = OwnOrder(longest=2, sharper=4, reach=1, fading=0)
+    track, score = model.scores(after([1, 2], [1, 2, 3, 9, 2, 4]))
+    # "1 2" went on with 3, "2" after another track with 4
+    assert dict(zip(track.tolist(), score.tolist(), strict=True)) == {3: 4.0, 4: 1.0}
+    assert model.scores(after([7], [1, 2]))[0].tolist() == []
+    assert model.scores(after([], [1, 2, 1]))[0].tolist() == []
+
+
+def test_a_context_tree_mixes_contexts_by_how_sure_they_are():
+    lists = Lists.of([[0, 1, 2], [0, 1, 2], [5, 1, 3]])
+    fitted = ContextTree(deepest=2, fewest=2).fit(lists, vocabulary(6))
+    track, score = fitted.scores(after([0, 1]))
+    # after "0 1": 2 twice, one kind: 2/3; the third that is left: after "1", 2 twice and 3 once of 3 plays and two kinds
+    assert dict(zip(track.tolist(), score.tolist(), strict=True)) == pytest.approx(
+        {2: 2 / 3 + 1 / 3 * 2 / 5, 3: 1 / 3 * 1 / 5}
+    )
+    track, score = fitted.scores(after([5, 1]))  # "5 1" was seen once only: "1" alone speaks
+    assert dict(zip(track.tolist(), score.tolist(), strict=True)) == pytest.approx({2: 2 / 5, 3: 1 / 5})
+    assert fitted.scores(after([4]))[0].tolist() == []
+
+
+def test_recent_popularity_halves_with_time():
+    lists = replace(Lists.of([[0], [1], [1]]), listening=None)
+    told = Listening.of(lists.starts, lists.track, np.array([14, 0, 7]), np.zeros(3, np.int32), np.zeros(3, np.int8))
+    fitted = RecentPopularity(half_life_days=7).fit(replace(lists, listening=told), vocabulary(2))
+    assert dict(zip(fitted.track.tolist(), fitted.score.tolist(), strict=True)) == {0: 1.0, 1: 0.75}
+    with pytest.raises(AskedWrongly, match="no clock"):
+        RecentPopularity().fit(lists, vocabulary(2))
+
+
+def test_later_plays_find_the_nearer_sessions():
+    lists = Lists.of([[0, 2], [1, 3]])
+    fitted = SessionKnn(size_power=0, fading=1.0).fit(lists, vocabulary(5))
+    (track, score) = fitted.scores(after([0, 1]))
+    found = dict(zip(track.tolist(), score.tolist(), strict=True))
+    assert found[3] == pytest.approx(found[2] * np.e)
+
+
+def test_what_a_listener_heard_speaks_to_the_ranking():
+    lists, known = genres()
+    fitted = registry.proposer("next", "blend")(trees=20, min_leaf=5).fit(heard(lists).untitled(), known)
+    names = fitted.evidence.names
+    row = fitted.evidence.of(after([3, 4], [7, 7, 9])).values
+    track = fitted.evidence.of(after([3, 4], [7, 7, 9])).track.tolist()
+    assert row.shape[1] == len(names)
+    seven = row[track.index(7)]
+    assert seven[names.index("own_plays")] == pytest.approx(np.log1p(2))
+    assert seven[names.index("own_since")] == pytest.approx(np.log1p(1))
+    assert np.isnan(seven[names.index("session_since")])

@@ -92,16 +92,21 @@ def best(tracks: Array, scores: Array, n: int, without: Array) -> tuple[Array, A
     return tracks[order], scores[order]
 
 
-def proposed(fitted: Fitted, asked: Lists, n: int = 500, *, again: bool = False) -> Ranking:
+def proposed(fitted: Fitted, asked: Lists, n: int = 500, *, again: bool = False, plays: Array | None = None) -> Ranking:
     """The n best for each list (Q, n), -1 and 0 where fewer are proposed.
 
     Parameters
     ----------
     again : tracks that the list holds already may be proposed again, as a session may play them again
+    plays : (N,) of each track in the lists to learn from; one without may be proposed to who has heard it only
     """
     items, scores = np.full((len(asked), n), -1, np.int32), np.zeros((len(asked), n), np.float32)
     for i, question in enumerate(questions(asked)):
-        found, value = best(*fitted.scores(question), n, NOTHING[0] if again else question.seeds)
+        tracks, scored = fitted.scores(question)
+        if plays is not None and len(tracks) and not (known := plays[tracks] > 0).all():
+            known |= np.isin(tracks, heard_so_far(question))
+            tracks, scored = tracks[known], scored[known]
+        found, value = best(tracks, scored, n, NOTHING[0] if again else question.seeds)
         items[i, : len(found)], scores[i, : len(found)] = found, value
     return Ranking(items, scores)
 

@@ -8,6 +8,7 @@ a context within a change, a number of seeks, played seconds and the clock depen
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,25 @@ def truths(
     return found
 
 
+def groups_ahead(world: World, played: Played, *, kept: Kept = MSSD) -> Floats:
+    """(S, longest, G) the chance of each group for each play, given all that was seen before it; NaN past the end."""
+    found = np.full((len(played), kept.longest, world.catalogue.n_groups), np.nan)
+    nothing = np.empty((0, 0))
+    for length in np.unique(played.length).tolist():
+        rows = np.flatnonzero(played.length == length)
+        for begin in range(0, len(rows), BLOCK):
+            some = rows[begin : begin + BLOCK]
+            one = _Block(world, played.take(some), length, True, kept)
+            told: list[Floats] = []
+
+            def hear(t: int, state: Floats, one: _Block = one, told: list[Floats] = told) -> None:
+                told.append(one.group_ahead(t, state))
+
+            one.forward(nothing, some, False, plays=length, before=hear)
+            found[some, :length] = np.stack(told, axis=1)
+    return found
+
+
 class _Block:
     """Sessions of one length."""
 
@@ -81,12 +101,19 @@ class _Block:
         self.leave = [world.leaves(t)[self.level] for t in range(length)]
         self.kept = [alive[self.level] for alive in world.stays(kept)]
 
-    def forward(self, online: Floats, rows: Ints, wanted: bool) -> Floats:
-        """Fills the online truth; gives the state after the first half, (S, C, M), up to a factor."""
+    def forward(
+        self, online: Floats, rows: Ints, wanted: bool, *, plays: int = 0,
+        before: Callable[[int, Floats], None] = lambda t, state: None,
+    ) -> Floats:  # fmt: skip
+        """Fills the online truth; gives the state after the first half, (S, C, M), up to a factor.
+
+        `before` is told the state as each play starts, when it is not yet known what it is; of `plays` at least.
+        """
         w, s = self.w, self.s
         state = (w.prior * self._opening())[:, :, None] * w.opening_mood
         half = state  # of a session of one play nothing was heard
-        for t in range(self.length if wanted else self.length // 2):
+        for t in range(self.length if wanted else max(plays, self.length // 2)):
+            before(t, state)
             state = state * self._comes(t)[:, :, None]
             if t:
                 state = state * (w.pause[:, s.pause[:, t]] * _flag(w.switches, s.switched[:, t])).T[:, None, :]
@@ -107,6 +134,17 @@ class _Block:
             if t == self.length // 2 - 1:
                 half = state
         return half
+
+    def group_ahead(self, t: int, state: Floats) -> Floats:
+        """(S, G) the chance of each group for play t, of a state before it: the session is to be kept, and goes on."""
+        fixed = (state * self.kept[t]).sum(2)
+        fixed = fixed / fixed.sum(1, keepdims=True)
+        chance: Floats = fixed @ self.w.group_share[self.taste]
+        if t:
+            stay = self.w.stay[self.s.shuffle][:, None]
+            chance = (1 - stay) * chance
+            chance[np.arange(len(chance)), self.group[:, t - 1]] += stay[:, 0]
+        return chance
 
     def second_half(self, state: Floats, joint: bool) -> tuple[Floats, Floats]:
         """P(skip) of each asked play (S, T), and of each two of them (S, T, T), by messages from both sides."""

@@ -15,8 +15,8 @@ _LEAVE, _MOOD, _STAY, _GROUP, _ARTIST, _END, _REASON, _PAUSE, _SWITCH, _CONTEXT,
     range(14)
 )
 _TRACK = 14  # and the eight after it: redrawn where the session had the track before
-_REDRAWS = 8
-_EACH = _TRACK + _REDRAWS
+REDRAWS = 8
+_EACH = _TRACK + REDRAWS
 _OPENING = 10_000
 BLOCK = 20_000  # candidates drawn at a time
 
@@ -227,7 +227,7 @@ def _next(w: World, mine: Words, t: int, group: Ints, before: Ints, run: Bits) -
     order, starts = c.by_artist
     found = np.full(len(mine), -1, np.int64)
     open_ = np.arange(len(mine))
-    for attempt in range(_REDRAWS):
+    for attempt in range(REDRAWS):
         drawn = uniform(mine[open_], t * _EACH + _TRACK + attempt)
         popular = np.searchsorted(c.popularity, (group[open_] << np.int64(32)) + drawn, side="right")
         if t:
@@ -235,7 +235,7 @@ def _next(w: World, mine: Words, t: int, group: Ints, before: Ints, run: Bits) -
             first, n = starts[artist], starts[artist + 1] - starts[artist]
             low = drawn >> np.int64(16)  # its better known tracks more often
             own = order[first + (low * low * n >> np.int64(32))]
-            popular = np.where(run[open_], own, popular) if attempt < _REDRAWS - 2 else popular
+            popular = np.where(run[open_], own, popular) if attempt < REDRAWS - 2 else popular
         found[open_] = popular
         open_ = open_[(before[open_] == popular[:, None]).any(axis=1)]
         if not len(open_):
