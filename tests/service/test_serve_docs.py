@@ -14,6 +14,7 @@ from typer.main import get_command
 import small
 from segue import cli
 from segue.demo import _session as left_by_the_demo
+from service import continued
 
 ROOT = Path(__file__).parents[2]
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("docs/serve.md", "README.md")}
@@ -32,11 +33,13 @@ def curls(text):
 def test_every_curl_command_of_the_page_is_answered(page, tmp_path):
     found = list(curls(PAGES[page]))
     assert len(found) >= 2
-    with service(tmp_path) as client:
+    with service(tmp_path, bundles=(small.bundle("online"), continued.bundle())) as client:
         for method, address, body in found:
             sent = json.dumps(left_by_the_demo(small.library("mssd"))) if body == "@demo/session.json" else body
             answer = client.request(method, address, content=sent)
             assert answer.status_code in (200, 201, 204), (method, address, answer.text)
+            if "/next-track" in address:
+                assert len(answer.json()["tracks"]) == 5
             if "/skip" in address:
                 answers = answer.json().get("results", [answer.json()])
                 assert all(0 < a["probability"] < 1 for one in answers for a in one["answers"])
@@ -51,7 +54,7 @@ def test_the_page_says_of_every_option_and_no_other():
 
 
 def test_the_limits_that_the_page_names_are_those_of_the_code():
-    from segue.service import desk, plays, protocol, wire
+    from segue.service import aside, desk, list_sent, plays, protocol, wire
 
     text = PAGES["docs/serve.md"].replace("\n", " ")
     assert f"{plays.MOST:,} plays a session" in text
@@ -59,3 +62,8 @@ def test_the_limits_that_the_page_names_are_those_of_the_code():
     assert f"headers of {protocol.HEADER_BYTES // 1000} kB in {protocol.HEADER_S:g} s" in text
     assert f"a body in {protocol.BODY_S:g} s" in text
     assert f"some {desk.LONGEST_WAIT_S * 1000:g} ms" in text
+    assert f"some {aside.LONGEST_WAIT_S * 1000:g} ms" in text
+    assert (
+        f"Beyond {list_sent.MOST_TRACKS:,} tracks, {list_sent.MOST_NAMED} of them by name, {list_sent.MOST_PROPOSED} wanted "
+        f"or {list_sent.MOST_CONDITIONS} conditions" in text
+    )

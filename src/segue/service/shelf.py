@@ -77,8 +77,8 @@ class Shelf:
             raise AskedWrongly(
                 f"the bundles were trained on clocks of {' and '.join(sorted(zones))}: serve them apart, each with its own state"
             )
-        named = Catalogue(mapped(Path(catalogue))) if catalogue else _first_named(made)
-        return cls(tuple(s if len(s.catalogue) else replace(s, catalogue=named) for s in made))
+        given = Catalogue(mapped(Path(catalogue))) if catalogue else None
+        return cls(tuple(s if len(s.catalogue) else replace(s, catalogue=given or _lent(s, made)) for s in made))
 
     @property
     def zone(self) -> str:
@@ -120,8 +120,9 @@ class Shelf:
         )  # fmt: skip
 
 
-def _first_named(made: Sequence[OnShelf]) -> Catalogue:
-    return next((s.catalogue for s in made if len(s.catalogue)), NAMELESS)
+def _lent(one: OnShelf, others: Sequence[OnShelf]) -> Catalogue:
+    """The names of a bundle for another question, which may know the tracks that this one cannot name."""
+    return next((s.catalogue for s in others if s.task != one.task and len(s.catalogue)), NAMELESS)
 
 
 def _task(folder: Path) -> str:
