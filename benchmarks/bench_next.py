@@ -3,6 +3,8 @@
     make bench-next                                         the playlists of $SEGUE_DATA/mpd (../shared/data), all lists (an hour)
     python benchmarks/bench_next.py --quick                 150 lists a category (twenty minutes)
     python benchmarks/bench_next.py --library playlists/    your own
+    python benchmarks/bench_next.py --picture out.png       also draws models that learned beside those that group tracks by sound
+    python benchmarks/bench_next.py --cold                  who places tracks without plays, and lists without tracks
     python benchmarks/bench_next.py --speed                 how long one recommendation takes, beside implicit's own recommend
 
 A fifth of the playlists, by the md5 of their title and first track, are the test; every one of them is asked about in each category
@@ -23,18 +25,28 @@ import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import segue
+from segue import registry
+from segue.asking import CONTINUE, Continue
 from segue.categories import CATEGORIES, able, told
+from segue.cold_start import cold_start
 from segue.contest import Contest, Cut, contest
 from segue.display_lists import show_contest
+from segue.errors import AskedWrongly
+from segue.figures.approaches import side_by_side
+from segue.intervals import Interval
 from segue.library import open_library
 from segue.lists import lists_of
+from segue.proposers.attribute_net import AttributeNet
+from segue.proposers.content import Content
 from segue.proposers.factorisation import Ials
 from segue.proposers.list_neighbours import ListKnn
 from segue.proposers.proposer import best, questions
+from segue.sound_space import Placed
 
 DATA = Path(os.environ.get("SEGUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -44,8 +56,46 @@ def library_of(given: Path | None, folder: Path) -> Path:
         return given
     if not (DATA / "mpd").is_dir():
         sys.exit(f"{DATA / 'mpd'} is not there: set SEGUE_DATA, or give --library")
-    segue.ingest("mpd", [DATA / "mpd"], folder / "library")
+    sound = [DATA / "track_tables"] if (DATA / "track_tables").is_dir() else []
+    segue.ingest("mpd", [DATA / "mpd"], folder / "library", tracks=sound)
     return folder / "library"
+
+
+def variants(library: Path) -> dict[str, Any]:
+    """Further rows of the models that go by how tracks sound; none where nothing is known of it."""
+    if not len(Placed.of(lists_of(open_library(library))[1]).track):
+        return {}
+    three: dict[str, Any] = {"layers": "three"}
+    return {
+        "content by plays": Content(popularity=1.0, sharpness=4.0), "attribute-net three": AttributeNet(**three),
+        "attribute-net three in cluster": AttributeNet(within_cluster=True, **three),
+        "attribute-net of the list": AttributeNet(before="list"),
+        "attribute-net of the list three": AttributeNet(before="list", **three),
+        "attribute-net of the list three in cluster": AttributeNet(before="list", within_cluster=True, **three),
+    }  # fmt: skip
+
+
+def cold(library: Path, most: int, seed: int) -> None:
+    """Tracks without plays, taken out of all lists to learn from; and lists of which the title alone is known."""
+    lists, vocabulary = lists_of(open_library(library))
+    for only_heard, at in ((False, 500), (True, 50)):
+        try:
+            found = cold_start(lists, vocabulary, only_heard=only_heard, at=at, most=most, seed=seed)
+        except AskedWrongly as cause:
+            print(cause)
+            continue
+        print(f"\n{found.n_cold:,} tracks without plays, {found.n_told_of:,} of them of known sound, ranked "
+              f"among each other for {found.n_lists:,} lists that hold some, told their first tracks (ten at most)")  # fmt: skip
+        print(f"  {'':30s} recall@{at:<15d} hit rate@20")
+        for name, recall, hits in found.table(1000, seed):
+            print(f"  {name:30s} {recall!s:22s} {hits}")
+    if any(lists.titles):
+        print("\nlists by their title alone")
+        alone = Continue((CATEGORIES[0],))
+        models = ["popularity", "title", "named"]
+        marks = contest(str(library), models=models, asking=alone, most=most, seed=seed).to_json()["marks"]
+        for name, way in (("R-precision", "r_precision"), ("clicks", "clicks")):
+            print(f"  {name:12s}", ", ".join(f"{m['model']} {Interval(**m[way])}" for m in marks))
 
 
 def peak_mb() -> float:
@@ -123,6 +173,8 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--quick", action="store_true")
     ask.add_argument("--speed", action="store_true")
+    ask.add_argument("--cold", action="store_true")
+    ask.add_argument("--picture", type=Path, help="also draw it here: .png or .svg")
     ask.add_argument("--library", type=Path)
     ask.add_argument("--models", default="")
     ask.add_argument("--seed", type=int, default=0)
@@ -134,16 +186,23 @@ def main() -> None:
         if asked.speed:
             speed(library, 300)
             return
+        if asked.cold:
+            cold(library, 150 if asked.quick else 0, asked.seed)
+            return
 
         def told_of(done: int, n: int, name: str) -> None:
             if sys.stderr.isatty():
                 print(f"\r{done} of {n}: {name:70s}", end="", file=sys.stderr, flush=True)
 
+        more = variants(library)
+        names = asked.models.split(",") if asked.models else [*registry.proposers("continue"), *more] if more else None
         found = contest(
-            str(library), models=asked.models.split(",") if asked.models else None, most=150 if asked.quick else 0, draws=1000,
-            seed=asked.seed, progress=told_of,
+            str(library), models=names, made={n: m for n, m in more.items() if names and n in names}, asking=CONTINUE,
+            most=150 if asked.quick else 0, draws=1000, seed=asked.seed, progress=told_of,
         )  # fmt: skip
         tables(found)
+        if asked.picture:
+            print(side_by_side(found).save(asked.picture))
         if asked.json:
             asked.json.write_text(json.dumps(found.to_json(), indent=1))
 

@@ -13,6 +13,7 @@ from segue.bundle import open_bundle
 from segue.errors import AskedWrongly, Tampered, UnknownName
 from segue.parts import sha256
 from segue.playlists_bundle import open_playlists_bundle, save
+from segue.proposers.content import Content
 from segue.proposers.list_neighbours import ListKnn
 from segue.recommending import recommend, resolved
 
@@ -137,3 +138,13 @@ def test_a_bundle_for_lists_is_called_so_by_what_answers_other_questions(place):
 def test_what_is_no_bundle_or_another_is_refused(tmp_path):
     with pytest.raises(AskedWrongly, match="is not a bundle"):
         open_playlists_bundle(tmp_path)
+
+
+def test_where_sound_proposes_the_seed_that_a_track_sounds_like_is_the_reason(tmp_path):
+    lists, known = genres()
+    card = {"task": "next-track", "setting": "continue", "again": False, "model": "content"}
+    bundle = save(tmp_path / "sound.bundle", "content", Content().fit(lists, known), known, card)
+    assert bundle.vocabulary.sound.keys() == known.sound.keys()
+    for one in recommend(bundle, seeds=["t0", "t200"], k=6).tracks:
+        near = "t0" if int(one.track[1:]) < 60 else "t200"
+        assert f"sounds like {bundle.vocabulary.shown(int(near[1:]))}" in one.reasons

@@ -17,8 +17,9 @@ from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.nearest import Nearest
 from segue.playlists_bundle import PlaylistsBundle
 from segue.proposers.named import words
-from segue.proposers.proposer import Question, best
+from segue.proposers.proposer import NOTHING, Question, best
 from segue.ranking import check
+from segue.sound_space import Placed, likeness
 
 LOOKED_AT = 10  # times as many proposals are looked at as are wanted, where some are filtered or spread out
 LONGEST = 200  # letters of a name that may be misspelled
@@ -211,6 +212,7 @@ def reasons(bundle: PlaylistsBundle, question: Question, tracks: Array) -> list[
     """What speaks for each of some tracks, at most three: the seed it shares most lists with, the title, the artist."""
     parts, v = _parts(bundle), bundle.vocabulary
     together, titled = _together(parts.get("playlist-knn"), question), _titled(parts.get("title"), question)
+    alike = _alike(next((part.placed for part in parts.values() if hasattr(part, "placed")), None), question)
     made = []
     for code in tracks.tolist():
         said = ["it stands in the list already"] if code in question.seeds else []
@@ -223,10 +225,27 @@ def reasons(bundle: PlaylistsBundle, question: Question, tracks: Array) -> list[
         same = int((v.artist[question.seeds] == v.artist[code]).sum()) if v.artist[code] >= 0 else 0
         if same:
             said.append(f"{same} of {len(question.seeds)} seeds {'is' if same == 1 else 'are'} by the same artist")
+        if (seed := alike(code)) >= 0:
+            said.append(f"sounds like {v.shown(seed)}")
         if not said:
             said.append(f"in {int(v.plays[code]):,} places of all playlists")
         made.append(tuple(said[:3]))
     return made
+
+
+def _alike(placed: Placed | None, question: Question) -> Callable[[int], int]:
+    """The seed that sounds most like a track; -1 where that is not known, or nothing proposes by sound."""
+    rows = placed.rows(question.seeds) if placed is not None else NOTHING[0]
+    if placed is None or not len(rows):
+        return lambda code: -1
+
+    def found(code: int) -> int:
+        own = placed.rows(np.array([code]))
+        if not len(own):
+            return -1
+        return int(placed.track[rows[likeness(placed.points[rows], placed.points[own]).argmax()]])
+
+    return found
 
 
 def _together(knn: Any, question: Question) -> Callable[[int], tuple[int, int]]:
