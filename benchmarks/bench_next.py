@@ -6,6 +6,7 @@
     python benchmarks/bench_next.py --picture out.png       also draws models that learned beside those that group tracks by sound
     python benchmarks/bench_next.py --cold                  who places tracks without plays, and lists without tracks
     python benchmarks/bench_next.py --speed                 how long one recommendation takes, beside implicit's own recommend
+    python benchmarks/bench_next.py --scale 1000000         time and memory of a million made-up playlists (scale_next.py)
 
 A fifth of the playlists, by the md5 of their title and first track, are the test; every one of them is asked about in each category
 that its length allows. Everything is fitted on the other four fifths, the vocabulary and how often tracks are played too.
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scale_next
 
 import segue
 from segue import registry
@@ -114,8 +116,8 @@ def tables(found: Contest) -> None:
                 print(f"    {row['model']:14s} {r['value']:.4f} [{r['low']:.4f}, {r['high']:.4f}]   NDCG {n['value']:.4f} "
                       f"[{n['low']:.4f}, {n['high']:.4f}]   clicks {c['value']:.2f} [{c['low']:.2f}, {c['high']:.2f}]")  # fmt: skip
     for metric in ("r_precision", "r_precision_artists", "ndcg", "clicks"):
-        for seeded, words in ((True, "with seeds"), (False, "title only")):
-            print(f"blend over the best single, {metric}, {words}: {found.times_best_single(metric, seeded=seeded)}")
+        for counted, words in ((True, "with seeds"), (False, "title only")):
+            print(f"blend over the best single, {metric}, {words}: {found.times_best_single(metric, counted=counted)}")
     print(f"peak memory {peak_mb():,.0f} MB")
 
 
@@ -179,8 +181,21 @@ def main() -> None:
     ask.add_argument("--models", default="")
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--json", type=Path, help="also write all marks here")
+    ask.add_argument("--scale", type=int, help="so many made-up playlists: time and memory of every step")
+    ask.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "segue-scale", help="where --scale keeps them"
+    )
+    ask.add_argument("--step", help=argparse.SUPPRESS)
     asked = ask.parse_args()
-    print(versions())
+    if asked.step:
+        scale_next.run_step(asked.step, asked.scale, asked.folder)
+        return
+    print(versions(), flush=True)
+    if asked.scale:
+        scale_next.scale(
+            asked.scale, asked.folder, asked.models.split(",") if asked.models else list(scale_next.MODELS)
+        )
+        return
     with tempfile.TemporaryDirectory() as made:
         library = library_of(asked.library, Path(made))
         if asked.speed:

@@ -12,11 +12,12 @@ import pytest
 from lists_by_hand import genres
 from segue import contest as module
 from segue import registry
-from segue.asking import CONTINUE, Continue
+from segue.asking import CONTINUE, Continue, but_validation
 from segue.categories import CATEGORIES
 from segue.contest import Contest, Cut, Mark, contest, filled
 from segue.errors import AskedWrongly, UnknownName
-from segue.lists import Lists
+from segue.lists import Lists, buckets
+from segue.next_play import NEXT
 from segue.proposers.content import Content
 
 FEW = Continue((CATEGORIES[0], CATEGORIES[2]))
@@ -51,6 +52,27 @@ def test_models_are_compared_in_categories(library):
     assert {m["model"] for m in said["marks"]} == {"popularity", "playlist-knn"}
     low, value, high = (said["marks"][3]["r_precision"][k] for k in ("low", "value", "high"))
     assert 0 < low < value < high < 1
+
+
+def test_a_tenth_can_be_set_apart_and_the_test_stays_the_same(library):
+    usual, narrow = (
+        contest(library, models=["popularity"], asking=FEW, split=s, draws=10).about for s in ("80/20", "70/20/10")
+    )
+    assert narrow["test"] == usual["test"]
+    assert usual["lists"] == 240
+    assert narrow["train"] < usual["train"] == 240 - usual["test"]
+    lists, known = genres()
+    left = but_validation(lists, known)
+    assert set(buckets(left, known).tolist()) == {b for b in buckets(lists, known).tolist() if not 0.7 <= b < 0.8}
+
+
+def test_a_split_that_means_nothing_is_refused(library):
+    with pytest.raises(
+        AskedWrongly, match=r"split 'time': expected 80/20 or 70/20/10 of playlists; sessions are split by time"
+    ):
+        contest(library, models=["popularity"], split="time")
+    with pytest.raises(AskedWrongly, match="sessions are split by time"):
+        contest(library, models=["popularity"], asking=NEXT, split="70/20/10")
 
 
 def test_an_unknown_model_is_told_the_nearest(library):

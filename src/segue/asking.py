@@ -21,6 +21,8 @@ from segue.errors import AskedWrongly
 from segue.lists import Lists, Vocabulary, buckets
 
 TEST = 0.2  # of the lists
+VALIDATION = 0.1  # of them, before the test, where a split sets some apart
+SPLITS = ("80/20", "70/20/10")  # to learn from, the test, and what is set apart
 FEWEST, SEEDS = (0, 1, 2, 8, 18, 61), ("0", "1", "2 to 7", "8 to 17", "18 to 60", "over 60")
 
 
@@ -155,6 +157,12 @@ class Continue:
         seeds = {c.name: c.n_seeds for c in self.categories}
         seeded = {case.name: float(seeds[case.name] > 0) for case in cases}
         return seeded if any(seeded.values()) else dict.fromkeys(seeded, 1.0)
+
+
+def but_validation(lists: Lists, vocabulary: Vocabulary) -> Lists:
+    """Without the tenth that lies before the test: seven tenths are left to learn from, the test is the same."""
+    bucket = buckets(lists, vocabulary)
+    return lists.take((bucket < 1 - TEST - VALIDATION) | (bucket >= 1 - TEST))
 
 
 CONTINUE = Continue()

@@ -257,8 +257,12 @@ def compare(
     features: Features = "",
     granted: With = "",
     split: Annotated[
-        str, typer.Option(help="What is held out: time (each listener's last days), day, listener.")
-    ] = "time",
+        str,
+        typer.Option(
+            help="What is held out: time (each listener's last days; if left out), day, listener. Of playlists: 80/20 (if left "
+            "out), or 70/20/10, which sets a tenth apart (next-track)."
+        ),
+    ] = "",
     folds: Annotated[int, typer.Option(help="Cross-validation instead of one split by time.")] = 0,
     by: Annotated[
         str, typer.Option(help="Folds of whole days (if left out), listeners or sessions: day, listener, session.")
@@ -285,8 +289,8 @@ def compare(
     if task == cli_lists.QUESTION:
         cli_lists.refuse({"features": features, "with": granted, "folds": folds, "by": by, "truth": truth,
                           "leave-one-out": leave_one_out, "permute-labels": permute_labels, "scores": scores,
-                          "seeds": seeds - 1, "split": split != "time"})  # fmt: skip
-        cli_lists.compare(library, setting, _names(models), most, seed, as_json)
+                          "seeds": seeds - 1})  # fmt: skip
+        cli_lists.compare(library, setting, _names(models), split or "80/20", most, seed, as_json)
         return
     from segue.experiment import compare as run
 
@@ -295,7 +299,7 @@ def compare(
     with progress_bar("fitting") as progress:
         found = run(
             task, str(library), setting=setting or None, models=_names(models), features=_names(features),
-            options=_names(granted) or (), split=split, folds=folds, by=by or None, leave_one_out=leave_one_out,
+            options=_names(granted) or (), split=split or "time", folds=folds, by=by or None, leave_one_out=leave_one_out,
             permute=permute_labels, truth=truth or None, seed=seed, seeds=seeds, progress=progress,
         )  # fmt: skip
     if scores is not None and found.per_example is not None:

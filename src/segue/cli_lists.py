@@ -38,14 +38,18 @@ def is_of_lists(bundle: Path) -> bool:
         return False
 
 
-def compare(library: Path, setting: str, models: Sequence[str] | None, most: int, seed: int, as_json: bool) -> None:
+def compare(
+    library: Path, setting: str, models: Sequence[str] | None, split: str, most: int, seed: int, as_json: bool
+) -> None:
     from segue import registry
     from segue.contest import contest
     from segue.display_lists import show_contest
 
     asking = registry.asking(setting) if setting else None
     with progress_bar("continuing") as progress:
-        found = contest(str(library), models=models, asking=asking, most=most, seed=seed, progress=progress)
+        found = contest(
+            str(library), models=models, asking=asking, split=split, most=most, seed=seed, progress=progress
+        )
     show_contest(found, as_json)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from segue import ranking, registry
-from segue.asking import CONTINUE, Asking
+from segue.asking import CONTINUE, SPLITS, Asking, but_validation
 from segue.batch import Array
 from segue.errors import AskedWrongly
 from segue.intervals import Interval, resamples
@@ -155,7 +155,7 @@ class Contest:
 
 def contest(
     library: Library | str, *, models: Sequence[str] | None = None, made: Mapping[str, Any] | None = None,
-    asking: Asking | None = None, most: int = 0, without: Path | str | None = None,
+    asking: Asking | None = None, split: str = SPLITS[0], most: int = 0, without: Path | str | None = None,
     draws: int = 300, seed: int = 0, progress: Progress = lambda done, n, name: None,
 ) -> Contest:  # fmt: skip
     """Fit models on some lists of a library and ask how the others go on.
@@ -165,6 +165,7 @@ def contest(
     models : names (`segue list models`); None: all
     made : those with other hyper-parameters than the usual ones, by name; names of your own may stand among `models`
     asking : the setting; None: `continue` of playlists, `next` of sessions
+    split : of playlists, "80/20", or "70/20/10": the same test, and a tenth that nobody learns from or is asked about
     most : questions in a category; 0: all
     without : the folder of a challenge whose playlists are neither learned from nor asked about
 
@@ -178,6 +179,12 @@ def contest(
     opened = library if isinstance(library, Library) else open_library(library)
     lists, vocabulary = left_of(opened, without, progress=progress)
     asking = asking or asking_of(lists)
+    if split not in SPLITS or (split != SPLITS[0] and asking.name != CONTINUE.name):
+        raise AskedWrongly(
+            f"split {split!r}: expected {' or '.join(SPLITS)} of playlists; sessions are split by time, leave it out"
+        )
+    if split != SPLITS[0]:
+        lists = but_validation(lists, vocabulary)
     names, made = list(models or registry.proposers(asking.name)), dict(made or {})
     made = {name: registry.proposer(asking.name, name)() for name in names if name not in made} | made
     silent = [] if len(Placed.of(vocabulary).track) else [name for name in names if goes_by_sound(made[name])]
@@ -186,7 +193,12 @@ def contest(
             f"{silent[0]} goes by how tracks sound, of which {opened.path} knows nothing: ingest it with --tracks attributes.csv"
         )
     names = [name for name in names if name not in silent]
-    about = {"library": opened.fingerprint()[:16], "source": opened.manifest["source"], "left_out": silent}
+    about = {
+        "library": opened.fingerprint()[:16],
+        "source": opened.manifest["source"],
+        "left_out": silent,
+        "shares": split,
+    }
     try:
         return between(
             {name: made[name] for name in names}, lists, vocabulary, asking, most=most, about=about, draws=draws, seed=seed,

@@ -42,7 +42,8 @@ def show_contest(found: Contest, as_json: bool) -> None:
         rows.append(row)
     print_table(rows, f"Means over all {found.asking.over}")
     about = found.about
-    say(f"{about['train']:,} lists to learn from, {about['test']:,} to be asked about ({about['split']}); "
+    apart = ", and a tenth is set apart" if about.get("shares") == "70/20/10" else ""
+    say(f"{about['train']:,} lists to learn from, {about['test']:,} to be asked about ({about['split']}{apart}); "
         f"{about['tracks']:,} tracks, {about['unknown_in_test']:.0%} of the test's are not among them "
         f"and cannot be found; {about['repeats']}.")  # fmt: skip
     for counted in (True, False):
