@@ -3,8 +3,8 @@
     python benchmarks/bench_next.py --scale 1000000 --folder /somewhere/with/40GB
 
 What is simulated and ingested stays in the folder for the next time. Time is on the wall, peak memory that of the process with
-all that it read; `reading` is what every model's process does first. Asked are `ASKED` lists of the test in each category, one
-after the other.
+all that it read; `reading` makes of the library what every model's process then takes up. Asked are `ASKED` lists of the test
+in each category, one after the other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from segue import registry
 from segue.asking import CONTINUE
 from segue.contest import LENGTH, Cut
 from segue.library import open_library
-from segue.lists import lists_of
+from segue.lists import Lists, Vocabulary, lists_of
 from segue.proposers.proposer import best, proposed, questions
 from segue.simulate.mpd import simulate
 
@@ -85,13 +85,39 @@ def run_step(step: str, n: int, folder: Path) -> None:
     elif word == "ingest":
         found = {"says": "was there"} if library.exists() else _ingested(raw, library)
     else:
-        cut = Cut.of(*lists_of(open_library(library)))
+        kept = folder / f"lists-{n}"
+        if step == "reading":
+            keep(Cut.of(*lists_of(open_library(library))), kept)
+        cut = taken_up(kept)
         found = {
             "says": f"{len(cut.train):,} lists of {len(cut.train.track):,} tracks, {len(cut.vocabulary):,} different"
         }
-        if word != "reading":
+        if step != "reading":
             found = _fitted(step, cut)
     print(json.dumps(found))
+
+
+def keep(cut: Cut, folder: Path) -> None:
+    """The lists as plain files."""
+    folder.mkdir(exist_ok=True)
+    known, arrays = cut.vocabulary, {}
+    texts = {"known": [known.ids, known.title, known.artist_name]}
+    for name, some in (("train", cut.train), ("test", cut.test)):
+        arrays |= {f"{name}.starts": some.starts, f"{name}.track": some.track}
+        texts[name] = [some.titles, some.names]
+    np.savez(folder / "arrays.npz", plays=known.plays, artist=known.artist, album=known.album, **arrays)
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+
+
+def taken_up(folder: Path) -> Cut:
+    texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+    ids, title, artist_name = map(tuple, texts["known"])
+    with np.load(folder / "arrays.npz") as held:
+        known = Vocabulary(ids, held["plays"], held["artist"], held["album"], title, artist_name)
+        train, test = (
+            Lists(held[f"{name}.starts"], held[f"{name}.track"], *map(tuple, texts[name])) for name in ("train", "test")
+        )
+    return Cut(train, test, known)
 
 
 def _simulated(world: str, raw: Path, n: int) -> dict[str, Any]:
