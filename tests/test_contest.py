@@ -145,3 +145,11 @@ def test_a_model_with_other_settings_stands_under_a_name_of_its_own(library):
     found = contest(library, models=["popularity", "content, loud"], made={"content, loud": Content(popularity=1)}, asking=FEW,
                     most=5, draws=5)  # fmt: skip
     assert found.models == ["popularity", "content, loud"]
+
+
+def test_models_whose_extra_is_not_installed_are_left_out_of_all_and_named(library, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda package: None)
+    monkeypatch.setattr(module.registry, "proposers", lambda setting: ["popularity", "ials"])
+    found = contest(library, asking=FEW, draws=20)
+    assert found.models == ["popularity"]
+    assert found.about["not_installed"] == {"ials": "next"}

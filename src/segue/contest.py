@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def contest(
 
     Parameters
     ----------
-    models : names (`segue list models`); None: all
+    models : names (`segue list models`); None: all whose extras are installed
     made : those with other hyper-parameters than the usual ones, by name; names of your own may stand among `models`
     asking : the setting; None: `continue` of playlists, `next` of sessions
     split : of playlists, "80/20", or "70/20/10": the same test, and a tenth that nobody learns from or is asked about
@@ -186,6 +187,8 @@ def contest(
     if split != SPLITS[0]:
         lists = but_validation(lists, vocabulary)
     names, made = list(models or registry.proposers(asking.name)), dict(made or {})
+    wanting = {} if models else {n: e for n in names if (e := lacking(registry.proposer(asking.name, n)))}
+    names = [name for name in names if name not in wanting]
     made = {name: registry.proposer(asking.name, name)() for name in names if name not in made} | made
     silent = [] if len(Placed.of(vocabulary).track) else [name for name in names if goes_by_sound(made[name])]
     if silent and models:
@@ -197,6 +200,7 @@ def contest(
         "library": opened.fingerprint()[:16],
         "source": opened.manifest["source"],
         "left_out": silent,
+        "not_installed": wanting,
         "shares": split,
     }
     try:
@@ -206,6 +210,12 @@ def contest(
         )  # fmt: skip
     except NothingAsked as cause:
         raise AskedWrongly(f"{opened.path}: {cause}") from cause
+
+
+def lacking(proposer: Any) -> str:
+    """The extra that a model is fitted with and that is not installed; "" where it needs none, or it is there."""
+    package, extra = getattr(proposer, "fitted_with", ("", ""))
+    return extra if package and find_spec(package) is None else ""
 
 
 class NothingAsked(AskedWrongly):

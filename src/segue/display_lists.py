@@ -57,6 +57,8 @@ def show_contest(found: Contest, as_json: bool) -> None:
 def _say_what_is_heard(about: Mapping[str, Any]) -> None:
     """Of how much it is known how it sounds, where some models go by that."""
     sound = about.get("sound", {})
+    for model, extra in about.get("not_installed", {}).items():
+        say(f"{model} is left out: it is fitted with pip install 'segue[{extra}]'.")
     if about.get("left_out"):
         say(f"No attributes of tracks are known, so these are left out: {', '.join(about['left_out'])}; ingest with "
             "--tracks attributes.csv to compare them.")  # fmt: skip

@@ -97,6 +97,7 @@ PROPOSERS = {
     ("next", "attribute-net"): "segue.proposers.attribute_net:AttributeNet",
     ("next", "own-plays"): "segue.proposers.own_plays:OwnPlays",
     ("next", "own-order"): "segue.proposers.own_order:OwnOrder",
+    ("next", "sasrec"): "segue.proposers.sasrec:SasRec",
     ("next", "blend"): "segue.proposers.blend:SessionBlend",
 }
 # the figures of segue explore, by section, in the order of the page

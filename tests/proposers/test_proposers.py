@@ -30,7 +30,7 @@ from segue.proposers.transitions import Transitions
 
 pytest.importorskip("implicit", reason="ials needs the extra `next`")
 FIVE = Category("title, first 5", 5)
-SMALL = {"blend": {"trees": 60, "min_leaf": 5}}
+SMALL = {"blend": {"trees": 60, "min_leaf": 5}, "sasrec": {"embedding_size": 16, "epochs": 8, "learning_rate": 0.01}}
 NAMES = list(registry.PROPOSERS)  # with their settings
 POPULAR = ("continue", "popularity")
 # these know a listener only, or what was played on the last days: of lists that a genre makes they cannot tell it

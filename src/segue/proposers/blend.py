@@ -52,6 +52,7 @@ class Blend:
     parts: tuple[str, ...] = PARTS
     seed: int = 0
 
+    fitted_with: ClassVar = ("implicit", "next")  # of its usual parts ials needs it
     asking: ClassVar[Asking] = CONTINUE
     sentence: ClassVar[str] = "all of them, ranked by trees that learned out of sample how such proposals fare"
 

@@ -33,6 +33,7 @@ class Ials:
     popularity: float = 0.0  # scores are multiplied by n^popularity
     seed: int = 0
 
+    fitted_with: ClassVar = ("implicit", "next")
     sentence: ClassVar[str] = "vectors of lists and tracks (implicit ALS), a new list folded in"
 
     def __post_init__(self) -> None:
