@@ -217,7 +217,8 @@ def main() -> None:
         )  # fmt: skip
         tables(found)
         if asked.picture:
-            print(side_by_side(found).save(asked.picture))
+            figure = side_by_side(found)
+            print(figure.finding, figure.note, figure.save(asked.picture), sep="\n")
         if asked.json:
             asked.json.write_text(json.dumps(found.to_json(), indent=1))
 

@@ -45,14 +45,16 @@ def side_by_side(found: Contest) -> Figure:
         f: max((r for r in rows if r["family"] == f and r["model"] != FLOOR), key=lambda r: r["score"])
         for f in families
     }
-    finding = ", ".join(f"{b['model']} reaches {b['score']:.3f} [{b['low']:.3f}, {b['high']:.3f}] after {b['seeds']} tracks, {f}"
-                        for f, b in best.items())  # fmt: skip
+    finding = ", ".join(
+        f"{b['model']} reaches {b['score']:.3f} [{b['low']:.3f}, {b['high']:.3f}], {f}, where {b['seeds']} of a list are told"
+        for f, b in best.items()
+    )
     sound = found.about.get("sound", {})
     return Figure(
         "Does it help to learn from lists, or is it enough that tracks sound alike?", f"{finding[0].upper()}{finding[1:]}.", rows,
         f"up to {max(r['lists'] for r in rows):,} lists, R-precision of 500 proposals",
         draw.grid([_panel([r for r in rows if r["family"] == f], f) for f in families], columns=2)
-        .resolve_scale(shape="independent", y="shared"),
+        .resolve_scale(color="independent", shape="independent", xOffset="independent", y="shared"),
         "Two panels over the number of first tracks told: a point with its interval for each model that learned from lists, at the "
         "right for each that groups tracks by sound; popularity in both.",
         f"How they sound is known of {sound.get('tracks', 1):.1%} of the tracks and {sound.get('in_test', 1):.0%} of what stands "
@@ -68,9 +70,14 @@ def _panel(rows: Rows, title: str) -> Any:
     order = sorted({r["seeds"] for r in rows})
     across = alt.X("seeds:O", sort=order, axis=draw.axis("first tracks told", labelAngle=0))
     apart = alt.XOffset("model:N", sort=names, scale=alt.Scale(paddingOuter=0.25))
-    tells = [draw.colour("model", names), draw.shape("model", names)]
     legend = alt.Legend(orient="bottom", columns=2, title=None, labelLimit=230)
-    tells = [tell.legend(legend) for tell in tells]
+    n, own = len(names), [i for i, name in enumerate(names) if name != FLOOR]
+    colours = {i: draw.COLOURS[i % 6] for i in own}  # after six, colours come again with another shape
+    shapes = {i: draw.SHAPES[(i + i // 6) % 6] for i in own}
+    tells = [
+        kind("model:N", legend=legend, scale=alt.Scale(domain=names, range=[of.get(i, floor) for i in range(n)]))
+        for kind, of, floor in ((alt.Color, colours, draw.MUTED), (alt.Shape, shapes, "triangle-left"))
+    ]
     base = alt.Chart(draw.values(rows), width=340, height=280, title=title)
     up = alt.Y("score:Q", axis=draw.axis("R-precision", format=".2f"), scale=alt.Scale(zero=True))
     return alt.layer(
