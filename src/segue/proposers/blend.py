@@ -82,8 +82,10 @@ class Blend:
         stop = self._rows(evidence, lists.take(watched), rng, step)
         step("ranking")
         trees = self._ranked(rows, stop, evidence)
+        del rows, stop
         step("whether it is better than its parts")
         who, singles = _who(self.asking, evidence, trees, lists.take(watched), self.seed)
+        del parts, evidence, learned  # of a million lists, both would not fit
         step("parts, on all lists")
         parts = self._fitted(lists, vocabulary, step)
         return FittedBlend(
