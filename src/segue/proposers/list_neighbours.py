@@ -17,7 +17,7 @@ import numpy as np
 
 from segue.batch import Array
 from segue.lists import Lists, Vocabulary
-from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, within
+from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, best, within
 from segue.proposers.tables import first_of, matrix
 
 
@@ -93,8 +93,7 @@ class FittedListKnn:
         seeds, last = np.unique(question.seeds[::-1], return_index=True)
         weight = self.idf[seeds] * np.exp(-self.fading * last)
         found, near = added(*self.inverted.of(seeds, weight))
-        order = np.lexsort((found, -near))[: self.nearest]
-        return found[order], near[order]
+        return best(found, near, self.nearest, NOTHING[0])
 
     def scores(self, question: Question) -> tuple[Array, Array]:
         if not len(question.seeds):

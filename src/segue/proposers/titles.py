@@ -17,7 +17,7 @@ import numpy as np
 
 from segue.batch import Array
 from segue.lists import Lists, Vocabulary
-from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, within
+from segue.proposers.proposer import NOTHING, Question, Rows, Saved, added, best, within
 from segue.proposers.tables import matrix
 
 _BREAK = re.compile(r"[^\w\U0001f300-\U0001faff\u2600-\u27bf]+")
@@ -124,8 +124,7 @@ class FittedTitles:
             return NOTHING
         weight = self.idf[some]
         found, near = added(*self.inverted.of(some, weight / np.sqrt((weight**2).sum())))
-        order = np.lexsort((found, -near))[: self.nearest]
-        return found[order], near[order]
+        return best(found, near, self.nearest, NOTHING[0])
 
     def scores(self, question: Question) -> tuple[Array, Array]:
         found, near = self.neighbours(question.title)
