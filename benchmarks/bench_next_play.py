@@ -26,7 +26,7 @@ import numpy as np
 
 import segue
 from segue import registry
-from segue.contest import Contest, Cut, between, contest
+from segue.contest import Contest, Cut, between, contest, goes_by_sound, lacking
 from segue.display import print_table
 from segue.display_lists import show_contest, shown
 from segue.intervals import resamples
@@ -122,7 +122,7 @@ def main() -> None:
     ask.add_argument("--json", type=Path, help="also write all marks here")
     asked = ask.parse_args()
     n, most = (5_000, 250) if asked.quick else (40_000, 1_000)
-    names = asked.models.split(",") if asked.models else registry.proposers("next")
+    names = asked.models.split(",") if asked.models else None
     print(f"Python {platform.python_version()}, segue {segue.__version__}, {os.cpu_count()} cores, "
           + ", ".join(f"{p} {version(p)}" for p in ("numpy", "scipy", "lightgbm", "implicit")))  # fmt: skip
     marks = {}
@@ -130,7 +130,14 @@ def main() -> None:
         for name in registry.WORLDS:
             world = registry.world(name)
             lists, vocabulary, days = sessions_of(world, asked.sessions or n, asked.seed + 1)
-            made = {m: registry.proposer("next", m)() for m in names if not m.startswith("own-")}
+            made = {
+                m: registry.proposer("next", m)()
+                for m in names or registry.proposers("next")
+                if not m.startswith("own-")
+            }
+            made = {
+                m: one for m, one in made.items() if not goes_by_sound(one) and not lacking(one)
+            }  # tracks are numbers here
             if "blend" in made:
                 parts = tuple(
                     p for p in made["blend"].parts if not p.startswith("own-")

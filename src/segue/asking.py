@@ -46,6 +46,7 @@ class Asking(Protocol):
     name: ClassVar[str]
     metrics: ClassVar[Mapping[str, str]]  # by name, what a table calls it; the first decides
     fewer_is_better: ClassVar[frozenset[str]]
+    usual_most: ClassVar[int]  # questions of each kind, 0: all
     hears: ClassVar[bool]  # tracks that only later lists bring may be proposed once their listener has heard them
     over: ClassVar[str]  # what a mean is taken over
     split: ClassVar[str]  # a sentence
@@ -103,6 +104,7 @@ class Continue:
         "ndcg": "NDCG", "ndcg_of_hits": "NDCG of hits", "clicks": "clicks", "found": "found in 500",
     }  # fmt: skip
     fewer_is_better: ClassVar[frozenset[str]] = frozenset({"clicks"})
+    usual_most: ClassVar[int] = 0
     hears: ClassVar[bool] = False
     over: ClassVar[str] = "categories with seeds"  # what a mean is taken over
     split: ClassVar[str] = "a fifth of the lists, by the md5 of their title and first track, are the test"

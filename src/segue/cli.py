@@ -278,8 +278,12 @@ def compare(
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Fit every model from so many seeds, and average.")] = 1,
     most: Annotated[
-        int, typer.Option(min=0, help="Lists asked about in each category at most; 0: all (next-track).")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0,
+            help="Questions of each kind at most, 0: all; left out: all of playlists, 1,000 of sessions (next-track).",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Fit several models on the same days and score them on the same test, with intervals.

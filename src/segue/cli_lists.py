@@ -39,7 +39,7 @@ def is_of_lists(bundle: Path) -> bool:
 
 
 def compare(
-    library: Path, setting: str, models: Sequence[str] | None, split: str, most: int, seed: int, as_json: bool
+    library: Path, setting: str, models: Sequence[str] | None, split: str, most: int | None, seed: int, as_json: bool
 ) -> None:
     from segue import registry
     from segue.contest import contest

@@ -156,7 +156,7 @@ class Contest:
 
 def contest(
     library: Library | str, *, models: Sequence[str] | None = None, made: Mapping[str, Any] | None = None,
-    asking: Asking | None = None, split: str = SPLITS[0], most: int = 0, without: Path | str | None = None,
+    asking: Asking | None = None, split: str = SPLITS[0], most: int | None = None, without: Path | str | None = None,
     draws: int = 300, seed: int = 0, progress: Progress = lambda done, n, name: None,
 ) -> Contest:  # fmt: skip
     """Fit models on some lists of a library and ask how the others go on.
@@ -167,7 +167,7 @@ def contest(
     made : those with other hyper-parameters than the usual ones, by name; names of your own may stand among `models`
     asking : the setting; None: `continue` of playlists, `next` of sessions
     split : of playlists, "80/20", or "70/20/10": the same test, and a tenth that nobody learns from or is asked about
-    most : questions in a category; 0: all
+    most : questions of each kind, 0: all; None: all of playlists, 1,000 of sessions
     without : the folder of a challenge whose playlists are neither learned from nor asked about
 
     Every model proposes 500 tracks; where it has fewer, the most played tracks fill the list up. Models that go by how tracks
@@ -186,6 +186,7 @@ def contest(
         )
     if split != SPLITS[0]:
         lists = but_validation(lists, vocabulary)
+    most = asking.usual_most if most is None else most
     names, made = list(models or registry.proposers(asking.name)), dict(made or {})
     wanting = {} if models else {n: e for n in names if (e := lacking(registry.proposer(asking.name, n)))}
     names = [name for name in names if name not in wanting]

@@ -40,6 +40,7 @@ class NextPlay:
         "hit_rate_20": "HR@20", "reciprocal_rank_20": "MRR@20", "recall_20": "R@20", "found": "found in 500",
     }  # fmt: skip
     fewer_is_better: ClassVar[frozenset[str]] = frozenset()
+    usual_most: ClassVar[int] = 1_000
     hears: ClassVar[bool] = True
     over: ClassVar[str] = "moments"  # what a mean is taken over
     split: ClassVar[str] = "each listener's last days, about a fifth of the sessions, are the test"

@@ -50,13 +50,21 @@ class PlaylistsBundle:
         return bool(self.card["again"])
 
     @property
+    def of_sessions(self) -> bool:
+        """Whether it says what plays next in a session, and not how a playlist goes on."""
+        return bool(self.card["setting"] == "next")
+
+    @property
     def sound(self) -> Mapping[str, Array]:
         """Attributes of tracks, by name: (N,) float32, NaN where not known."""
         return self.vocabulary.sound
 
-    def proposals(self, question: Question, n: int) -> tuple[Array, Array]:
-        """The n best tracks and their scores; where the model has fewer, the most played follow with score 0."""
-        without = question.seeds[:0] if self.again else question.seeds
+    def proposals(self, question: Question, n: int, *, again: bool | None = None) -> tuple[Array, Array]:
+        """The n best tracks and their scores; where the model has fewer, the most played follow with score 0.
+
+        `again`: whether tracks of the list may be among them; None: as it was in the lists that it learned from.
+        """
+        without = question.seeds[:0] if (self.again if again is None else again) else question.seeds
         found, scores = self.fitted.scores(question)
         track, score = best(found, scores, n, without)
         if len(track) < n:

@@ -17,7 +17,7 @@ from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.nearest import Nearest
 from segue.playlists_bundle import PlaylistsBundle
 from segue.proposers.named import words
-from segue.proposers.proposer import NOTHING, Question, best
+from segue.proposers.proposer import NOTHING, Question
 from segue.ranking import check
 from segue.sound_space import Placed, likeness
 
@@ -60,7 +60,7 @@ class Recommendation:
 
 def recommend(
     bundle: PlaylistsBundle, *, seeds: Sequence[str] = (), title: str | None = None, k: int = 20, per_artist: int = 0,
-    where: Sequence[str] = (), diversity: float = 0.0, again: bool = False,
+    where: Sequence[str] = (), diversity: float = 0.0, again: bool | None = None,
 ) -> Recommendation:  # fmt: skip
     """How a list goes on.
 
@@ -72,7 +72,7 @@ def recommend(
     per_artist : so many tracks of an artist at most; 0: any
     where : conditions on attributes, such as "energy>=0.6"; a track of which that is not known is left out
     diversity : 0 by score alone; towards 1, what is unlike the tracks before it comes first (maximal marginal relevance)
-    again : a seed may be proposed, too, as a session may play it again
+    again : a seed may be proposed, too, as a session may play it again; None: as it was in the lists that the bundle learned from
 
     Raises
     ------
@@ -89,11 +89,7 @@ def recommend(
     question = Question(np.array(codes, np.int32), title)
     kept, notes = conditions(bundle, where)
     wanted = k if not (where or per_artist or diversity) else min(len(bundle.vocabulary), LOOKED_AT * k + 200)
-    if again:
-        found, scores = bundle.fitted.scores(question)
-        track, score = best(found, scores, wanted, NO_TRACKS)
-    else:
-        track, score = bundle.proposals(question, wanted)
+    track, score = bundle.proposals(question, wanted, again=again)
     some = kept[track] if kept is not None else np.ones(len(track), bool)
     track, score = track[some], score[some]
     if diversity:
@@ -211,14 +207,15 @@ def _parts(bundle: PlaylistsBundle) -> Mapping[str, Any]:
 def reasons(bundle: PlaylistsBundle, question: Question, tracks: Array) -> list[tuple[str, ...]]:
     """What speaks for each of some tracks, at most three: the seed it shares most lists with, the title, the artist."""
     parts, v = _parts(bundle), bundle.vocabulary
-    together, titled = _together(parts.get("playlist-knn"), question), _titled(parts.get("title"), question)
+    kind = "session" if bundle.of_sessions else "playlist"
+    together, titled = _together(parts.get(f"{kind}-knn"), question), _titled(parts.get("title"), question)
     alike = _alike(next((part.placed for part in parts.values() if hasattr(part, "placed")), None), question)
     made = []
     for code in tracks.tolist():
         said = ["it stands in the list already"] if code in question.seeds else []
         n, seed = together(code)
         if n:
-            said.append(f"with {v.shown(seed)} in {n:,} playlist{'s' if n > 1 else ''}")
+            said.append(f"with {v.shown(seed)} in {n:,} {kind}{'s' if n > 1 else ''}")
         n, near = titled(code)
         if n:
             said.append(f"in {n} of the {near} playlists whose titles are nearest")
@@ -228,7 +225,7 @@ def reasons(bundle: PlaylistsBundle, question: Question, tracks: Array) -> list[
         if (seed := alike(code)) >= 0:
             said.append(f"sounds like {v.shown(seed)}")
         if not said:
-            said.append(f"in {int(v.plays[code]):,} places of all playlists")
+            said.append(f"in {int(v.plays[code]):,} places of all {kind}s")
         made.append(tuple(said[:3]))
     return made
 
