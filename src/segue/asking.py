@@ -50,6 +50,7 @@ class Asking(Protocol):
     hears: ClassVar[bool]  # tracks that only later lists bring may be proposed once their listener has heard them
     over: ClassVar[str]  # what a mean is taken over
     split: ClassVar[str]  # a sentence
+    unknown: ClassVar[str]  # what becomes of tracks that only the test holds
 
     def held_out(self, lists: Lists, vocabulary: Vocabulary) -> Array:
         """(L,) which lists are the test."""
@@ -107,6 +108,7 @@ class Continue:
     usual_most: ClassVar[int] = 0
     hears: ClassVar[bool] = False
     over: ClassVar[str] = "categories with seeds"  # what a mean is taken over
+    unknown: ClassVar[str] = "cannot be found"
     split: ClassVar[str] = "a fifth of the lists, by the md5 of their title and first track, are the test"
 
     def held_out(self, lists: Lists, vocabulary: Vocabulary) -> Array:

@@ -45,7 +45,7 @@ def show_contest(found: Contest, as_json: bool) -> None:
     apart = ", and a tenth is set apart" if about.get("shares") == "70/20/10" else ""
     say(f"{about['train']:,} lists to learn from, {about['test']:,} to be asked about ({about['split']}{apart}); "
         f"{about['tracks']:,} tracks, {about['unknown_in_test']:.0%} of the test's are not among them "
-        f"and cannot be found; {about['repeats']}.")  # fmt: skip
+        f"and {found.asking.unknown}; {about['repeats']}.")  # fmt: skip
     for counted in (True, False):
         times = found.times_best_single(counted=counted)
         if times is not None:

@@ -43,6 +43,7 @@ class NextPlay:
     usual_most: ClassVar[int] = 1_000
     hears: ClassVar[bool] = True
     over: ClassVar[str] = "moments"  # what a mean is taken over
+    unknown: ClassVar[str] = "can be found by who has heard them before only"
     split: ClassVar[str] = "each listener's last days, about a fifth of the sessions, are the test"
 
     def held_out(self, lists: Lists, vocabulary: Vocabulary) -> Array:
