@@ -93,7 +93,8 @@ def test_other_test_sessions_change_neither_what_is_known_nor_its_order():
     changed = replace(lists, track=other, listening=Listening.of(lists.starts, other, lists.listening.day, lists.listening.listener,
                                                                  lists.listening.skipped))  # fmt: skip
     one, two = Cut.of(lists, known, NEXT), Cut.of(changed, known, NEXT)
-    assert one.vocabulary.ids[: one.vocabulary.n_played] == two.vocabulary.ids[: two.vocabulary.n_played]
+    assert one.vocabulary.ids == two.vocabulary.ids
+    assert one.vocabulary.ids[one.vocabulary.n_played :] == tuple(sorted(one.vocabulary.ids[one.vocabulary.n_played :]))
     assert one.train.track.tolist() == two.train.track.tolist()
     a, b = (NextTransitions().fit(c.train, c.vocabulary).save()[1] for c in (one, two))
     assert all(np.array_equal(a[k], b[k]) for k in ("after.at", "after.value"))

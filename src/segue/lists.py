@@ -199,13 +199,14 @@ def known_from(lists: Lists, vocabulary: Vocabulary, *, later: bool = False) -> 
 
     Parameters
     ----------
-    later : the other tracks follow, with no plays: somebody may come to hear them
+    later : the other tracks follow by their ids, with no plays: somebody may come to hear them
     """
     plays = recounted(vocabulary, lists).plays
     brought, first = np.unique(lists.track[lists.track >= 0], return_index=True)
     order = brought[np.lexsort((first, -plays[brought]))]
     if later:
-        order = np.concatenate([order, np.flatnonzero(plays == 0)])
+        rest = np.flatnonzero(plays == 0).tolist()
+        order = np.concatenate([order, np.array(sorted(rest, key=vocabulary.ids.__getitem__), order.dtype)])
     place = np.full(len(plays) + 1, UNKNOWN, np.int32)  # what is -1 stays so
     place[order] = np.arange(len(order))
     seen = Vocabulary(
