@@ -32,7 +32,7 @@ LAYERS = (
     ("models", ("models",)),
     ("proposers", ("proposers",)),
     ("answers", (
-        "contest", "cold_start", "challenge_score", "playlists_bundle", "recommending",
+        "contest", "traits", "cold_start", "challenge_score", "playlists_bundle", "recommending",
         "heard", "live", "bundle", "curves", "attribution", "truth", "experiment", "training", "submission",
         "submission_score", "checks",
         "importance",

@@ -292,9 +292,8 @@ def compare(
     """
     if task == cli_lists.QUESTION:
         cli_lists.refuse({"features": features, "with": granted, "folds": folds, "by": by, "truth": truth,
-                          "leave-one-out": leave_one_out, "permute-labels": permute_labels, "scores": scores,
-                          "seeds": seeds - 1})  # fmt: skip
-        cli_lists.compare(library, setting, _names(models), split or "80/20", most, seed, as_json)
+                          "leave-one-out": leave_one_out, "permute-labels": permute_labels, "seeds": seeds - 1})  # fmt: skip
+        cli_lists.compare(library, setting, _names(models), split or "80/20", most, seed, scores, as_json)
         return
     from segue.experiment import compare as run
 

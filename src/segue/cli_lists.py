@@ -39,17 +39,33 @@ def is_of_lists(bundle: Path) -> bool:
 
 
 def compare(
-    library: Path, setting: str, models: Sequence[str] | None, split: str, most: int | None, seed: int, as_json: bool
+    library: Path,
+    setting: str,
+    models: Sequence[str] | None,
+    split: str,
+    most: int | None,
+    seed: int,
+    scores: Path | None,
+    as_json: bool,
 ) -> None:
     from segue import registry
     from segue.contest import contest
     from segue.display_lists import show_contest
 
+    if scores is not None and (scores.is_dir() or not scores.absolute().parent.is_dir()):
+        raise AskedWrongly(f"--scores {scores}: expected a file in a folder that exists, such as scores.parquet")
     asking = registry.asking(setting) if setting else None
     with progress_bar("continuing") as progress:
         found = contest(
             str(library), models=models, asking=asking, split=split, most=most, seed=seed, progress=progress
         )
+    if scores is not None:
+        import pyarrow
+
+        from segue.engines import write_parquet
+        from segue.traits import per_question
+
+        write_parquet(pyarrow.table(per_question(found)), scores)
     show_contest(found, as_json)
 
 

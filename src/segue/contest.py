@@ -22,6 +22,7 @@ from segue.next_play import NEXT
 from segue.playlist_challenge import without as but_those_of
 from segue.proposers.proposer import proposed
 from segue.sound_space import Placed
+from segue.traits import traits, where
 
 LENGTH = 500  # tracks proposed for each list
 Progress = Callable[[int, int, str], None]
@@ -72,6 +73,8 @@ class Contest:
     weights: Mapping[str, float] = field(default_factory=dict)  # of each category in the mean over all; else alike
     draws: int = 300
     seed: int = 0
+    traits: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)  # by category, of each question (Q,)
+    names: tuple[str, ...] = ()  # of the test's lists
 
     def of(self, model: str, category: str) -> Mark | None:
         return next((m for m in self.marks if (m.model, m.category) == (model, category)), None)
@@ -140,10 +143,10 @@ class Contest:
     def to_json(self) -> dict[str, Any]:
         rows = []
         for m in self.marks:
-            where = self.lists[m.category]
-            drawn = resamples(where, draws=self.draws, seed=self.seed)
+            clusters = self.lists[m.category]
+            drawn = resamples(clusters, draws=self.draws, seed=self.seed)
             rows.append({
-                "model": m.model, "category": m.category, "lists": len(where), "query_ms": round(m.query_ms, 2),
+                "model": m.model, "category": m.category, "lists": len(clusters), "query_ms": round(m.query_ms, 2),
                 **{k: vars(drawn.mean(v)) for k, v in m.scores.items()},
             })  # fmt: skip
         times = {k: self.times_best_single(counted=c) for k, c in (("counted", True), ("apart", False))}
@@ -151,6 +154,7 @@ class Contest:
             "task": "next-track", "setting": self.asking.name, "about": dict(self.about), "marks": rows,
             "fit_seconds": {k: round(v, 1) for k, v in self.fit_seconds.items()}, "spread": self.spread,
             "blend_times_best_single": {k: vars(v) for k, v in times.items() if v is not None},
+            "where": [{k: vars(v) if isinstance(v, Interval) else v for k, v in row.items()} for row in where(self)],
         }  # fmt: skip
 
 
@@ -261,8 +265,12 @@ def between(
         "repeats": "a track may come again in its list" if again else "no track comes again in its list",
         "sound": _sound(cut, made), "intervals": "95 %, bootstrap by list", "seed": seed,
     }  # fmt: skip
+    kinds = dict(
+        zip((case.name for case in cases), traits([case.asked for case in cases], cut.vocabulary), strict=True)
+    )
     return Contest(
-        tuple(marks), {case.name: case.rows for case in cases}, seconds, spread, about, asking, asking.weights(cases), draws, seed
+        tuple(marks), {case.name: case.rows for case in cases}, seconds, spread, about, asking, asking.weights(cases), draws, seed,
+        kinds, cut.test.names,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from segue import registry
 from segue.contest import Contest
 from segue.display import print_json, print_table, say
 from segue.recommending import Recommendation
+from segue.traits import where
 
 
 def shown(x: float, places: int = 3) -> str:
@@ -41,6 +42,11 @@ def show_contest(found: Contest, as_json: bool) -> None:
         }  # fmt: skip
         rows.append(row)
     print_table(rows, f"Means over all {found.asking.over}")
+    if kinds := where(found):
+        print_table([
+            {"": f"{row['trait']} {row['kind']}", "questions": f"{row['questions']:,}",
+             **{m: shown(row[m].value) for m in found.models}} for row in kinds
+        ], f"{metrics[found.decides]} by kind of list, all questions alike")  # fmt: skip
     about = found.about
     apart = ", and a tenth is set apart" if about.get("shares") == "70/20/10" else ""
     say(f"{about['train']:,} lists to learn from, {about['test']:,} to be asked about ({about['split']}{apart}); "
