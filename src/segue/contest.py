@@ -206,7 +206,7 @@ def contest(
         "source": opened.manifest["source"],
         "left_out": silent,
         "not_installed": wanting,
-        "shares": split,
+        "shares": split if asking.name == CONTINUE.name else "",
     }
     try:
         return between(

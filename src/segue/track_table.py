@@ -77,7 +77,9 @@ def write(
         either = engine.table(by_id.union(by_name))
         matched.append(either)
         told.append(read.about | _rate(by_id, by_name, either, played, engine))
-        write_batches(engine.batches(either.join(read.rows, "row").select("track", *read.names)), place / "found.parquet")
+        write_batches(
+            engine.batches(either.join(read.rows, "row").select("track", *read.names)), place / "found.parquet"
+        )
         found = engine.read_parquet([place / "found.parquet"])  # aside: two joins of wide rows at once may not fit
         joined = _beside(joined, found, read.names, f"table{n}", known)
     values = {name: joined[found[0]] for name, found in known.items() if found}
