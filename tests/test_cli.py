@@ -513,9 +513,9 @@ def test_a_full_disk_is_one_line_and_exit_1(run, tmp_path, monkeypatch):
 def test_a_disk_that_is_really_full_is_one_line(run, tmp_path, monkeypatch):
     from segue.simulate import mssd
 
-    write, full = mssd._write_csv, tmp_path / "full.csv.gz"
+    write, full = mssd.write_csv, tmp_path / "full.csv.gz"
     full.with_name("full.csv.gz.tmp").symlink_to("/dev/full")
-    monkeypatch.setattr(mssd, "_write_csv", lambda table, path: write(table, full))
+    monkeypatch.setattr(mssd, "write_csv", lambda table, path: write(table, full))
     found = run("simulate", "mssd", "--sessions", 1, "--days", 1, "-o", tmp_path / "raw")
     wrong(found, 1, "No space left on device; check the path, its rights and the disk")
 
