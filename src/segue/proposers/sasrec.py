@@ -39,7 +39,9 @@ class SasRec:
     negatives: int = 4096  # a batch; where there are no more tracks, all are met
     fewest: int = 2
     epochs: int = 60
-    patience: int = 3  # epochs without a better loss on the latest tenth of the lists
+    patience: int = (
+        10  # epochs without a better loss on the latest tenth of the lists: it may stand still before it learns
+    )
     batch_size: int = 32
     learning_rate: float = 0.001
     seed: int = 0
