@@ -313,3 +313,18 @@ def test_what_a_listener_heard_speaks_to_the_ranking():
     assert seven[names.index("own_plays")] == pytest.approx(np.log1p(2))
     assert seven[names.index("own_since")] == pytest.approx(np.log1p(1))
     assert np.isnan(seven[names.index("session_since")])
+
+
+@pytest.mark.parametrize("setting", ["continue", "next"])
+def test_a_blend_answers_where_no_artist_is_known(setting):
+    """As in the Music Streaming Sessions Dataset."""
+    lists, known = genres()
+    nobody = np.full(len(known), -1, np.int32)
+    known = replace(known, artist=nobody, artist_name=(None,) * len(known))
+    fitted = registry.proposer(setting, "blend")(trees=20, min_leaf=5).fit(in_setting(lists, (setting, "")), known)
+    settings, arrays = fitted.save()
+    again = registry.proposer(setting, "blend").open(json.loads(json.dumps(settings)), arrays, known)
+    one, two = (f.evidence.of(after([3, 4], [7, 9])) for f in (fitted, again))
+    assert len(one.track) > 10
+    assert np.array_equal(one.values, two.values, equal_nan=True)
+    assert len(fitted.scores(after([3, 4], [7, 9]))[0])
