@@ -274,11 +274,9 @@ def between(
     )  # fmt: skip
 
 
-def asking_of(lists: Lists, setting: str = "") -> Asking:
-    """The setting by its name; else `next` of lists that have a clock, which are sessions, and `continue` of others."""
-    if not setting:
-        setting = CONTINUE.name if lists.listening is None else NEXT.name
-    return registry.asking(setting)  # type: ignore[no-any-return]
+def asking_of(lists: Lists) -> Asking:
+    """`next` of lists that have a clock, which are sessions, and `continue` of others."""
+    return CONTINUE if lists.listening is None else NEXT
 
 
 def left_of(

@@ -102,7 +102,7 @@ class Evidence:
                 if len(known):
                     place = np.searchsorted(known, of_track).clip(max=len(known) - 1)
                     made[:, column] = np.where(known[place] == of_track, count[place] / n, 0)
-            made[:, 4] = artist == v.artist[seeds[-1]]
+            made[:, 4] = (artist == v.artist[seeds[-1]]) & (artist >= 0)  # two unknown artists are not the same
             of_seeds = v.artist[seeds]
             made[:, 8] = len(np.unique(of_seeds[of_seeds >= 0])) / n
             made[:, 9] = self._log_plays[seeds].mean()
