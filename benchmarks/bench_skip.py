@@ -4,21 +4,25 @@
     python benchmarks/bench_skip.py --quick                     10,000 training sessions, 25 minutes a model at most (two hours)
     python benchmarks/bench_skip.py --ablation                  our network with each of its ingredients taken away
     python benchmarks/bench_skip.py --show                      what the table holds, without running anything
+    python benchmarks/bench_skip.py --seeds 3 --at-once 8 --table benchmarks/results/skip_gpu.csv   on a GPU, which eight fits share
 
 Interrupted, it goes on with the first result that the table lacks (--table another.csv begins anew). Minutes are of processor
-time. A row is a model, a seed and its settings, fitted on the first days of a world (seed 1), stopped and calibrated on the next,
-and scored on the last, expected under the world's truth. Differences are paired by session, with Holm's correction over the
-models of a world.
+time, on a GPU of the clock: seconds of fits that share one are no measure of it (benchmarks/bench_gpu.py is). A row is a model, a
+seed and its settings, fitted on the first days of a world (seed 1), stopped and calibrated on the next, and scored on the last,
+expected under the world's truth. Differences are paired by session, with Holm's correction over the models of a world.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import multiprocessing
 import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +34,7 @@ import segue
 from segue import metrics, registry, splits
 from segue.batch import Batch
 from segue.exam import Answer, Exam, resampling
-from segue.experiment import BASELINES, answered_by, fitted, own_batch, prepare, reads_steps
+from segue.experiment import answered_by, fitted, own_batch, prepare
 from segue.intervals import holm
 from segue.library import Library, open_library
 from segue.models.course import Run
@@ -44,6 +48,7 @@ TABLE = HERE / "results" / "skip.csv"
 CACHE = Path(os.environ.get("SEGUE_CACHE", HERE.parent / ".cache")) / "bench-skip"
 MODELS = ("prior", "repeat-last", "logistic", "boosting", "lstm", "bilstm", "gru", "layered-lstm", "seq2seq", "one-input-lstm",
           "fusion", "winner2019", "attention", "blend")  # fmt: skip
+MATTER = ("boosting", "winner2019", "attention")  # are fitted with several seeds
 ABLATION = {
     "without own features": {"own_features": False}, "without co-listening vectors": {"vectors": 0},
     "without moods": {"moods": 1}, "without levels": {"auxiliary": 0.0}, "without averaging": {"average": 0.0},
@@ -91,7 +96,8 @@ def append(table: Path, row: dict[str, Any]) -> None:
 
 
 def marks_file(row: dict[str, Any]) -> Path:
-    return CACHE / "marks" / ("_".join(str(row[k]) for k in KEY).replace(" ", "-") + ".npz")
+    told = [str(row[k]) for k in KEY] + ([row["gpu"]] if row.get("gpu") else [])
+    return CACHE / "marks" / ("_".join(told).replace(" ", "-").replace("=", "-") + ".npz")
 
 
 def one(
@@ -99,11 +105,12 @@ def one(
 ) -> dict[str, Any]:
     """Fit and score one model: the row's numbers, and the marks of every session."""
     task, decides = prepared.asking.task.name, exam.wanted[0]
-    begun = time.process_time()
+    clock = time.perf_counter if gpu() else time.process_time
+    begun = clock()
     own = own_batch(prepared, name)
     run = Run(told=lambda line: print(f"  {name}: {line}", flush=True) if ": loss" in line else None, minutes=minutes)
     fits, _, seeds = fitted(task, name, own, cut, decides, budget=2, seed=seed, settings=settings, run=run)
-    fit_seconds = time.process_time() - begun
+    fit_seconds = clock() - begun
     begun = time.perf_counter()
     answer = answered_by(name, fits, own.take(cut.rows(TEST)), exam.wanted, seeds)
     each = 1000 * (time.perf_counter() - begun) / len(np.unique(exam.held.keys["session"]))
@@ -164,11 +171,48 @@ def compared(
             if tuple(str(key[k]) for k in KEY) not in have:
                 np.savez(marks_file(key), marks=exam.marks(answer)[decides][0])
                 append(asked.table, {**key, **scored(exam, answer)})
-    for key, (name, variant, settings, seed) in todo:
-        print(f"{world}, {setting}: {name} {variant} seed {seed}", flush=True)
-        row = one(prepared, cut, exam, name, settings, seed, asked.minutes)
-        np.savez(marks_file(key), marks=row.pop("_marks"))
-        append(asked.table, {**key, **row, "settings": " ".join(f"{k}={v}" for k, v in settings.items()), **versions()})
+    SHARED.update(prepared=prepared, cut=cut, exam=exam, minutes=asked.minutes)
+    for (key, (_, _, settings, _)), row in zip_as_done(todo, asked.at_once):
+        np.savez(marks_file({**key, **row}), marks=row.pop("_marks"))
+        append(asked.table, {**key, **row, "settings": " ".join(f"{k}={v}" for k, v in settings.items())})
+    SHARED.clear()
+
+
+SHARED: dict[str, Any] = {}  # what a world's fits have in common: processes that are forked inherit it
+
+
+def zip_as_done(todo: list[Any], at_once: int) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Each thing to do with its row: one after the other or, several at once, as they are done."""
+    if at_once == 1:
+        yield from ((each, fit_one(*each)) for each in todo)
+        return
+    fork = multiprocessing.get_context("fork")  # before any of them looks at the GPU
+    with ProcessPoolExecutor(at_once, mp_context=fork) as pool:
+        running = {pool.submit(fit_one, *each): each for each in todo}
+        failed = []
+        for done in as_completed(running):
+            if done.exception():
+                failed.append(f"{running[done][1]}: {done.exception()!r}")
+                print(failed[-1], file=sys.stderr, flush=True)
+            else:
+                yield running[done], done.result()
+        if failed:
+            sys.exit(f"{len(failed)} fits failed")
+
+
+def fit_one(key: dict[str, Any], planned: tuple[str, str, dict[str, Any], int]) -> dict[str, Any]:
+    name, variant, settings, seed = planned
+    print(f"{key['world']}, {key['setting']}: {name} {variant} seed {seed}", flush=True)
+    return one(SHARED["prepared"], SHARED["cut"], SHARED["exam"], name, settings, seed, SHARED["minutes"]) | versions()
+
+
+def gpu() -> str:
+    """The name of the GPU that networks are trained on, if there is one."""
+    try:
+        import torch
+    except ImportError:
+        return ""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def versions() -> dict[str, str]:
@@ -178,7 +222,7 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = ""
-    return found
+    return found | ({"gpu": name} if (name := gpu()) else {})
 
 
 def show(asked: argparse.Namespace) -> None:
@@ -192,13 +236,14 @@ def show(asked: argparse.Namespace) -> None:
         value = {r["model"]: float(r[column]) for r in mine if not r["variant"]}
         floor, ceiling = value.get(FLOOR), value.get("ceiling")
         print(f"\n{world}, {setting}: trained on {asked.train:,} sessions, asked about {asked.test:,}; "
-              f"at most {mine[-1]['minutes']} minutes of processor time a model")  # fmt: skip
+              f"at most {mine[-1]['minutes']} minutes {clock_of(mine[-1])} a model")  # fmt: skip
         ours = next((r for r in mine if r["model"] == "attention" and not r["variant"] and r["seed"] == "0"), None)
         told = []
         for r in mine:
             told.append((r, difference(ours, r, sign)))
         adjusted = iter(holm([d[3] for _, d in told if d is not None]).tolist())
-        print("model | seed | MAA | FPA | log-loss | ECE (floor) | share of gain | attention is better by | p (Holm) | fit CPU s | "
+        print("model | seed | MAA | FPA | log-loss | ECE (floor) | share of gain | attention is better by | p (Holm) | "
+              f"fit {'' if mine[-1].get('gpu') else 'CPU '}s | "
               "ms a session | kB | weights | best epoch")  # fmt: skip
         for r, d in told:
             share = "" if floor is None or ceiling is None else f"{(float(r[column]) - floor) / (ceiling - floor):.3f}"
@@ -209,8 +254,33 @@ def show(asked: argparse.Namespace) -> None:
                 r[f"{kind}_log_loss"], f"{r['ece']} ({r['ece_floor']})", share, better, p, r.get("fit_seconds") or "",
                 *(r.get(k) or "" for k in ("predict_ms_per_session", "kilobytes", "parameters", "best_epoch")),
             ]))  # fmt: skip
-        if said := sooner(mine):
-            print(said)
+        for said in (sooner(mine), *over_seeds(mine, sign, column)):
+            if said:
+                print(said)
+
+
+def over_seeds(rows: list[dict[str, str]], sign: int, column: str) -> Iterator[str]:
+    """Of every model fitted with several seeds: its mean and range; by how much ours is better, each session's mean over seeds."""
+    fits: dict[str, list[dict[str, str]]] = {}
+    for r in rows:
+        if not r["variant"]:
+            fits.setdefault(r["model"], []).append(r)
+    several = {m: of for m, of in fits.items() if len(of) > 1 and all(marks_file(r).is_file() for r in of)}
+    mean = {m: np.mean([np.load(marks_file(r))["marks"] for r in of], axis=0) for m, of in several.items()}
+    for m, of in several.items():
+        value = [float(r[column]) for r in of]
+        said = f"{m}, {len(of)} seeds: {column.replace('_', ' ')} {np.mean(value):.5f} ({min(value):.5f} to {max(value):.5f})"
+        if "attention" in mean and m != "attention":
+            gain = sign * (mean["attention"] - mean[m])
+            error = 1.96 * gain.std() / np.sqrt(len(gain))
+            said += (
+                f"; attention is better by {gain.mean():+.4f} [{gain.mean() - error:+.4f}, {gain.mean() + error:+.4f}]"
+            )
+        yield said
+
+
+def clock_of(row: dict[str, str]) -> str:
+    return f"of the clock on one {row['gpu']}, beside other fits," if row.get("gpu") else "of processor time"
 
 
 def sooner(rows: list[dict[str, str]]) -> str:
@@ -224,7 +294,7 @@ def sooner(rows: list[dict[str, str]]) -> str:
     mine = next((s for value, s in curves["attention"] if value >= score), None)
     if mine is None:
         return f"attention does not reach winner2019's best validation score, {score}"
-    return (f"winner2019 reaches its best validation score, {score}, after {seconds:.0f} s of processor time; attention reaches "
+    return (f"winner2019 reaches its best validation score, {score}, after {seconds:.0f} s {clock_of(rows[-1])}; attention reaches "
             f"it after {mine:.0f} s ({mine / seconds:.3f} of that)")  # fmt: skip
 
 
@@ -258,10 +328,14 @@ def main() -> None:
     ask.add_argument("--world", choices=tuple(registry.WORLDS))
     ask.add_argument("--setting", default="challenge", choices=tuple(DECIDES))
     ask.add_argument("--models", default=",".join(MODELS))
-    ask.add_argument("--seeds", type=int, default=1)
+    ask.add_argument("--seeds", type=int, default=1, help=f"of {', '.join(MATTER)}")
     ask.add_argument("--train", type=int, default=0)
     ask.add_argument("--test", type=int, default=0)
     ask.add_argument("--minutes", type=float, default=0.0, help="of processor time, a model, at most")
+    ask.add_argument("--at-once", type=int, default=1, help="fits at a time, in processes of their own")
+    ask.add_argument(
+        "--variant", action="append", default=[], metavar="MODEL: NAME=VALUE …", help="one more fit, repeatable"
+    )
     ask.add_argument("--table", type=Path, default=TABLE)
     asked = ask.parse_args()
     asked.train, asked.test = (
@@ -271,15 +345,22 @@ def main() -> None:
     asked.minutes = asked.minutes or (25.0 if asked.quick else 90.0)
     plan: list[tuple[str, str, dict[str, Any], int]] = []
     for name in asked.models.split(","):
-        many = name not in BASELINES and (reads_steps(registry.model("skip", name)) or name == "boosting")
-        plan += [(name, "", {}, seed) for seed in range(asked.seeds if many else 1)]
+        plan += [(name, "", {}, seed) for seed in range(asked.seeds if name in MATTER else 1)]
     if asked.ablation:
         plan = [("attention", "", {}, 0), *(("attention", what, change, 0) for what, change in ABLATION.items())]
-    print(" ".join(f"{k} {v}" for k, v in versions().items() if v))
+    plan += [varied(text) for text in asked.variant]
     if not asked.show:
         for world in (asked.world,) if asked.world else tuple(registry.WORLDS):
             compared(world, asked.setting, asked, plan)
     show(asked)
+
+
+def varied(text: str) -> tuple[str, str, dict[str, Any], int]:
+    """A fit as `--variant` names it, "attention: hidden_size=192 layers=4"."""
+    name, _, settings = text.partition(":")
+    known = registry.model("skip", name)()
+    told = dict(one.split("=", 1) for one in settings.split())
+    return name, settings.strip(), {k: type(getattr(known, k))(v) for k, v in told.items()}, 0
 
 
 if __name__ == "__main__":

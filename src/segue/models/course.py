@@ -17,7 +17,8 @@ import numpy as np
 from segue import metrics
 from segue.batch import Array, Batch
 from segue.decode import position_weights
-from segue.models.answering import FittedNetwork, calibrated, exported, mixed, to_device, torch_inputs
+from segue.models.answering import FittedNetwork, calibrated, exported, mixed
+from segue.models.feeding import fed, settled
 from segue.models.reader import Reader
 from segue.models.stored import Stored
 
@@ -46,13 +47,16 @@ def trained(
     decides = "maa" if reader.together else "log_loss"
     weights = [p for p in net.parameters() if p.requires_grad]
     kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}
-    decay = {"weight_decay": model.weight_decay} if model.optimizer == "adamw" else {}
-    optimizer = kinds[model.optimizer](weights, lr=model.learning_rate, **decay)
+    more: dict[str, Any] = {"weight_decay": model.weight_decay} if model.optimizer == "adamw" else {}
+    if device == "cuda" and model.optimizer != "rmsprop":
+        more["fused"] = True
+    optimizer = kinds[model.optimizer](weights, lr=model.learning_rate, **more)
     averaged = {k: v.detach().clone() for k, v in net.state_dict().items()}
     course = Course()
     of = hashlib.sha256(
         repr([run.of, type(model).__name__, list(columns), reader.save()[0], reader.sizes]).encode()
     ).hexdigest()
+    *data, held = settled([*data, held], device)
     checkpoint = Checkpoint(replace(run, of=of), model, net, averaged, optimizer)
     course = checkpoint.resume(course)
     clock = time.perf_counter if device == "cuda" else time.process_time
@@ -63,7 +67,7 @@ def trained(
         torch.manual_seed(int(rng.integers(2**62)))
         # every other epoch asks the sessions at another moment, where there is one
         stored = data[int(rng.integers(len(data)))] if epoch % 2 and len(data) > 1 else data[0]
-        loss = _epoch(model, net, optimizer, averaged, stored, rng, epoch, run.told)
+        loss = one_pass(model, net, optimizer, averaged, stored, rng, epoch, run.told)
         score = _validated(net, averaged, held, valid, decides, device)
         course.lines.append({"epoch": epoch + 1, "train_loss": loss, **score, "seconds": time.perf_counter() - begun,
                              "work_seconds": clock() - begun_work})  # fmt: skip
@@ -81,7 +85,7 @@ def trained(
     return fitted
 
 
-def _epoch(
+def one_pass(
     model: Network, net: Any, optimizer: Any, averaged: dict[str, Any], stored: Stored, rng: np.random.Generator, epoch: int,
     tell: Callable[[str], None],
 ) -> float:  # fmt: skip
@@ -90,15 +94,16 @@ def _epoch(
 
     device = next(net.parameters()).device.type
     learned = {name: p for name, p in net.named_parameters() if p.requires_grad}
-    n_steps, total = max(1, -(-stored.asked_an_epoch // model.batch_size)), 0.0
+    following = [averaged[name] for name in learned]
+    n_steps, total = max(1, -(-stored.asked_an_epoch // model.batch_size)), torch.zeros((), dtype=torch.float64)
+    total = total.to(device)
     net.train()
-    for step, units in enumerate(stored.epoch(rng, model.batch_size)):
+    batches = stored.epoch(rng, model.batch_size)
+    for step, (inputs, label, also) in enumerate(fed(stored, batches, device)):
         for group in optimizer.param_groups:
             group["lr"] = model.learning_rate * _schedule((epoch + step / n_steps) / model.epochs)
-        inputs, label, also = stored.some(units)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            out = net(*torch_inputs(inputs, device))
-            loss = _loss(model, net, out, to_device(label, device), {k: to_device(a, device) for k, a in also.items()})
+            loss = _loss(model, net, net(*inputs), label, also)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(learned.values()), 1.0)
@@ -107,16 +112,14 @@ def _epoch(
             so_far = epoch * n_steps + step
             keep = min(model.average, (1 + so_far) / (10 + so_far))
             with torch.no_grad():
-                for name, value in learned.items():
-                    averaged[name].lerp_(value, 1 - keep)
-        total += float(loss.detach())
+                torch._foreach_lerp_(following, list(learned.values()), 1 - keep)
+        total = total + loss.detach().double()  # on a GPU, which is not waited for
         if step % 20 == 0:
-            tell(f"epoch {epoch + 1} of {model.epochs}, {step / n_steps:.0%}, loss {total / (step + 1):.4f}")
+            tell(f"epoch {epoch + 1} of {model.epochs}, {step / n_steps:.0%}, loss {float(total) / (step + 1):.4f}")
     if not model.average:
         with torch.no_grad():
-            for name, value in learned.items():
-                averaged[name].copy_(value)
-    return total / n_steps
+            torch._foreach_copy_(following, list(learned.values()))
+    return float(total) / n_steps
 
 
 @dataclass
@@ -252,10 +255,9 @@ def _validated(
     net.eval()
     p = np.zeros(held.label.shape)
     with torch.no_grad():
-        for first in range(0, len(held), 1024):
-            units = np.arange(first, min(first + 1024, len(held)))
-            inputs, _, _ = held.some(units)
-            log_odds, moods = (o.float().cpu().numpy() for o in net(*torch_inputs(inputs, device))[:2])
+        some = [np.arange(first, min(first + 1024, len(held))) for first in range(0, len(held), 1024)]
+        for units, (inputs, _, _) in zip(some, fed(held, some, device), strict=True):
+            log_odds, moods = (o.float().cpu().numpy() for o in net(*inputs)[:2])
             _put(p, held.row[units], held.place[units], mixed(log_odds, moods)[0])
     net.load_state_dict(now)
     answer = np.clip(p[held.cell], 1e-7, 1 - 1e-7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,16 +58,24 @@ class Stored:
 
     def some(self, units: Array) -> tuple[dict[str, Array], Array, dict[str, Array]]:
         """Inputs, labels and auxiliary labels of some units."""
-        row, place = self.row[units], self.place[units]
+        row, place = self._at(self.row[units]), self._at(self.place[units])
         if not len(place) or place[0] < 0:
-            made = {k: np.asarray(a[row]) for k, a in self.inputs.items()}
+            made = {k: a[row] for k, a in self.inputs.items()}
             label, also = self.label[row], {k: a[row] for k, a in self.also.items()}
         else:
-            made = {k: np.asarray(a[row]) if k.startswith("past") else np.asarray(a[row, place])[:, None]
-                    for k, a in self.inputs.items()}  # fmt: skip
+            made = {k: a[row] if k.startswith("past") else a[row, place][:, None] for k, a in self.inputs.items()}
             label, also = self.label[row, place][:, None], {k: a[row, place][:, None] for k, a in self.also.items()}
-        made["n"] = np.maximum(made["sees"].max(axis=1), 0)
+        made["n"] = made["sees"].max(-1)
+        made["n"] = (made["n"] if isinstance(made["n"], np.ndarray) else made["n"].values).clip(0)
         return made, label, also
+
+    def _at(self, places: Array) -> Any:
+        """Places as arrays are indexed by them: on a GPU (see `segue.models.feeding`), from there."""
+        if isinstance(self.label, np.ndarray):
+            return places
+        import torch
+
+        return torch.from_numpy(places).to(self.label.device)
 
     def epoch(self, rng: np.random.Generator, size: int) -> Iterator[Array]:
         """Units in random order, some at a time; of targets that are units, a third of them."""
