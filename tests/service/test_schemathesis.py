@@ -10,9 +10,11 @@ import json
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from served import service
 
+import small
 from segue.service.problems import MEDIA
+from service import continued
+from service.served import service
 
 BY_DESIGN = {503, 504, 507}  # it ends, it took too long, the disk is full
 METHODS = ("get", "post", "delete", "put", "patch", "options", "head")
@@ -21,7 +23,8 @@ METHODS = ("get", "post", "delete", "put", "patch", "options", "head")
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     """Of a service whose failures are answers, as they would be over the network."""
-    with service(tmp_path_factory.mktemp("fuzzed"), "online", "challenge") as made:
+    both = (small.bundle("online"), small.bundle("challenge"), continued.bundle())
+    with service(tmp_path_factory.mktemp("fuzzed"), bundles=both) as made:
         made._transport.raise_server_exceptions = False
         yield made
 
@@ -192,8 +195,11 @@ def test_a_hostile_body_is_refused_or_answered_and_never_makes_it_fail(client, n
     sound(client.post("/v1/sessions/hostile/plays", content=as_event.replace(b"{", b'{"track": "u", ', 1)))
     flat = body.partition(b'"next": ')[2].rstrip(b"}") + b"}"
     sound(client.post("/v1/sessions/hostile/plays", content=flat, headers={"Idempotency-Key": f"{len(body)}"}))
+    for sent in (body, b'{"tracks": [' + body + b"]}", flat, b'{"title": ' + body + b"}"):
+        sound(client.post("/v1/next-track", content=sent))
     sound(client.get("/v1/sessions/hostile"))
     sound(client.get("/v1/sessions/hostile/skip"))
+    sound(client.get("/v1/sessions/hostile/next-track"))
 
 
 NAMES = [
@@ -215,6 +221,10 @@ def test_a_hostile_name_is_kept_as_it_is_or_refused(client, name):
     for method in METHODS:
         sound(client.request(method, f"{at}/plays"))
         sound(client.request(method, f"{at}/skip?track={name}&model={name}&reasons={name}"))
+        sound(client.request(method, f"{at}/next-track?title={name}&k={name}"))
+        sound(
+            client.request(method, f"{at}/next-track?title={name}&where={name}&where=energy>={name}&diversity=0.{name}")
+        )
         sound(client.request(method, f"/v1/listeners/{name}"))
         sound(client.request(method, at))
     sound(client.get(f"/v1/tracks?q={name}&limit={name}"))
@@ -224,7 +234,18 @@ def test_a_hostile_name_is_kept_as_it_is_or_refused(client, name):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    "path", ["/v1/skip", "/v1/skip/batch", "/v1/models", "/v1/monitor", "/v1/nothing", "/health", "/metrics", "/"]
+    "path",
+    [
+        "/v1/skip",
+        "/v1/skip/batch",
+        "/v1/next-track",
+        "/v1/models",
+        "/v1/monitor",
+        "/v1/nothing",
+        "/health",
+        "/metrics",
+        "/",
+    ],
 )
 def test_every_method_at_every_address_is_answered(client, method, path):
     sound(client.request(method, path))
@@ -272,6 +293,39 @@ WHOLE = st.fixed_dictionaries(
               "queue": st.lists(PLAY, max_size=3) | JSON, "length": NEAR | JSON, "listener": NEAR,
               "day": NEAR | st.text(max_size=12), "recent": st.lists(PLAY, max_size=2)},
 )  # fmt: skip
+
+
+SEED = (
+    st.sampled_from([continued.uri(0), "Song 5", "dancng queen", "", {"track": continued.uri(1)}, {"said": "x"}]) | JSON
+)
+LIST = st.fixed_dictionaries(
+    {},
+    optional={"tracks": st.lists(SEED, max_size=4) | JSON, "title": st.sampled_from(["metal", "", " "]) | JSON,
+              "k": st.sampled_from([1, 100, 101, 0]) | JSON, "per_artist": st.sampled_from([0, 1]) | JSON,
+              "diversity": st.sampled_from([0, 0.5, 1]) | JSON, "again": JSON,
+              "where": st.lists(st.sampled_from(["energy>=0.6", "energy", "duration_ms<1e400"]) | st.text(), max_size=3)},
+)  # fmt: skip
+
+
+def test_lists_made_up_by_chance_never_make_it_fail(client, cases):
+    found = set()
+
+    @seed(12)
+    @settings(
+        max_examples=cases // 4,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(LIST)
+    def one(made):
+        found.add(
+            sound(client.post("/v1/next-track", content=json.dumps(made).encode("utf-8", "surrogatepass"))).status_code
+        )
+
+    one()
+    assert found >= {200, 422}
 
 
 def test_sessions_made_up_by_chance_never_make_it_fail(client, cases):
