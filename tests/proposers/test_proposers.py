@@ -30,7 +30,11 @@ from segue.proposers.transitions import Transitions
 
 pytest.importorskip("implicit", reason="ials needs the extra `next`")
 FIVE = Category("title, first 5", 5)
-SMALL = {"blend": {"trees": 60, "min_leaf": 5}, "sasrec": {"embedding_size": 16, "epochs": 8, "learning_rate": 0.01}}
+SMALL = {
+    ("continue", "blend"): {"trees": 60, "min_leaf": 5},
+    ("next", "blend"): {"trees": 60, "min_leaf": 5, "asked_share": 0.1},  # of every moment of every session
+    ("next", "sasrec"): {"embedding_size": 16, "epochs": 8, "learning_rate": 0.01},
+}
 NAMES = list(registry.PROPOSERS)  # with their settings
 POPULAR = ("continue", "popularity")
 # these know a listener only, or what was played on the last days: of lists that a genre makes they cannot tell it
@@ -38,7 +42,7 @@ OF_NO_LIST = ("popularity", "recent-popularity", "named", "same-artist", "own-pl
 
 
 def made(name):
-    return registry.proposer(*name)(**SMALL.get(name[1], {}))
+    return registry.proposer(*name)(**SMALL.get(name, {}))
 
 
 def in_setting(lists, name):
@@ -90,10 +94,10 @@ def test_what_is_saved_answers_the_same(name, fits, others):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_lists_and_seed_give_the_same_answers(name, others):
+def test_the_same_lists_and_seed_give_the_same_answers(name, fits, others):
     lists, known = genres()
     asked, _ = told(others.take(range(10)), FIVE)
-    one, two = (proposed(made(name).fit(in_setting(lists, name), known), asked, 50) for _ in range(2))
+    one, two = (proposed(f, asked, 50) for f in (fits[name], made(name).fit(in_setting(lists, name), known)))
     assert np.array_equal(one.items, two.items)
 
 
@@ -304,7 +308,9 @@ def test_later_plays_find_the_nearer_sessions():
 
 def test_what_a_listener_heard_speaks_to_the_ranking():
     lists, known = genres()
-    fitted = registry.proposer("next", "blend")(trees=20, min_leaf=5).fit(heard(lists).untitled(), known)
+    fitted = registry.proposer("next", "blend")(trees=20, min_leaf=5, asked_share=0.1).fit(
+        heard(lists).untitled(), known
+    )
     names = fitted.evidence.names
     row = fitted.evidence.of(after([3, 4], [7, 7, 9])).values
     track = fitted.evidence.of(after([3, 4], [7, 7, 9])).track.tolist()
@@ -321,7 +327,9 @@ def test_a_blend_answers_where_no_artist_is_known(setting):
     lists, known = genres()
     nobody = np.full(len(known), -1, np.int32)
     known = replace(known, artist=nobody, artist_name=(None,) * len(known))
-    fitted = registry.proposer(setting, "blend")(trees=20, min_leaf=5).fit(in_setting(lists, (setting, "")), known)
+    fitted = registry.proposer(setting, "blend")(trees=20, min_leaf=5, asked_share=0.1).fit(
+        in_setting(lists, (setting, "")), known
+    )
     settings, arrays = fitted.save()
     again = registry.proposer(setting, "blend").open(json.loads(json.dumps(settings)), arrays, known)
     one, two = (f.evidence.of(after([3, 4], [7, 9])) for f in (fitted, again))
