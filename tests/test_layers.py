@@ -53,7 +53,7 @@ HEAVY = {
     "altair", "causallearn", "duckdb", "fastapi", "ibis", "lightgbm", "onnxruntime", "pandas", "pyarrow", "pyspark", "scipy",
     "sklearn", "torch", "vl_convert",
 }  # fmt: skip
-HEAVY_AT_IMPORT = {("segue.features.oracle", "ibis"), ("segue.sessions", "ibis")}  # files that are nothing but Ibis
+HEAVY_AT_IMPORT = {("segue.features.oracle", "ibis")}  # a file that is nothing but Ibis
 KNOWS_IBIS = ("segue.engines", "segue.sessions", "segue.datasets", "segue.features.oracle")
 
 

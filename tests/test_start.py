@@ -58,6 +58,14 @@ def test_importing_segue_loads_nothing_heavy():
     assert found & HEAVY == set()
 
 
+def test_what_answers_lists_loads_no_engine_and_nothing_that_trains():
+    assert (
+        loaded("segue.service.continuing")
+        & {"duckdb", "ibis", "lightgbm", "pandas", "pyarrow", "scipy", "sklearn", "sqlglot"}
+        == set()
+    )
+
+
 def test_every_module_imports_without_the_extras():
     imported = run(WITHOUT_EXTRAS)
     assert {"segue.engines", "segue.features.oracle", "segue.models.boosting"} <= set(imported)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ibis
-
 from segue.schema import PLAYS
 
 GAP_MIN = 30  # minutes without music that end a session
@@ -38,6 +36,8 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     Ibis table of plays with session_id, position, day, end_day, listener_position, session_length, asked,
     first_of_artist and first_of_track.
     """
+    import ibis
+
     ties = [c for c in _TIES if c in stream.columns]
     in_order = [stream[c] for c in ("end_ms", "start_guess_ms", "start_ms", "track", *ties, "source_row")]
     ended, tied = stream.end_ms, ibis.literal(False)
@@ -88,5 +88,7 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
 
 
 def _first(column: Any, window: Any) -> Any:
+    import ibis
+
     first = ibis.ifelse(ibis.row_number().over(window) == 0, 1, 0)
     return ibis.ifelse(column.isnull(), ibis.null("int64"), first).cast("int64")
