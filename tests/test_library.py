@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import datetime, timedelta
+from functools import cache
 
 import pytest
 
 import segue.library
+import small
 from segue.datasets import mssd
 from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.library import ingest, open_library
@@ -38,6 +41,17 @@ def history(folder, *minutes, **said):
 
 def made(tmp_path, **options):
     return ingest("spotify_history", [history(tmp_path / "anna", 5, 6)], tmp_path / "out", options=options)
+
+
+@cache
+def once():
+    return made(small.folder() / "of_library").path.parent
+
+
+def there(tmp_path):
+    """The same library, where it is but there and not itself what is tested: a copy."""
+    shutil.copytree(once(), tmp_path, dirs_exist_ok=True)
+    return open_library(tmp_path / "out")
 
 
 def rows(library):
@@ -129,12 +143,12 @@ def test_rejects_say_file_line_column_value_and_reason(tmp_path):
 
 
 def test_without_rejects_the_table_of_rejects_is_empty_not_absent(tmp_path):
-    rejects = made(tmp_path).rejects()
+    rejects = there(tmp_path).rejects()
     assert (rejects.column_names, len(rejects)) == (["file", "line", "column", "value", "reason"], 0)
 
 
 def test_plays_give_the_columns_asked_for(tmp_path):
-    library = made(tmp_path)
+    library = there(tmp_path)
     assert [t.column_names for t in library.plays(["track", "position"])] == [["track", "position"]]
     with pytest.raises(UnknownName, match=r"no column of a play is called 'skiped'; did you mean .*skipped"):
         list(library.plays(["skiped"]))
@@ -192,7 +206,7 @@ def test_a_source_or_a_path_that_is_not_there_is_refused(tmp_path):
 
 
 def test_a_target_that_exists_is_not_touched_without_being_told_to(tmp_path):
-    before = content(made(tmp_path))
+    before = content(there(tmp_path))
     with pytest.raises(AskedWrongly, match=r"out exists already: choose another -o, or give --overwrite"):
         ingest("spotify_history", [history(tmp_path / "ben", 7)], tmp_path / "out")
     assert content(open_library(tmp_path / "out")) == before
@@ -204,7 +218,7 @@ def test_an_empty_folder_is_a_target_like_none(tmp_path):
 
 
 def test_overwriting_leaves_the_new_library_and_nothing_beside_it(tmp_path):
-    made(tmp_path)
+    there(tmp_path)
     new = ingest("spotify_history", [history(tmp_path / "ben", 7)], tmp_path / "out", overwrite=True)
     assert [p["listener"] for p in rows(new)] == ["ben"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["anna", "ben", "out"]
@@ -222,7 +236,7 @@ def test_overwriting_deletes_nothing_but_a_library(tmp_path, kind):
 
 
 def test_an_overwrite_that_fails_leaves_the_old_library(tmp_path, monkeypatch):
-    before = content(made(tmp_path))
+    before = content(there(tmp_path))
     replace = os.replace
 
     def failing(source, target):
@@ -239,7 +253,7 @@ def test_an_overwrite_that_fails_leaves_the_old_library(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("foreign", ["photo.jpg", "plays/2024-01-31/notes.txt", "plays/2024-01-31/00001.parquet"])
 def test_overwriting_spares_what_somebody_put_into_a_library(tmp_path, foreign):
-    library = made(tmp_path)
+    library = there(tmp_path)
     (library.path / foreign).write_text("dear")
     with pytest.raises(
         AskedWrongly, match=rf"out holds '{foreign}', which ingest did not write: move it away, or choose"
@@ -253,7 +267,7 @@ def test_overwriting_spares_what_somebody_put_into_a_library(tmp_path, foreign):
 def test_a_library_that_takes_anothers_place_leaves_nothing_of_it(tmp_path, monkeypatch, swaps):
     if not swaps:
         monkeypatch.setattr(segue.engines, "swap", lambda one, other: False)
-    made(tmp_path)
+    there(tmp_path)
     new = ingest("spotify_history", [history(tmp_path / "ben", 7)], tmp_path / "out", overwrite=True)
     assert new.manifest["kept"] == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["anna", "ben", "out"]
@@ -271,7 +285,7 @@ def test_a_folder_that_another_ingest_is_writing_is_left_alone(tmp_path, monkeyp
 
 
 def test_a_broken_log_leaves_the_old_library(tmp_path):
-    before = content(made(tmp_path))
+    before = content(there(tmp_path))
     broken = tmp_path / "ben" / "log.json.gz"
     broken.parent.mkdir()
     broken.write_bytes(b"no gzip")
@@ -318,13 +332,13 @@ def test_a_manifest_that_this_segue_cannot_read_is_told_in_one_line(tmp_path, te
 
 @pytest.mark.parametrize("part", ["plays/2024-01-31/00000.parquet", "tracks.parquet", "rejects.parquet"])
 def test_a_library_that_lacks_a_part_does_not_open(tmp_path, part):
-    (made(tmp_path).path / part).unlink()
+    (there(tmp_path).path / part).unlink()
     with pytest.raises(BadInput, match=rf"lacks {part}: ingest again"):
         open_library(tmp_path / "out")
 
 
 def test_a_part_cut_short_is_told_when_it_is_read(tmp_path):
-    library = made(tmp_path)
+    library = there(tmp_path)
     part = library.path / library.parts[0]["path"]
     part.write_bytes(part.read_bytes()[:-100])
     with pytest.raises(BadInput, match=r"00000.parquet cannot be read as Parquet"):
