@@ -52,9 +52,10 @@ def test_the_filter_agrees_with_the_enumeration_where_the_tracks_are_not_known(l
 @pytest.mark.parametrize("moods", [1, 2])
 def test_the_filter_agrees_with_the_enumeration_in_many_more_sessions(lags, moods):
     world = small_world(lags=lags, moods=moods)
-    for kept in (LONGER, Kept(4, 7), Kept(6, 6)):
-        assert max(compare(world, some_of_each_length(world, kept, 60, seed=2), kept, tracks_known=True)) < 1e-9
-    assert max(compare(world, some_of_each_length(world, LONGER, 2, seed=3), LONGER, tracks_known=False)) < 1e-9
+    for kept, n in ((LONGER, 40), (Kept(4, 7), 20), (Kept(6, 6), 50)):
+        assert max(compare(world, some_of_each_length(world, kept, n, seed=2), kept, tracks_known=True)) < 1e-9
+    # who does not know the tracks weighs all that they might be: a session of six plays takes seconds
+    assert max(compare(world, some_of_each_length(world, LONGER, 1, seed=3), LONGER, tracks_known=False)) < 1e-9
 
 
 def test_a_half_shorter_than_the_memory_is_no_obstacle():
