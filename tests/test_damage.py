@@ -1,4 +1,8 @@
-"""Damaged logs: each kept, counted or refused as benchmarks/damage.py says; and disks and rights that fail."""
+"""Damaged logs: each kept, counted or refused as benchmarks/damage.py says; and disks and rights that fail.
+
+What befalls a file is the same for every source: what is not refused is tried with half of them in turn, and in `make torture`
+(see torture.py) with all.
+"""
 
 from __future__ import annotations
 
@@ -45,12 +49,43 @@ def takes_long(case):
     return case.source != "mpd"
 
 
-CASES = [pytest.param(case, id=f"{case.source}: {case.name}", marks=[pytest.mark.slow] if takes_long(case) else [])
-         for case in damage.CORPUS]  # fmt: skip
+OF_FILES = list(dict.fromkeys(case.name for case in damages_of_files.of_files("mpd")))
+# by which parity of a damage's place a source has its turn: of those that are read as a whole (mssd, tables), row by row
+# (scrobbles, lastfm1k, listenbrainz) and record by record (the others) one of each kind has, whatever the damage
+TURN = {
+    "mssd": 0,
+    "tables": 1,
+    "scrobbles": 0,
+    "lastfm1k": 1,
+    "listenbrainz": 0,
+    "spotify_history": 0,
+    "spotify_account": 1,
+}
+
+
+def has_its_turn(case):
+    if case in damage.OF_EACH or case in damages_of_files.OF_ARCHIVES or case.outcome == damaging.REFUSED:
+        return True
+    return case.source not in TURN or OF_FILES.index(case.name) % 2 == TURN[case.source]
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        everything = metafunc.config.getoption("--fuzz", None) is not None
+        metafunc.parametrize("case", [
+            pytest.param(case, id=f"{case.source}: {case.name}", marks=[pytest.mark.slow] if takes_long(case) else [])
+            for case in damage.CORPUS if everything or has_its_turn(case)
+        ])  # fmt: skip
+
+
+def test_whatever_befalls_a_file_is_tried_with_each_way_of_reading():
+    ways = {"mssd": 0, "tables": 0, "scrobbles": 1, "lastfm1k": 1, "listenbrainz": 1}
+    for name in OF_FILES:
+        tried = {ways.get(case.source, 2) for case in damage.CORPUS if case.name == name and has_its_turn(case)}
+        assert tried == {0, 1, 2}, name
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("case", CASES)
 def test_what_is_damaged_is_kept_counted_or_refused_in_one_line(tmp_path, case):
     found = damage.outcome_of(case, tmp_path)
     assert damage.is_as_it_must(case, found), found
