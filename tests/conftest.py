@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -8,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: threads of theirs would only wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import by_hand
 from segue.engines import Embedded, Spark
+
+
+def pytest_collection_finish():
+    """Thousands of tests and all that they import stay to the end: the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +29,7 @@ def embedded():
 
 SMALL = {  # tables of a few rows: compiling a query costs more than running it
     "spark.sql.shuffle.partitions": "1", "spark.sql.codegen.wholeStage": "false", "spark.sql.adaptive.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # nor does it repay a thorough compiler
     "spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.default.parallelism": "1", "spark.sql.autoBroadcastJoinThreshold": "-1",
 }  # fmt: skip
 
