@@ -291,6 +291,27 @@ class Killed(BaseException):
     pass
 
 
+def told(into, stop=None):
+    def progress(done, n, name):
+        into.append(name)
+        if stop and f": {stop}" in name:
+            raise Killed
+
+    return progress
+
+
+def training(setting, model):
+    return {"setting": setting, "model": model, "settings": MODELS[setting, model] | {"epochs": 3}, "draws": 20}
+
+
+@cache
+def uninterrupted(setting, model):
+    """A bundle trained in one go, and what was told meanwhile."""
+    place, said = small.folder() / f"whole-{setting}-{model}.bundle", []
+    train("skip", library(), str(place), progress=told(said), **training(setting, model))
+    return place, said
+
+
 @pytest.mark.parametrize(
     ("setting", "model", "at"),
     [
@@ -301,30 +322,20 @@ class Killed(BaseException):
     ],
 )
 def test_killed_and_asked_again_it_goes_on_to_the_same_bundle(setting, model, at, tmp_path):
-    given = {"setting": setting, "model": model, "settings": MODELS[setting, model] | {"epochs": 3}, "draws": 20}
-
-    def told(into, stop=None):
-        def progress(done, n, name):
-            into.append(name)
-            if stop and f": {stop}" in name:
-                raise Killed
-
-        return progress
-
-    whole, first, second = [], [], []
-    train("skip", library(), str(tmp_path / "whole"), progress=told(whole), **given)
+    given, (place, whole) = training(setting, model), uninterrupted(setting, model)
+    first, second = [], []
     with pytest.raises(Killed):
         train("skip", library(), str(tmp_path / "b"), progress=told(first, at), **given)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.run", "whole", "whole.run"]
+    assert [p.name for p in tmp_path.iterdir()] == ["b.run"]
     assert [p.suffix for p in sorted((tmp_path / "b.run").iterdir())] == [".safetensors", ".json"]
     train("skip", library(), str(tmp_path / "b"), progress=told(second), **given)
     assert any("epoch 1 of 3, 0%" in line for line in whole)
     assert not any("epoch 1 of 3" in line for line in second)
     for name in ("network.onnx", "model.safetensors", "golden.json"):
-        assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    one, other = (open_bundle(tmp_path / name).predict(asked(setting)).to_json() for name in ("b", "whole"))
+        assert (tmp_path / "b" / name).read_bytes() == (place / name).read_bytes()
+    one, other = (open_bundle(made).predict(asked(setting)).to_json() for made in (tmp_path / "b", place))
     assert one == other
-    lines = [(tmp_path / f"{name}.run" / "losses.csv").read_text().splitlines() for name in ("b", "whole")]
+    lines = [(run_folder(made) / "losses.csv").read_text().splitlines() for made in (tmp_path / "b", place)]
     assert [line.rsplit(",", 1)[0] for line in lines[0]] == [line.rsplit(",", 1)[0] for line in lines[1]]
     assert not list((tmp_path / "b.run").glob("*checkpoint*"))
 
