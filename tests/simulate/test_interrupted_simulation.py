@@ -89,6 +89,9 @@ def test_a_run_that_was_interrupted_counts_the_time_of_all_its_pieces(out):
 def test_a_run_that_is_stopped_at_any_step_on_the_disk_can_go_on(out, monkeypatch):
     """Every rename, removal and folder is one step; the k-th does not happen, nor does anything after it."""
     steps = [(os, "replace"), (os, "unlink"), (shutil, "rmtree"), (Path, "mkdir"), (Path, "unlink")]
+    two = {"days": 2}  # a first and a last, which write all that there is
+    expected = simulated.contents(simulate(simulated.world(NAME), out.parent / "whole", **FEW | two).path)
+    shutil.rmtree(out.parent / "whole")
     for k in range(1, 100):
         left = [k]
 
@@ -105,14 +108,15 @@ def test_a_run_that_is_stopped_at_any_step_on_the_disk_can_go_on(out, monkeypatc
             for owner, name in steps:
                 patched.setattr(owner, name, step(getattr(owner, name)))
             try:
-                run(out)
+                run(out, **two)
             except KeyboardInterrupt:
                 pass
             else:
                 break
         if not out.exists():
-            run(out)
-        assert whole(out), k
+            run(out, **two)
+        assert simulated.contents(out) == expected, k
+        assert [p.name for p in out.parent.iterdir()] == [out.name], k
         shutil.rmtree(out)
     assert 20 < k < 99  # steps there were, and all were tried
 
