@@ -15,6 +15,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: threads o
 import by_hand
 from segue.engines import Embedded, Spark
 
+LONGEST = ("test_readme.py", "test_fold.py", "test_laws.py", "test_damage.py")  # minutes each, in one worker
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: at the end no worker waits for another that has just begun one."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 def pytest_collection_finish():
     """Thousands of tests and all that they import stay to the end: the garbage collector need not look at them again and again."""
