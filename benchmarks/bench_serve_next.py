@@ -8,7 +8,8 @@ One server with both bundles, open-loop load as in bench_serve.py (columns are t
 
 next-track     POST /v1/next-track: 1 to 25 tracks of a playlist by their ids, 20 tracks wanted; rates double until goodput falls
 plays          POST /v1/sessions/S/plays: a play that has ended, and whether the next is skipped; at fixed rates, alone
-plays + n      the same while n recommendations a second are asked for by another generator
+plays + n      the same while n recommendations a second are asked for by another generator: the server's CPU of both is divided by
+               each one's answers, and the other generator counts as `other`
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def asked_of(playlists: Path) -> list[bytes]:
     """The beginnings of some playlists, each to be continued."""
     lists, known = lists_of(open_library(playlists))
     rng, found = np.random.default_rng(bench_serve.SEED), []
-    for i in rng.choice(len(lists), DISTINCT).tolist():
+    for i in rng.choice(len(lists), min(DISTINCT, len(lists)), replace=False).tolist():
         tracks = lists.track[lists.starts[i] : lists.starts[i + 1]][: int(rng.integers(1, 26))]
         found.append(post("/v1/next-track", {"tracks": [{"track": known.ids[t]} for t in tracks], "k": WANTED}))
     return found
@@ -101,7 +102,8 @@ def measure(asked: argparse.Namespace, bundles: Sequence[Path], library: Path, p
 
         climb(at, 10.0, 1 if asked.quick else 3, stateful=False)
         fill = replace(of_play, requests=growing.begun(), connections=8, expect=b"")
-        generators.submit(load.run, fill).result()
+        if (filled := generators.submit(load.run, fill).result()).refused or filled.errors:
+            print(f"  of {len(fill.requests):,} plays posted before, {filled.refused} were refused (429); {filled.why}")
         plays = iter(growing)
         for beside in (0.0, *BESIDE):
             for rate in RATES:

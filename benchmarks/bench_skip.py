@@ -4,7 +4,7 @@
     python benchmarks/bench_skip.py --quick                     10,000 training sessions, 25 minutes a model at most (two hours)
     python benchmarks/bench_skip.py --ablation                  our network with each of its ingredients taken away
     python benchmarks/bench_skip.py --show                      what the table holds, without running anything
-    python benchmarks/bench_skip.py --seeds 3 --at-once 8 --table benchmarks/results/skip_gpu.csv   on a GPU, which eight fits share
+    python benchmarks/bench_skip.py --seeds 3 --at-once 7 --minutes 7 --table benchmarks/results/skip_gpu.csv     on a GPU
 
 Interrupted, it goes on with the first result that the table lacks (--table another.csv begins anew). Minutes are of processor
 time, on a GPU of the clock: seconds of fits that share one are no measure of it (benchmarks/bench_gpu.py is). A row is a model, a
@@ -97,7 +97,7 @@ def append(table: Path, row: dict[str, Any]) -> None:
 
 def marks_file(row: dict[str, Any]) -> Path:
     told = [str(row[k]) for k in KEY] + ([row["gpu"]] if row.get("gpu") else [])
-    return CACHE / "marks" / ("_".join(told).replace(" ", "-").replace("=", "-") + ".npz")
+    return CACHE / SHARED.get("marks", "marks") / ("_".join(told).replace(" ", "-").replace("=", "-") + ".npz")
 
 
 def one(
@@ -163,8 +163,7 @@ def compared(
     exam = Exam(held, tuple(prepared.asking.setting.metrics), resampling(held, draws=300, seed=0),
                 truth.of(held.keys, setting, held.label) if setting != "last" else None)  # fmt: skip
     decides = DECIDES[setting]
-    marks = CACHE / "marks"
-    marks.mkdir(parents=True, exist_ok=True)
+    (CACHE / SHARED["marks"]).mkdir(parents=True, exist_ok=True)
     if exam.truth is not None:
         for name, answer in exam.truth.ceilings().items():
             key = {**keys[0], "model": name, "variant": "", "seed": 0}
@@ -175,10 +174,13 @@ def compared(
     for (key, (_, _, settings, _)), row in zip_as_done(todo, asked.at_once):
         np.savez(marks_file({**key, **row}), marks=row.pop("_marks"))
         append(asked.table, {**key, **row, "settings": " ".join(f"{k}={v}" for k, v in settings.items())})
-    SHARED.clear()
+    for of_this_world in ("prepared", "cut", "exam"):
+        del SHARED[of_this_world]
 
 
-SHARED: dict[str, Any] = {}  # what a world's fits have in common: processes that are forked inherit it
+SHARED: dict[
+    str, Any
+] = {}  # what a world's fits have in common, and where a table's marks lie: forked processes inherit it
 
 
 def zip_as_done(todo: list[Any], at_once: int) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -228,15 +230,15 @@ def versions() -> dict[str, str]:
 def show(asked: argparse.Namespace) -> None:
     """The table, with each model's share of the attainable gain and its difference to ours, paired by session."""
     rows = [r for r in rows_of(asked.table) if (r["train"], r["test"]) == (str(asked.train), str(asked.test))]
-    for world, setting in dict.fromkeys((r["world"], r["setting"]) for r in rows):
-        mine = [r for r in rows if (r["world"], r["setting"]) == (world, setting)]
+    for world, setting, minutes in dict.fromkeys((r["world"], r["setting"], r["minutes"]) for r in rows):
+        mine = [r for r in rows if (r["world"], r["setting"], r["minutes"]) == (world, setting, minutes)]
         decides = DECIDES[setting]
         sign = 1 if decides == "maa" else -1
         column = f"{'realised' if setting == 'last' else 'expected'}_{decides}"
         value = {r["model"]: float(r[column]) for r in mine if not r["variant"]}
         floor, ceiling = value.get(FLOOR), value.get("ceiling")
         print(f"\n{world}, {setting}: trained on {asked.train:,} sessions, asked about {asked.test:,}; "
-              f"at most {mine[-1]['minutes']} minutes {clock_of(mine[-1])} a model")  # fmt: skip
+              f"no epoch is begun after {minutes} minutes {clock_of(mine[-1])}")  # fmt: skip
         ours = next((r for r in mine if r["model"] == "attention" and not r["variant"] and r["seed"] == "0"), None)
         told = []
         for r in mine:
@@ -280,7 +282,7 @@ def over_seeds(rows: list[dict[str, str]], sign: int, column: str) -> Iterator[s
 
 
 def clock_of(row: dict[str, str]) -> str:
-    return f"of the clock on one {row['gpu']}, beside other fits," if row.get("gpu") else "of processor time"
+    return f"of the clock on one {row['gpu']} that fits may share" if row.get("gpu") else "of processor time"
 
 
 def sooner(rows: list[dict[str, str]]) -> str:
@@ -331,7 +333,12 @@ def main() -> None:
     ask.add_argument("--seeds", type=int, default=1, help=f"of {', '.join(MATTER)}")
     ask.add_argument("--train", type=int, default=0)
     ask.add_argument("--test", type=int, default=0)
-    ask.add_argument("--minutes", type=float, default=0.0, help="of processor time, a model, at most")
+    ask.add_argument(
+        "--minutes",
+        type=float,
+        default=0.0,
+        help="of processor time (on a GPU: of the clock) after which no epoch is begun",
+    )
     ask.add_argument("--at-once", type=int, default=1, help="fits at a time, in processes of their own")
     ask.add_argument(
         "--variant", action="append", default=[], metavar="MODEL: NAME=VALUE …", help="one more fit, repeatable"
@@ -348,6 +355,7 @@ def main() -> None:
         plan += [(name, "", {}, seed) for seed in range(asked.seeds if name in MATTER else 1)]
     if asked.ablation:
         plan = [("attention", "", {}, 0), *(("attention", what, change, 0) for what, change in ABLATION.items())]
+    SHARED["marks"] = "marks" if asked.table.stem == TABLE.stem else f"marks-{asked.table.stem}"
     plan += [varied(text) for text in asked.variant]
     if not asked.show:
         for world in (asked.world,) if asked.world else tuple(registry.WORLDS):
@@ -359,8 +367,18 @@ def varied(text: str) -> tuple[str, str, dict[str, Any], int]:
     """A fit as `--variant` names it, "attention: hidden_size=192 layers=4"."""
     name, _, settings = text.partition(":")
     known = registry.model("skip", name)()
-    told = dict(one.split("=", 1) for one in settings.split())
-    return name, settings.strip(), {k: type(getattr(known, k))(v) for k, v in told.items()}, 0
+    told = dict(one.split("=", 1) for one in settings.split() if "=" in one)
+    if not told or set(told) - set(vars(known)):
+        sys.exit(
+            f'--variant {text!r}: expected a model and what is changed of it, as in "attention: moods=12 epochs=20"'
+        )
+    kinds = {k: type(getattr(known, k)) for k in told}
+    return (
+        name,
+        settings.strip(),
+        {k: v in ("1", "True") if kinds[k] is bool else kinds[k](v) for k, v in told.items()},
+        0,
+    )
 
 
 if __name__ == "__main__":

@@ -21,16 +21,20 @@ Fed = tuple[list[Any], Any, dict[str, Any]]  # inputs in the order of INPUTS, la
 
 
 def settled(data: Sequence[Stored], device: str) -> list[Stored]:
-    """The same, each in a GPU's memory if all of them fit there together."""
+    """The same, each in a GPU's memory if all of them fit there together; others may take of it meanwhile."""
     if device != "cuda":
         return list(data)
     import torch
 
+    torch.cuda.empty_cache()  # of fits before this one
     size = sum(int(a.nbytes) for one in data for a in (*one.inputs.values(), one.label, *one.also.values()))
     if size > SHARE * torch.cuda.mem_get_info()[0]:
         return list(data)
-    return [replace(one, inputs={k: _there(a) for k, a in one.inputs.items()}, label=_there(one.label),
-                    also={k: _there(a) for k, a in one.also.items()}) for one in data]  # fmt: skip
+    try:
+        return [replace(one, inputs={k: _there(a) for k, a in one.inputs.items()}, label=_there(one.label),
+                        also={k: _there(a) for k, a in one.also.items()}) for one in data]  # fmt: skip
+    except torch.cuda.OutOfMemoryError:
+        return list(data)
 
 
 def fed(stored: Stored, batches: Iterable[Array], device: str) -> Iterator[Fed]:

@@ -58,8 +58,9 @@ class Stored:
 
     def some(self, units: Array) -> tuple[dict[str, Array], Array, dict[str, Array]]:
         """Inputs, labels and auxiliary labels of some units."""
-        row, place = self._at(self.row[units]), self._at(self.place[units])
-        if not len(place) or place[0] < 0:
+        whole = not len(units) or self.place[units[0]] < 0
+        row, place = self._at(self.row[units]), None if whole else self._at(self.place[units])
+        if whole:
             made = {k: a[row] for k, a in self.inputs.items()}
             label, also = self.label[row], {k: a[row] for k, a in self.also.items()}
         else:
