@@ -205,7 +205,11 @@ def zip_as_done(todo: list[Any], at_once: int) -> Iterator[tuple[Any, dict[str, 
 def fit_one(key: dict[str, Any], planned: tuple[str, str, dict[str, Any], int]) -> dict[str, Any]:
     name, variant, settings, seed = planned
     print(f"{key['world']}, {key['setting']}: {name} {variant} seed {seed}", flush=True)
-    return one(SHARED["prepared"], SHARED["cut"], SHARED["exam"], name, settings, seed, SHARED["minutes"]) | versions()
+    return (
+        one(SHARED["prepared"], SHARED["cut"], SHARED["exam"], name, settings, seed, SHARED["minutes"])
+        | versions()
+        | ({"gpu": card} if (card := gpu()) else {})
+    )
 
 
 def gpu() -> str:
@@ -224,7 +228,7 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = ""
-    return found | ({"gpu": name} if (name := gpu()) else {})
+    return found
 
 
 def show(asked: argparse.Namespace) -> None:
@@ -355,6 +359,9 @@ def main() -> None:
         plan += [(name, "", {}, seed) for seed in range(asked.seeds if name in MATTER else 1)]
     if asked.ablation:
         plan = [("attention", "", {}, 0), *(("attention", what, change, 0) for what, change in ABLATION.items())]
+    print(
+        " ".join(f"{k} {v}" for k, v in versions().items() if v)
+    )  # and not the GPU: what is forked is to find it untouched
     SHARED["marks"] = "marks" if asked.table.stem == TABLE.stem else f"marks-{asked.table.stem}"
     plan += [varied(text) for text in asked.variant]
     if not asked.show:

@@ -45,7 +45,7 @@ def test_what_lies_in_a_gpus_memory_is_gathered_there_as_a_processor_gathers_it(
 
 
 def test_a_thread_that_runs_ahead_changes_neither_batches_nor_their_order(stored, monkeypatch):
-    monkeypatch.setattr(feeding, "_pinned", feeding._tensor)  # as far as it goes without a GPU
+    monkeypatch.setattr(feeding, "_pinned", feeding.tensor_of)  # as far as it goes without a GPU
     monkeypatch.setattr(feeding, "_moved", lambda tensor: tensor)
     for one in stored:
         for units in (units_of(one), units_of(one)[:2], []):

@@ -304,11 +304,12 @@ def mixed(log_odds: Array, moods: Array) -> tuple[Floats, Floats, Floats]:
     return np.einsum("rc,rcq->rq", weights, parts), weights, parts
 
 
-def to_device(array: Array, device: str) -> Any:
+def tensor_of(array: Any) -> Any:
+    """A torch tensor of the same values; one that is a tensor already, as it is."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+    return array if isinstance(array, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(array))
 
 
-def torch_inputs(inputs: Mapping[str, Array], device: str = "cpu") -> list[Any]:
-    return [to_device(inputs[name], device) for name in INPUTS]
+def torch_inputs(inputs: Mapping[str, Array]) -> list[Any]:
+    return [tensor_of(inputs[name]) for name in INPUTS]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from segue.batch import Array
-from segue.models.answering import INPUTS
+from segue.models.answering import INPUTS, tensor_of
 from segue.models.stored import Stored
 
 SHARE = 0.5  # of a GPU's free memory that inputs may fill
@@ -40,7 +40,7 @@ def settled(data: Sequence[Stored], device: str) -> list[Stored]:
 def fed(stored: Stored, batches: Iterable[Array], device: str) -> Iterator[Fed]:
     """Batch after batch of units on the device."""
     ahead = device != "cpu" and isinstance(stored.label, np.ndarray)
-    ready = _pinned if ahead else _tensor
+    ready = _pinned if ahead else tensor_of
 
     def gathered(units: Array) -> Fed:
         inputs, label, also = stored.some(units)
@@ -59,18 +59,12 @@ def fed(stored: Stored, batches: Iterable[Array], device: str) -> Iterator[Fed]:
 
 
 def _there(array: Array) -> Any:
-    return _tensor(array).to("cuda")
+    return tensor_of(array).to("cuda")
 
 
 def _moved(tensor: Any) -> Any:
     return tensor.to("cuda", non_blocking=True)
 
 
-def _tensor(array: Any) -> Any:
-    import torch
-
-    return array if isinstance(array, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(array))
-
-
 def _pinned(array: Any) -> Any:
-    return _tensor(array).pin_memory()
+    return tensor_of(array).pin_memory()

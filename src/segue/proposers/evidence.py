@@ -172,8 +172,7 @@ class Evidence:
     def _log_artist_plays(self) -> Array:
         v = self.vocabulary
         known = v.artist >= 0
-        n = np.bincount(
-            v.artist[known], v.plays[known], int(v.artist.max(initial=0)) + 1
-        )  # one more than there are where no artist is known
+        n_artists = int(v.artist.max(initial=0)) + 1  # one more than there are where no artist is known
+        n = np.bincount(v.artist[known], v.plays[known], n_artists)
         made: Array = np.log1p(n / max(1, v.plays.sum()) * 1e6).astype(np.float32)
         return made

@@ -39,9 +39,8 @@ class SasRec:
     negatives: int = 4096  # a batch; where there are no more tracks, all are met
     fewest: int = 2
     epochs: int = 60
-    patience: int = (
-        10  # epochs without a better loss on the latest tenth of the lists: it may stand still before it learns
-    )
+    # epochs without a better loss on the latest tenth of the lists: it may stand still before it learns
+    patience: int = 10
     batch_size: int = 32
     learning_rate: float = 0.001
     seed: int = 0
