@@ -27,7 +27,8 @@ from ingest import READ, WORLD, Taken, made, taken
 
 from segue import registry
 
-COUNTED = ("What is here", "One at a time")  # sections whose figures are aggregates over all plays
+# sections whose figures are aggregates over all plays
+COUNTED = ("What is here", "One at a time", "How long they stay")
 PEER = """
 import sys, json, glob, time
 import pandas

@@ -21,7 +21,7 @@ import small
 from segue import cli, registry
 
 VERBS = [
-    "ingest", "describe", "explore", "tracks", "lookup", "features", "compare", "train", "evaluate", "explain",
+    "ingest", "describe", "explore", "tracks", "lookup", "profiles", "cluster", "features", "compare", "train", "evaluate", "explain",
     "predict", "recommend", "submit", "serve", "key", "list", "simulate", "demo", "challenge",
 ]  # fmt: skip
 COMMANDS = typer.main.get_command(cli.app).commands
@@ -169,6 +169,23 @@ def wrong(found, status, words):
         ),
         ("simulate mpd --sessions 5 -o y", "--sessions means nothing for mpd: leave it out"),
         ("simulate mssd --playlists 5 -o y", "--playlists means nothing for mssd: leave it out"),
+        ("simulate lastfm1k --sessions 5 -o y", "--sessions means nothing for lastfm1k: leave it out"),
+        ("simulate mssd --listeners 5 -o y", "--listeners means nothing for mssd: leave it out"),
+        ("simulate mpd --days 5 -o y", "--days means nothing for mpd: leave it out"),
+        (
+            "simulate lastfm1k --world tastes-1 -o y",
+            "world 'tastes-1' is a law of what is played and skipped, not how long",
+        ),
+        (
+            "simulate mssd --world stays-1 -o y",
+            "world 'stays-1' is a law of how long listeners stay, not what is played",
+        ),
+        (
+            "simulate mpd --world stays-1 -o y",
+            "world 'stays-1' is a law of how long listeners stay, not what is played",
+        ),
+        ("simulate lastfm1k --world stay-1 -o y", "no world is called 'stay-1'; did you mean stays-1?"),
+        ("simulate lastfm1k --days 5000 -o y", "1000 listeners over 5000 days: expected 1 to 999,999 listeners"),
         ("simulate mssd --days 5000 -o y", "expected at least a session a day, 1 to 3660 days"),
         (
             "simulate mssd --seed 99999999999999999999 -o y",
@@ -213,7 +230,7 @@ def test_words_that_are_no_command_are_exit_2_with_a_hint_where_to_look(run, lin
 
 
 def test_a_verb_that_is_nearly_one_is_named(run):
-    assert "Did you mean 'list'?" in run("lst")[2]
+    assert "Did you mean 'list'" in run("lst")[2]
 
 
 @pytest.mark.parametrize(
@@ -437,7 +454,11 @@ def test_list_lists_one_thing(run, what):
 def test_list_lists_all_six(run):
     said = strict(run("list", "--json")[1])
     assert list(said) == ["datasets", "features", "tasks", "models", "worlds", "figures"]
-    assert [(w["name"], w["version"]) for w in said["worlds"]] == [("tastes-1", "1"), ("echoes-1", "1")]
+    assert [(w["name"], w["version"]) for w in said["worlds"]] == [
+        ("tastes-1", "1"),
+        ("echoes-1", "1"),
+        ("stays-1", "1"),
+    ]
     assert [d["name"] for d in said["datasets"]] == list(registry.DATASETS)
     assert [m["name"] for m in said["models"]] == [name for _, name in [*registry.MODELS, *registry.PROPOSERS]]
     assert [t["setting"] for t in said["tasks"]][:3] == ["online", "challenge", "last"]
@@ -487,6 +508,18 @@ def test_simulated_playlists_can_be_read_as_it_says(run, tmp_path):
     assert status == 0
     assert re.search(r"sessions +20 +plays", text)
     assert re.search(r"\(100\.0%\), .* plays \(100\.0%\) matched", text)
+
+
+def test_simulated_listening_can_be_read_as_it_says(run, tmp_path):
+    status, text, err = run("simulate", "lastfm1k", "--listeners", 3, "--days", 20, "--seed", 3, "-o", tmp_path / "raw")
+    assert (status, err) == (0, "")
+    known = json.loads((tmp_path / "raw" / "truth" / "world.json").read_text())
+    *said, further = text.splitlines()
+    assert said[0] == f"{tmp_path / 'raw'}: stays-1 (version 1), seed 3. {known['says']}."
+    assert f"{known['plays']:,} plays in {known['sessions']} sessions over 20 days" in said[1]
+    status, text, _ = run(*further.removeprefix("Next: segue ").replace("library/", str(tmp_path / "library")).split())
+    assert status == 0
+    assert re.search(rf"sessions +{known['sessions']} +plays", text)
 
 
 def test_simulate_has_a_seed_and_sizes(run, tmp_path):

@@ -12,10 +12,13 @@ SRC = Path(__file__).parents[1] / "src"
 # From the ground up: imports point down, or stay level. A name covers what is below it; the longest that fits decides.
 LAYERS = (
     ("words", ("errors", "schema", "registry", "tensors", "batch", "long_list", "catalogue", "mapped", "nearest")),
-    ("arithmetic", ("intervals", "metrics", "decode", "exam", "scores")),
+    ("arithmetic", (
+        "intervals", "metrics", "decode", "exam", "scores",
+        "censoring", "survival", "survival_scores", "survival_calibration", "clusters", "published",
+    )),
     ("tables", ("engines", "sessions", "session", "splits", "unfinished")),
     ("sources", ("datasets", "simulate")),
-    ("library", ("library", "parts", "jobs", "noise", "track_table", "sealed")),
+    ("library", ("library", "parts", "jobs", "noise", "track_table", "sealed", "profiles")),
     ("lists", (
         "sound_space", "listening", "lists", "categories", "ranking", "asking", "next_play",
         "shares", "challenge_set", "challenge_answers", "playlist_challenge",
@@ -24,7 +27,7 @@ LAYERS = (
     ("language", (
         "features.tree", "features.words", "features.feature", "features.columns", "features.evaluator",
         "features.straight", "features.writing",
-        "features.examples", "features.history", "features.ledger", "features.oracle",
+        "features.examples", "features.ended", "features.history", "features.ledger", "features.oracle",
     )),
     ("tasks", ("tasks",)),
     # The ideas written in that language, and what evaluates them for a task.
@@ -33,13 +36,15 @@ LAYERS = (
     ("proposers", ("proposers",)),
     ("answers", (
         "contest", "traits", "cold_start", "challenge_score", "playlists_bundle", "recommending",
-        "heard", "live", "bundle", "curves", "attribution", "truth", "experiment", "training", "submission",
+        "heard", "live", "bundle", "curves", "attribution", "truth", "stay_truth", "experiment", "training", "submission",
         "submission_score", "checks",
         "importance",
+        "gaps", "play_ends", "staying", "stay_scores", "stay_contest", "stay_training",
         "slices", "failings", "explanation",
     )),
     ("edges", (
-        "cli", "cli_challenge", "cli_lists", "display_lists",
+        "cli", "cli_challenge", "cli_lists", "cli_length", "cli_listeners", "display_lists", "display_listeners", "display_stays",
+        "listener_groups", "listener_table",
         "display", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
         "figures", "lastfm", "service", "__main__",
     )),

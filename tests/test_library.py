@@ -316,10 +316,10 @@ def test_what_is_no_library_does_not_open(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"format": 1, "parts": []}', r"was written in format 1, this segue reads 2: ingest again"),
-        ("{}", r"was written in format None, this segue reads 2: ingest again"),
-        ("[1]", r"was written in format None, this segue reads 2: ingest again"),
-        ('{"format": 2, "par', r"manifest.json is not JSON .*: ingest again"),
+        ('{"format": 2, "parts": []}', r"was written in format 2, this segue reads 3: ingest again"),
+        ("{}", r"was written in format None, this segue reads 3: ingest again"),
+        ("[1]", r"was written in format None, this segue reads 3: ingest again"),
+        ('{"format": 3, "par', r"manifest.json is not JSON .*: ingest again"),
         ("[" * 100_000, r"manifest.json is not JSON .*: ingest again"),
     ],
 )

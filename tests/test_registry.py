@@ -56,7 +56,8 @@ def test_an_address_names_a_module_or_something_in_it():
             lambda: registry.model("skip", "logistics"),
             "no model for skip is called 'logistics'; did you mean logistic?",
         ),
-        (lambda: registry.model("length", "prior"), "no model for length is called 'prior'; known: "),
+        (lambda: registry.model("lengths", "prior"), "no model for lengths is called 'prior'; known: "),
+        (lambda: registry.model("length", "hazzard"), "no model for length is called 'hazzard'; did you mean hazard?"),
     ],
 )
 def test_a_name_that_is_not_registered_is_told_the_nearest(look, message):

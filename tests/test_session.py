@@ -241,9 +241,17 @@ def test_the_schema_says_what_may_be_said_and_when():
         "listener",
         "listener_age",
         "country",
+        "gender",
+        "start_ms",
+        "hour",
+        "weekday",
+        "context",
+        "premium",
+        "earlier",
         "recent",
         "day",
     }
+    assert set(found["$defs"]["Ended"]["properties"]) == set(schema.ENDED) - {"lasted_ms"}
     coming, ended = (set(found["$defs"][n]["properties"]) for n in ("Coming", "Play"))
     assert ended - coming == set(FUTURE)
     assert coming < ended

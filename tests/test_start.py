@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import small
+
 HEAVY = {
     "duckdb", "ibis", "lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "pyspark", "rich", "safetensors", "scipy",
     "sklearn", "sqlglot", "torch", "typer",
@@ -17,7 +19,7 @@ import importlib, json, pkgutil, sys
 EXTRAS = set("altair causallearn fastapi httptools implicit jinja2 lifelines onnxruntime prometheus_client pyspark similaripy "
              "soundfile soxr starlette torch uvicorn uvloop vl_convert".split())
 # the service's own app: `segue.service.run` imports it once it has seen that the extra is there
-APP = {"segue.service." + name for name in ("app", "guard", "lane", "next_track", "protocol", "skip", "telling")}
+APP = {"segue.service." + name for name in ("app", "guard", "lane", "length", "next_track", "protocol", "skip", "telling")}
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):
@@ -64,6 +66,14 @@ def test_what_answers_lists_loads_no_engine_and_nothing_that_trains():
         & {"duckdb", "ibis", "lightgbm", "pandas", "pyarrow", "scipy", "sklearn", "sqlglot"}
         == set()
     )
+
+
+def test_what_answers_lengths_loads_no_engine_and_nothing_that_trains():
+    trains = {"duckdb", "ibis", "lightgbm", "lifelines", "pandas", "pyarrow", "scipy", "sklearn", "sqlglot", "torch"}
+    assert loaded("segue.service.lasting") & trains == set()
+    opened = f"segue.bundle.open_bundle({str(small.bundle('stay'))!r}).predict({{}})"
+    program = f"import sys, json, segue.bundle; {opened}; print(json.dumps([m.split('.')[0] for m in sys.modules]))"
+    assert set(run(program)) & trains == set()
 
 
 def test_every_module_imports_without_the_extras():

@@ -1,4 +1,4 @@
-"""Batch, which every model is fitted on and asked with, and the four kinds of answer."""
+"""Batch, which every model is fitted on and asked with, and the five kinds of answer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.tensors import Array as Array
 from segue.tensors import Tensors, stacked
+
+SESSIONS = 64  # of a listener, before the one that is asked about, that features and models see
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Batch:
     also: Mapping[str, Array] = field(default_factory=dict)  # (N,) int64 auxiliary labels, -1 unknown: to train on
     counts: Mapping[tuple[str, ...], Array] = field(default_factory=dict)  # (N,) plays in history by key: live
     elsewhere: tuple[Batch, ...] = ()  # the same sessions asked at other moments: to train on
+    earlier: Earlier | None = None  # sessions of the same listeners, where a setting grants them
 
     def __len__(self) -> int:
         return len(self.values)
@@ -40,6 +43,7 @@ class Batch:
             keys={k: v[rows] for k, v in self.keys.items()}, tensors=self.tensors and self.tensors.take(rows),
             also={k: v[rows] for k, v in self.also.items()}, counts={k: v[rows] for k, v in self.counts.items()},
             elsewhere=tuple(b.take(np.isin(b.keys["session"], self.keys["session"][rows])) for b in self.elsewhere),
+            earlier=self.earlier and self.earlier.take(rows),
         )  # fmt: skip
 
     def select(self, columns: Sequence[str]) -> Batch:
@@ -78,6 +82,42 @@ def concat(batches: Sequence[Batch]) -> Batch:
         also={k: np.concatenate([b.also[k] for b in batches]) for k in first.also},
         counts={k: np.concatenate([b.counts[k] for b in batches]) for k in first.counts},
         elsewhere=tuple(concat(same) for same in zip(*(b.elsewhere for b in batches), strict=True)),
+        earlier=None if first.earlier is None else below([b.earlier for b in batches if b.earlier is not None]),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Sessions that had ended, a row each, those of a listener in order; and which of them each example may see.
+
+    example     listener's sessions before it     begin   end
+    0           none                                  0     0
+    1           rows 0 and 1                          0     2
+    """
+
+    columns: tuple[str, ...]  # those of `schema.ENDED`
+    values: Array  # (S, D) float64, whole numbers; 0 where unknown
+    known: Array  # (S, D)
+    begin: Array  # (N,) first row
+    end: Array  # (N,) one past the last
+
+    def take(self, rows: Any) -> Earlier:
+        """Those of some examples: the sessions stay, that their places may."""
+        return replace(self, begin=self.begin[rows], end=self.end[rows])
+
+    def column(self, name: str) -> tuple[Array, Array]:
+        """Values and what is known of one column, (S,) each."""
+        at = self.columns.index(name)
+        return self.values[:, at], self.known[:, at]
+
+
+def below(parts: Sequence[Earlier]) -> Earlier:
+    """Earlier sessions of several batches, one after the other."""
+    shift = np.cumsum([0, *(len(p.values) for p in parts[:-1])])
+    return Earlier(
+        parts[0].columns, np.concatenate([p.values for p in parts]), np.concatenate([p.known for p in parts]),
+        np.concatenate([p.begin + s for p, s in zip(parts, shift, strict=True)]),
+        np.concatenate([p.end + s for p, s in zip(parts, shift, strict=True)]),
     )  # fmt: skip
 
 
@@ -115,8 +155,22 @@ class Survival:
 
     def __post_init__(self) -> None:
         _check("survival", self.alive, 0.0, 1.0)
-        if (np.diff(self.alive, axis=1) > 1e-9).any():
+        rounding = 1e-6 if self.alive.dtype == np.float32 else 1e-9
+        if (np.diff(self.alive, axis=1) > rounding).any():
             raise BadInput("a survival curve rises: expected it to fall or stay")
+
+
+@dataclass(frozen=True)
+class Stay:
+    """How much longer each of N listeners stays: one curve in seconds, one in tracks."""
+
+    seconds: Survival | None  # None where the log has no clock
+    tracks: Survival
+
+    def __post_init__(self) -> None:
+        n, m = len(self.tracks.alive) if self.seconds is None else len(self.seconds.alive), len(self.tracks.alive)
+        if n != m:
+            raise BadInput(f"{n} curves in seconds and {m} in tracks: expected one of each per example")
 
 
 @dataclass(frozen=True)

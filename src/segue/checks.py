@@ -25,7 +25,7 @@ from segue.errors import SegueError
 from segue.features import oracle
 from segue.features.build import Ask, build, from_library, table
 from segue.features.columns import Columns
-from segue.features.examples import RECENT
+from segue.features.examples import RECENT, SESSIONS
 from segue.features.feature import Feature
 from segue.features.history import Snapshot, is_personal, roll
 from segue.features.steps import Steps, everything
@@ -92,9 +92,10 @@ def _columns(asking: Ask, library: Library, plays: Any) -> Columns:
 def _one(asking: Ask, parts: list[Columns], number: int, n: int, laid_out_by: Columns) -> Batch:
     """Example n of one part, with history rolled over all parts; laid out by the honest table, read from this one."""
     examples = asking.task.examples(laid_out_by, asking.setting)
-    session = asking.task.examples(parts[number], asking.setting).session  # a moment's place does not depend on cells
+    as_changed = asking.task.examples(parts[number], asking.setting)  # a moment's place does not depend on cells
+    session = as_changed.session
     one = replace(examples.only(np.array([n])), plays=parts[number], targets=parts[number],
-                  session=session | {"day": examples.session["day"]})  # fmt: skip
+                  session=session | {"day": examples.session["day"]}, ended=as_changed.ended)  # fmt: skip
     return build(asking, one, roll(parts, asking.keys), labelled=False)
 
 
@@ -107,10 +108,10 @@ def _changed(
     day = own["day"][0][target]
     rows = np.arange(len(part["day"][0]))
     hidden = part["end_day"][0] >= day  # history may not know these sessions
-    in_session = np.zeros(len(rows), bool)
+    in_session, first = np.zeros(len(rows), bool), 0
     if same_part:
         in_session = part["session_id"][0] == part["session_id"][0][target]
-        first = rows[in_session].min()
+        first = int(rows[in_session].min())
         listener, known = part["listener"]
         earlier = (listener == listener[target]) & known & known[target] & (rows < first)
         hidden &= ~earlier & ~in_session
@@ -137,6 +138,8 @@ def _changed(
                 change[in_session] = False
             if (column := schema.PLAYS.get(name)) is not None and column.known == "session" and name != "listener":
                 change[in_session] = name not in granted["session"]  # every row of the session tells it
+            if name in granted["session"] and name in schema.PLAYS:  # what is said of the session is its first play's
+                change[first] = False
             if name == "session_length":  # every row of the session tells it
                 change[in_session] = "length" not in granted["session"]
         made[name] = (np.where(change, random, value), np.where(change, rng.random(len(rows)) < 0.8, is_known))
@@ -250,10 +253,13 @@ def _as_json(asking: Ask, rows: list[dict[str, Any]], examples: Any, moment: int
     begin, end = int(examples.past[0][moment]), int(examples.past[1][moment])
     past, targets = rows[begin:end], [rows[int(i)] for i in examples.target[mine]]
     recent = rows[int(examples.recent[0][moment]) : int(examples.recent[1][moment])][-RECENT:]
-    if [r["position"] for r in past + targets] != list(range(1, len(past) + len(targets) + 1)):
+    if asking.setting.moments == "start":  # what is asked about is the session
+        targets = [rows[begin]]
+    whole = past if asking.setting.moments == "start" else past + targets
+    if [r["position"] for r in whole] != list(range(1, len(whole) + 1)):
         return None
     if (
-        asking.setting.moments != "each" and len(past) + len(targets) != targets[0]["session_length"]
+        asking.setting.moments not in ("each", "start") and len(past) + len(targets) != targets[0]["session_length"]
     ):  # some are not asked
         return None
     granted = asking.setting.now | set(asking.options)
@@ -270,6 +276,10 @@ def _as_json(asking: Ask, rows: list[dict[str, Any]], examples: Any, moment: int
     opening = (past or targets)[0]
     if opening["start_ms"] is None or "start_ms" not in (ended if past else granted):
         said["day"] = str(opening["day"] or date(1970, 1, 1))  # else it is worked out, too; unknown is day 0 in a batch
+    if asking.setting.moments == "start":
+        return _stay_as_json(
+            said, rows[int(examples.past[0][moment])], examples, moment, granted=asking.setting.session
+        )
     if targets[0]["listener"] is not None:
         said["listener"] = targets[0]["listener"]
     of_session = asking.setting.session & {"listener_age", "country"}
@@ -277,6 +287,22 @@ def _as_json(asking: Ask, rows: list[dict[str, Any]], examples: Any, moment: int
     if asking.setting.moments != "each":
         said["length"] = targets[0]["session_length"]
     return said | ({"queue": coming} if asking.setting.queue else {"next": coming[0]})
+
+
+def _stay_as_json(
+    said: dict[str, Any], opening: Mapping[str, Any], examples: Any, moment: int, *, granted: Iterable[str]
+) -> dict[str, Any]:
+    """A session about which it is asked how long it lasts, with the listener's sessions before it."""
+    derived = ("hour", "weekday") if opening["start_ms"] is not None else ()
+    names = [n for n in granted if opening[n] is not None and n not in derived]
+    if not said["plays"]:
+        said |= {n: opening[n] for n in names if n not in ("listener", "listener_age", "country", "gender")}
+        said.setdefault("day", str(opening["day"] or date(1970, 1, 1)))
+    said |= {n: opening[n] for n in names if n in ("listener", "listener_age", "country", "gender")}
+    begin, end = (int(bound[moment]) for bound in examples.earlier)
+    earlier = [{n: int(v[i]) for n, (v, k) in examples.ended.items() if k[i] and n != "lasted_ms"}
+               for i in range(max(begin, end - SESSIONS), end)]  # fmt: skip
+    return said | {"earlier": earlier}
 
 
 # ── 3: tables are sound ─────────────────────────────────────────────────────────────────────────────────────────────

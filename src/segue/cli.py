@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from segue import __version__, cli_lists
+from segue import __version__, cli_length, cli_listeners, cli_lists
 from segue.cli_challenge import challenge
 from segue.display import (
     flag,
@@ -24,12 +24,13 @@ from segue.display import (
     show_library,
     show_made,
     show_made_lists,
+    show_made_stays,
 )  # fmt: skip
 from segue.errors import AskedWrongly, BadInput, SegueError
 
 app = typer.Typer(
     rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True,
-    help="From listening logs to what happens next: will they skip?",
+    help="From listening logs to what happens next: will they skip, what plays next, how long will they stay?",
 )  # fmt: skip
 app.add_typer(challenge, name="challenge")
 
@@ -220,6 +221,10 @@ def lookup(
     show_lookup(told, as_json)
 
 
+app.command()(cli_listeners.profiles)
+app.command()(cli_listeners.cluster)
+
+
 @app.command()
 def features(
     library: Path,
@@ -250,7 +255,7 @@ def features(
 
 @app.command()
 def compare(
-    task: Annotated[str, typer.Argument(help="skip, or next-track")],
+    task: Annotated[str, typer.Argument(help="skip, next-track or length")],
     library: Path,
     setting: Setting = "",
     models: Annotated[str, typer.Option(help="Names, separated by commas; all if left out.")] = "",
@@ -295,6 +300,11 @@ def compare(
                           "leave-one-out": leave_one_out, "permute-labels": permute_labels, "seeds": seeds - 1})  # fmt: skip
         cli_lists.compare(library, setting, _names(models), split or "80/20", most, seed, scores, as_json)
         return
+    if task == cli_length.QUESTION:
+        cli_length.refuse({"with": granted, "folds": folds, "by": by, "leave-one-out": leave_one_out, "scores": scores,
+                           "permute-labels": permute_labels, "seeds": seeds - 1, "most": most})  # fmt: skip
+        cli_length.compare(library, _names(models), _names(features), split, truth, seed, as_json)
+        return
     from segue.experiment import compare as run
 
     if scores is not None and (scores.is_dir() or not scores.absolute().parent.is_dir()):
@@ -314,12 +324,13 @@ def compare(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="skip, or next-track")],
+    task: Annotated[str, typer.Argument(help="skip, next-track or length")],
     library: Path,
     out: Out,
     setting: Setting = "",
     model: Annotated[
-        str, typer.Option(help="See segue list models; boosting (skip) or blend (next-track) if left out.")
+        str,
+        typer.Option(help="See segue list models; boosting (skip), blend (next-track) or hazard (length) if left out."),
     ] = "",
     features: Features = "",
     granted: With = "",
@@ -339,6 +350,12 @@ def train(
         cli_lists.refuse({"features": features, "with": granted})
         cli_lists.train(
             library, out, without, model or "blend", setting, _settings(given or []), seed, overwrite, as_json
+        )
+        return
+    if task == cli_length.QUESTION:
+        cli_length.refuse({"with": granted, "without": without})
+        cli_length.train(
+            library, out, model or "hazard", _names(features), _settings(given or []), seed, overwrite, as_json
         )
         return
     if without is not None:
@@ -379,6 +396,10 @@ def evaluate(
 
     Example: segue evaluate skip.bundle other-library/
     """
+    if cli_length.is_of_stays(bundle):
+        cli_length.refuse({"history": history != "rolling"})
+        cli_length.evaluate(bundle, library, all_days, as_json)
+        return
     from segue.training import evaluate as run
 
     with progress_bar("asking") as progress:
@@ -425,7 +446,7 @@ def predict(
     library: Annotated[Path | None, typer.Option(help="A library that knows this listener's history.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Give the probability that the coming play is skipped, and the three features that moved it most.
+    """Say how likely the coming play is skipped, and the three features that moved it most; or how much longer they stay.
 
     Example: segue predict skip.bundle session.json
     """
@@ -439,9 +460,16 @@ def predict(
         from segue.training import knowing
 
         asked, personal = knowing(opened, open_library(library), asked)
+        if cli_length.is_of_stays(bundle):
+            from segue.stay_training import with_earlier
+
+            asked = with_earlier(open_library(library), asked)
     answer = opened.predict(asked, personal=personal)
     if as_json:
         print_json(answer.to_json())
+        return
+    if cli_length.is_of_stays(bundle):
+        cli_length.show_prediction(answer)
         return
     for note in answer.notes:
         typer.echo(f"Note: {note}.")
@@ -603,7 +631,7 @@ def list_(
     def worlds() -> list[dict[str, str]]:
         return [
             {"name": w.name, "version": str(w.version), "says": w.sentence}
-            for w in map(registry.world, registry.WORLDS)
+            for w in (*map(registry.world, registry.WORLDS), *map(registry.stays, registry.STAYS))
         ]
 
     def figures() -> list[dict[str, str]]:
@@ -631,16 +659,21 @@ def simulate(
         str,
         typer.Argument(
             help="Whose files: mssd, sessions as in the Music Streaming Sessions Dataset; mpd, playlists as in the Million "
-            "Playlist Dataset."
+            "Playlist Dataset; lastfm1k, listening as in Last.fm-1K, by listeners who stay for a known while."
         ),
     ],
     out: Out,
-    world: Annotated[str, typer.Option(help="Whose law it is; see segue list worlds.")] = "tastes-1",
+    world: Annotated[
+        str, typer.Option(help="Whose law it is, see segue list worlds; tastes-1, or stays-1 (lastfm1k), if left out.")
+    ] = "",
     sessions: Annotated[
         int | None,
         typer.Option(min=1, help="Sessions of ten plays or more in the training logs; 10,000 if left out (mssd)."),
     ] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Days they are spread over; 14 if left out (mssd).")] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days they are spread over; 14 (mssd), 365 (lastfm1k) if left out."),
+    ] = None,
     test_sessions: Annotated[
         int | None,
         typer.Option(
@@ -650,36 +683,50 @@ def simulate(
     playlists: Annotated[
         int | None, typer.Option(min=1, help="Playlists, a thousand a file; 10,000 if left out (mpd).")
     ] = None,
+    listeners: Annotated[int | None, typer.Option(min=1, help="Listeners; 1,000 if left out (lastfm1k).")] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make up logs whose exact answers are known, with track features and the truth; or playlists, which hide tastes.
+    """Make up logs whose exact answers are known, with the truth of skips or of stays; or playlists, which hide tastes.
 
     Example: segue simulate mssd --world tastes-1 --sessions 10000 --days 14 -o raw/
     """
     from segue.errors import UnknownName
 
+    given = {
+        "sessions": sessions,
+        "days": days,
+        "test-sessions": test_sessions,
+        "playlists": playlists,
+        "listeners": listeners,
+    }
     of_format = {
-        "mssd": {"sessions": sessions, "days": days, "test-sessions": test_sessions},
-        "mpd": {"playlists": playlists},
+        "mssd": ("sessions", "days", "test-sessions"),
+        "mpd": ("playlists",),
+        "lastfm1k": ("listeners", "days"),
     }
     if format not in of_format:
         raise UnknownName("format", format, of_format)
-    for other, options in of_format.items():
-        for name, value in options.items():
-            if other != format and value is not None:
-                raise AskedWrongly(f"--{name} means nothing for {format}: leave it out")
+    for name, value in given.items():
+        if value is not None and name not in of_format[format]:
+            raise AskedWrongly(f"--{name} means nothing for {format}: leave it out")
     with progress_bar("simulating") as progress:
         if format == "mpd":
             from segue.simulate.mpd import simulate as of_lists
 
-            show_made_lists(of_lists(world, out, playlists=playlists or 10_000, seed=seed, overwrite=overwrite,
+            show_made_lists(of_lists(world or "tastes-1", out, playlists=playlists or 10_000, seed=seed, overwrite=overwrite,
                                      progress=progress), as_json)  # fmt: skip
+            return
+        if format == "lastfm1k":
+            from segue.simulate.lastfm1k import simulate as of_stays
+
+            show_made_stays(of_stays(world or "stays-1", out, listeners=listeners or 1000, days=days or 365, seed=seed,
+                                     overwrite=overwrite, progress=progress), as_json)  # fmt: skip
             return
         from segue.simulate.mssd import simulate as run
 
-        made = run(world, out, sessions=sessions or 10_000, days=days or 14, seed=seed, test_sessions=test_sessions,
+        made = run(world or "tastes-1", out, sessions=sessions or 10_000, days=days or 14, seed=seed, test_sessions=test_sessions,
                    overwrite=overwrite, progress=progress)  # fmt: skip
     show_made(made, as_json)
 

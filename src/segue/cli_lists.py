@@ -30,12 +30,17 @@ def refuse(given: Mapping[str, Any]) -> None:
 
 def is_of_lists(bundle: Path) -> bool:
     """Whether a bundle says that it answers this question; it is opened, and not trusted, later."""
+    return task_of(bundle) == QUESTION
+
+
+def task_of(bundle: Path) -> str:
+    """The question that a bundle says it answers; "" where it does not say."""
     import json
 
     try:
-        return bool(json.loads((bundle / "card.json").read_text(encoding="utf-8"))["task"] == QUESTION)
+        return str(json.loads((bundle / "card.json").read_text(encoding="utf-8"))["task"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return False
+        return ""
 
 
 def compare(

@@ -11,11 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from segue import bundle, experiment, registry, submission, training
+from segue import bundle, experiment, registry, stay_training, submission, training
 from segue.errors import AskedWrongly
 from segue.figures.report import explore
 from segue.intervals import Interval
 from segue.library import ingest
+from segue.simulate.lastfm1k import simulate as simulate_stays
 from segue.simulate.mssd import simulate
 
 WORLD, SESSIONS, DAYS = "tastes-1", 6000, 12
@@ -30,6 +31,15 @@ HOW = {
     "boosting": "trees over the same facts",
     "ceiling, tracks unknown": "knows the law of the world, but not its single tracks",
     "ceiling": "knows the law and every track: nobody can do better",
+}
+
+
+LISTENERS, STAY_DAYS = 60, 120
+STAY_HOW = {
+    "user-mean": "the listener's own mean",
+    "user-median": "the listener's own median",
+    "shrunk": "the listener's own lengths, drawn towards everybody's",
+    "hazard": "the chance of leaving in each minute, by all that is known",
 }
 
 
@@ -88,8 +98,45 @@ def tell(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, s
     for name in PAGE:
         if name in {figure.name for figure in report}:
             say(textwrap.fill(report[name].finding, 110, initial_indent="   ", subsequent_indent="   "))
+    stays(out, say, table)
     registry.dataset("spotify_history").sample(out / "raw" / "spotify_history", sessions=900)
     _farewell(out, say, len(model.asking.features), time.perf_counter() - begun)
+
+
+def stays(out: Path, say: Callable[[str], Any], table: Callable[[list[dict[str, str]], str], Any]) -> None:
+    """How long they stay: a model, beside the listener's own median, and what it says as a session goes on."""
+    say(
+        "\n6. How long will they stay? Another made-up world, in Last.fm's files: listeners who stay for a short or a long while.\n"
+    )
+    simulate_stays("stays-1", out / "raw" / "lastfm1k", listeners=LISTENERS, days=STAY_DAYS)
+    library = ingest("lastfm1k", [out / "raw" / "lastfm1k"], out / "listening")
+    made = stay_training.train(library, str(out / "length.bundle"))
+    rows = []
+    for s in (*made.card["baselines"], made.card["score"]):
+        every = s["by_group"]["all"]
+        mae, curve = every["mae_min"]["value"], s["is_curve"]
+        rows.append({"who": s["model"], "how": STAY_HOW[s["model"]], "median is off by": f"{mae:.0f} min",
+                     "the curve by": f"{every['crps_min']['value']:.0f} min" if curve else "",
+                     "80 % intervals hold": f"{every['coverage']['value']:.0%}" if curve else ""})  # fmt: skip
+    table(rows, "at the start of sessions, and after 1, 2, 5 and 10 plays")
+    plays = _listened(library)
+    for heard in (0, 5, 20):
+        said = {"start": plays[0]["start_ms"], "plays": plays[:heard]} if heard else {"start": plays[0]["start_ms"]}
+        told = made.predict(said)
+        assert told.minutes is not None
+        when, m = f"after {heard} plays" if heard else "at the start", told.minutes
+        say(f"   {when}: {m.median:.0f} more minutes; with 80 % between {m.low:.0f} and {m.high:.0f}; gone within a quarter of an "
+            f"hour: {told.gone['within 15 minutes']:.0%}")  # fmt: skip
+        (out / "listening.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
+
+
+def _listened(library: Any) -> list[dict[str, Any]]:
+    """The plays of the last session that went on for a while."""
+    rows = list(library.plays())[-1].to_pylist()
+    last = next(r["session_id"] for r in reversed(rows) if r["session_length"] >= 25)
+    return [
+        {c: r[c] for c in ("track", "artist", "start_ms") if r[c] is not None} for r in rows if r["session_id"] == last
+    ]
 
 
 def in_words(scores: Sequence[Mapping[str, Any]], decides: str) -> list[dict[str, str]]:
@@ -124,6 +171,7 @@ def _farewell(out: Path, say: Callable[[str], Any], n_features: int, seconds: fl
     say(f"   {out}/comparison.json            every score with its interval, every trial of the tuning")
     say(f"   {out}/skip.bundle/card.json      what the model is, what it learned from ({n_features} features)")
     say(f"   {segue} predict {out}/skip.bundle {out}/session.json")
+    say(f"   {segue} predict {out}/length.bundle {out}/listening.json")
     say("   make serve                        live predictions, and a page to play with them (installs what it needs)")
     say(f"   {segue} compare skip {out}/library --setting challenge --truth {out}/raw/mssd/truth")
     say(f"   {segue} ingest spotify_history my_spotify_data/ -o library/     and then the same with your own plays")

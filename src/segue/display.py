@@ -241,6 +241,20 @@ def show_made_lists(made: Any, as_json: bool) -> None:
     typer.echo(f"Next: segue ingest mpd {made.path} --tracks {made.path / 'track_features'} -o playlists/")
 
 
+def show_made_stays(made: Any, as_json: bool) -> None:
+    """What a simulation of listeners wrote, and where to go on."""
+    if as_json:
+        print_json(made.to_json())
+        return
+    a, s = made.about, made.seconds
+    say(f"{made.path}: {a['world']} (version {a['version']}), seed {a['seed']}. {a['says']}.")
+    typer.echo(f"  userid-timestamp-….tsv  {a['plays']:,} plays in {a['sessions']:,} sessions over {a['days']} days")
+    typer.echo(f"  userid-profile.tsv      {a['listeners']:,} listeners")
+    typer.echo("  truth/                  the exact chance of every stay, for segue.stay_truth")
+    typer.echo("  seconds                 " + ", ".join(f"{part} {s[part]:.1f}" for part in s))
+    typer.echo(f"Next: segue ingest lastfm1k {made.path} -o library/")
+
+
 @contextmanager
 def progress_bar(word: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar on stderr where someone is looking, silence elsewhere."""

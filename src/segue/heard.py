@@ -38,6 +38,11 @@ class Heard:
     country: str | None = None
     start_ms: int | None = None
     length: int | None = None  # plays of the whole session
+    opening: Mapping[str, Any] | None = (
+        None  # what else was known when it began: gender, hour, weekday, context, premium
+    )
+    earlier: Ints | None = None  # (S, ENDED) this listener's sessions before
+    playing: bool = False  # another play has begun: they have not left
 
 
 def rows(records: Sequence[Mapping[str, Any]]) -> Ints:
@@ -51,6 +56,26 @@ def row(record: Mapping[str, Any], names: Sequence[str] = COLUMNS) -> list[int]:
     """One play, in the order of OWN or of COLUMNS."""
     get = record.get
     return [UNKNOWN if (v := get(name)) is None else key64(v) if name in _TEXT else int(v) for name in names]
+
+
+def ended_rows(records: Sequence[Mapping[str, Any]]) -> Ints:
+    """(S, ENDED) of sessions, as `segue.session.ended_records` makes them."""
+    cells = [[UNKNOWN if (v := record.get(name)) is None else int(v) for name in schema.ENDED] for record in records]
+    return np.array(cells, np.int64).reshape(len(records), len(schema.ENDED))
+
+
+def ended_table(of: Columns) -> Ints:
+    """(S, ENDED) of sessions as columns."""
+    return np.stack([np.where(known, value, UNKNOWN) for value, known in (of[name] for name in schema.ENDED)], 1)
+
+
+def ended_columns(table: Ints) -> Columns:
+    """The same as columns."""
+    known = table != UNKNOWN
+    return {name: (np.where(known[:, i], table[:, i], 0), known[:, i]) for i, name in enumerate(schema.ENDED)}
+
+
+NOTHING_SAID = np.full((1, len(OWN)), UNKNOWN, np.int64)  # a play of which nothing is granted
 
 
 def columns(table: Ints, names: Iterable[str]) -> Columns:

@@ -34,7 +34,7 @@ from segue.jobs import n_jobs, share_of_memory, written
 from segue.parts import Job, tables_of
 from segue.unfinished import note_done, read_note, resume, told_when_full
 
-FORMAT = 2  # 1 lacked the listener's age and country, and the session's title
+FORMAT = 3  # 2 lacked when plays stopped, and the listener's gender; 1 their age and country, and the session's title
 PART_COLUMNS = ("path", "name", "kept", "sessions", "first_day", "last_day", "sha256")
 _OWN = ("manifest.json", "tracks.parquet", "rejects.parquet")  # and the parts that the manifest names
 

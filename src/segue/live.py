@@ -23,8 +23,8 @@ from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
 from segue.features.tree import Node, walk
-from segue.heard import OWN, UNKNOWN, Heard, columns, rows, together
-from segue.session import Session, read, records
+from segue.heard import NOTHING_SAID, OWN, UNKNOWN, Heard, columns, ended_columns, ended_rows, rows, together
+from segue.session import Session, clock_at, ended_records, read, records
 
 NEW = "\0someone new"
 EPOCH = 719_163  # ordinal of 1970-01-01
@@ -185,14 +185,30 @@ class Bundle:
         BadInput : the session asks what the bundle's setting does not answer, or its day is none
         """
         queue = self._coming(session) if coming is None else coming
-        zone, opening = self.zone, (session.plays or queue)[0]
+        of_session = self.asking.setting.moments == "start"
+        zone, opening = self.zone, (session.plays or queue or [session])[0]
+        more = self._opening(session) if of_session else {}
         return Heard(
-            plays=rows(records(session.plays, zone=zone, last=HORIZON)), coming=rows(records(queue, zone=zone)),
+            plays=rows(records(session.plays, zone=zone, last=HORIZON)),
+            coming=NOTHING_SAID if of_session else rows(records(queue, zone=zone)), **more,
             n_plays=len(session.plays), day=self.day_of(session.day, opening.start_ms),
             queued=bool(self.asking.setting.queue), recent=rows(records(session.recent[-RECENT:], zone=zone)),
             listener=session.listener, listener_age=session.listener_age, country=session.country,
             start_ms=opening.start_ms, length=session.length,
         )  # fmt: skip
+
+    def _opening(self, session: Session) -> dict[str, Any]:
+        """What was known when a session began, and the listener's sessions before it."""
+        first = session.plays[0] if session.plays else None
+        of = first if first is not None else session
+        hour, weekday, began = of.hour, of.weekday, of.start_ms
+        if began is not None and hour is None:
+            hour, weekday = clock_at(began, self.zone)
+        said = {name: getattr(of, name) for name in ("context", "premium")}
+        return {
+            "opening": said | {"gender": session.gender, "hour": hour, "weekday": weekday},
+            "earlier": ended_rows(ended_records(session.earlier, zone=self.zone)),
+        }
 
     @property
     def zone(self) -> str:
@@ -222,10 +238,19 @@ class Bundle:
         every = np.ones(len(row), bool)
         table["position"], table["asked"] = (position, every), (every.astype(np.int64), every)
         queue_ends = coming_ends if self.asking.setting.queue else coming_begins
+        ended, earlier = self._earlier(sessions)
         return Examples(
             table, table, self._at(sessions), n_plays, (begins, ends), (begins - n_recent, begins),
-            (n_told + coming_begins, n_told + queue_ends), moment, row[n_told:],
+            (n_told + coming_begins, n_told + queue_ends), moment, row[n_told:], ended=ended, earlier=earlier,
         )  # fmt: skip
+
+    def _earlier(self, sessions: Sequence[Heard]) -> tuple[Columns, tuple[Ints, Ints] | None]:
+        """The listeners' sessions before, one table, and which of its rows are whose."""
+        if not self.asking.setting.sessions:
+            return {}, None
+        tables = [s.earlier if s.earlier is not None else ended_rows([]) for s in sessions]
+        end = np.cumsum([len(t) for t in tables])
+        return ended_columns(np.concatenate(tables)), (end - [len(t) for t in tables], end)
 
     def _at(self, sessions: Sequence[Heard]) -> Columns:
         """What is known of the sessions themselves."""
@@ -234,7 +259,11 @@ class Bundle:
              "day": s.day, "length": s.n_plays + len(s.coming) if s.length is None else s.length}
             for s in sessions
         ]  # fmt: skip
-        return from_records(said, ("listener", "listener_age", "country", "start_ms", "day", "length"))
+        names = ["listener", "listener_age", "country", "start_ms", "day", "length"]
+        if self.asking.setting.moments == "start":
+            said = [one | dict(s.opening or {}) for one, s in zip(said, sessions, strict=True)]
+            names += ["gender", "hour", "weekday", "context", "premium"]
+        return from_records(said, names)
 
     def _coming(self, session: Session) -> Sequence[Any]:
         one, queue = [session.next] if session.next is not None else [], session.queue
@@ -246,6 +275,12 @@ class Bundle:
     def refuses(self, n_plays: int, n_next: int, n_queued: int, length: int | None = None) -> str:
         """Why a session of so many plays cannot be asked about so many plays, or ""; each `next` by itself, or a queue."""
         setting = self.asking.setting
+        if setting.moments == "start":
+            return (
+                "how long they stay is asked of a session as it stands: leave 'next' and 'queue' out"
+                if n_next or n_queued
+                else ""
+            )
         if not setting.queue:
             if not n_next or n_queued:
                 return f"a bundle of setting {setting.name!r} answers the coming play: give 'next' alone"

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from segue import registry, schema
+from segue import registry, schema, sessions
 from segue.datasets.source import REJECT_COLUMNS, UNPACKING, Piece, Reject, Unit
 from segue.engines import Embedded, write_batches, write_parquet
 from segue.errors import BadInput
@@ -76,7 +76,7 @@ def _watched(unit: Unit, report: Report) -> Unit:
 
 def _written(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any, report: Report) -> dict[str, Any]:
     aside = partial / "spill" / f"{n:05d}" / "part.parquet"
-    as_they_come = piece.plays.select(list(schema.PLAYS))
+    as_they_come = sessions.completed(piece.plays).select(list(schema.PLAYS))
     ordered = as_they_come.order_by("listener", "listener_position", "session_id", "position")
 
     def counted(tables: Iterable[Any]) -> Iterator[Any]:

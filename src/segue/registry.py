@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from segue.errors import UnknownName
+from segue.errors import AskedWrongly, UnknownName
 
 DATASETS = {
     "mssd": "segue.datasets.mssd:SOURCE",
@@ -31,18 +31,28 @@ FEATURES = {
     "relation": "segue.features.relation",
     "likeness": "segue.features.likeness",
     "queue": "segue.features.queue",
+    "person": "segue.features.person",
+    "staying": "segue.features.staying",
+    "stays_before": "segue.features.stays_before",
 }
+# laws of what is played and skipped, for segue simulate mssd and mpd
 WORLDS = {
     "tastes-1": "segue.simulate.tastes:world",
     "echoes-1": "segue.simulate.echoes:world",
 }
+# and of how long listeners stay, for segue simulate lastfm1k
+STAYS = {
+    "stays-1": "segue.simulate.stays:world",
+}
 TASKS = {
     "skip": "segue.tasks.skip:TASK",
+    "length": "segue.tasks.length:TASK",
 }
 # how the service opens a bundle and answers with it, by task
 SERVICES = {
     "skip": "segue.service.skip",
     "next-track": "segue.service.next_track",
+    "length": "segue.service.length",
 }
 MODELS = {
     ("skip", "prior"): "segue.models.baseline:Prior",
@@ -61,6 +71,19 @@ MODELS = {
     ("skip", "winner2019"): "segue.models.winner2019:Winner2019",
     ("skip", "attention"): "segue.models.attention:Attention",
     ("skip", "blend"): "segue.models.blend:Blend",
+    ("length", "global-median"): "segue.models.stays:GlobalMedian",
+    ("length", "user-mean"): "segue.models.stays:UserMean",
+    ("length", "user-median"): "segue.models.stays:UserMedian",
+    ("length", "previous"): "segue.models.stays:Previous",
+    ("length", "ewma"): "segue.models.stays:EwmaOfSessions",
+    ("length", "shrunk"): "segue.models.stays:Shrunk",
+    ("length", "weibull"): "segue.models.lifetimes:Weibull",
+    ("length", "lognormal"): "segue.models.lifetimes:LogNormal",
+    ("length", "gru"): "segue.models.session_rnn:Gru",
+    ("length", "lstm"): "segue.models.session_rnn:Lstm",
+    ("length", "layered-lstm"): "segue.models.session_rnn:LayeredLstm",
+    ("length", "clustered"): "segue.models.clustered:Clustered",
+    ("length", "hazard"): "segue.models.hazard:Hazard",
 }
 # the settings of the question next-track
 ASKINGS = {
@@ -109,8 +132,12 @@ FIGURES = {
     ("One at a time", "attributes"): "segue.figures.spread:attributes",
     ("One at a time", "behaviour"): "segue.figures.spread:behaviour",
     ("One at a time", "popularity"): "segue.figures.spread:popularity",
-    ("One at a time", "session-length"): "segue.figures.staying:survival",
-    ("One at a time", "leaving"): "segue.figures.staying:hazard",
+    ("How long they stay", "session-length"): "segue.figures.staying:survival",
+    ("How long they stay", "leaving"): "segue.figures.staying:hazard",
+    ("How long they stay", "length-by-clock"): "segue.figures.stay_clocks:by_clock",
+    ("How long they stay", "staying-by-listeners"): "segue.figures.stayers:by_listeners",
+    ("How long they stay", "gap-sensitivity"): "segue.figures.cuts:sensitivity",
+    ("How long they stay", "ends-known"): "segue.figures.cuts:ends_known",
     ("What distinguishes a skipped play", "telling"): "segue.figures.telling:ranked",
     ("What distinguishes a skipped play", "skip-by-hour"): "segue.figures.clocks:by_hour",
     ("What distinguishes a skipped play", "skip-by-weekday"): "segue.figures.clocks:by_weekday",
@@ -157,9 +184,19 @@ def dataset(name: str) -> Any:
 
 
 def world(name: str) -> Any:
-    if name not in WORLDS:
-        raise UnknownName("world", name, WORLDS)
-    made = load(WORLDS[name])
+    return _law(name, WORLDS, STAYS, "how long listeners stay, not what is played and skipped")
+
+
+def stays(name: str) -> Any:
+    return _law(name, STAYS, WORLDS, "what is played and skipped, not how long listeners stay")
+
+
+def _law(name: str, known: dict[str, str], others: dict[str, str], of_others: str) -> Any:
+    if name in others:
+        raise AskedWrongly(f"world {name!r} is a law of {of_others}: expected {' or '.join(known)}")
+    if name not in known:
+        raise UnknownName("world", name, known)
+    made = load(known[name])
     return made()
 
 

@@ -29,6 +29,7 @@ REASONS_END = (
     "appload", "backbtn", "clickrow", "clickside", "endplay", "fwdbtn", "logout", "popup", "remote",
     "trackdone", "trackerror", "uriopen", "unexpected-exit", "unexpected-exit-while-paused",
 )  # fmt: skip
+GENDERS = ("f", "m")
 PLATFORMS = ("android", "ios", "windows", "osx", "linux", "web_player", "cast", "partner")
 
 
@@ -55,11 +56,19 @@ PLAYS: dict[str, Column] = _table(
         Column("listener", "text", "session", "Who listened; null where the source does not say"),
         Column("listener_age", "int", "session", "Age of the listener when the session started", "year"),
         Column("country", "text", "session", "Country of the listener"),
+        Column("gender", "text", "session", "Gender of the listener, where they stated it", domain=GENDERS),
         Column("session_title", "text", "session", "Title of the playlist; null where it is no playlist"),
         Column("day", "day", "key", "Day the session started (for MSSD: the file's day)", "day"),
         Column("end_day", "day", "key", "Day the session ended: from the next day on, history may know it", "day"),
         Column("listener_position", "int", "key", "Place of the play in all plays of its listener, from 1"),
         Column("source_row", "int", "key", "Row of the play in its source, which breaks ties"),
+        Column(
+            "stop_ms",
+            "int",
+            "key",
+            "Clock at the end of the play, as recorded or else estimated: to measure sessions by",
+            "ms",
+        ),
         Column("asked", "flag", "key", "1 where the play may be asked about (0: it overlaps the play before it)"),
         Column("track", "text", "content", "Identity of the track"),
         Column("artist", "text", "content", "Identity of the artist"),
@@ -114,10 +123,28 @@ SESSION: dict[str, Column] = _table(
         Column("listener", "text", "session", "Who listens"),
         Column("listener_age", "int", "session", "Age of the listener when the session starts", "year"),
         Column("country", "text", "session", "Country of the listener"),
+        Column("gender", "text", "session", "Gender of the listener", domain=GENDERS),
         Column("start_ms", "int", "session", "Clock at the start of the session, UTC", "ms"),
+        Column("hour", "int", "session", "Hour of the day at the start of the session", "hour"),
+        Column("weekday", "int", "session", "Day of the week at the start of the session, Monday 0"),
+        Column("context", "text", "session", "Kind of list the first play was started from", domain=CONTEXTS),
+        Column("premium", "flag", "session", "The listener had a paid account when the session started"),
         Column("length", "int", "length", "Plays of the session"),
     ]
 )
+
+ENDED: dict[str, Column] = _table(
+    [
+        Column("start_ms", "int", "end", "Clock at the start of the session, UTC", "ms"),
+        Column("end_ms", "int", "end", "Clock at the end of its last play, as recorded or else estimated", "ms"),
+        Column("lasted_ms", "int", "end", "Time from the start of its first play to the end of its last", "ms"),
+        Column("n_plays", "int", "end", "Plays of the session"),
+        Column("n_skipped", "int", "end", "Plays of it that were skipped; null where that is not known of all"),
+        Column("hour", "int", "end", "Hour of the day at the start of the session", "hour"),
+        Column("weekday", "int", "end", "Day of the week at the start of the session, Monday 0"),
+    ]
+)
+"""A session of the listener that had ended before the asked one began: what `history.sessions` sees."""
 
 EVENT_COLUMNS: tuple[str, ...] = tuple(PLAYS)
 
@@ -125,6 +152,11 @@ EVENT_COLUMNS: tuple[str, ...] = tuple(PLAYS)
 def column(name: str) -> Column | None:
     """Look a play's column up, whether it is the play's own or its track's."""
     return PLAYS.get(name) or TRACKS.get(name)
+
+
+def of_view(view: str, name: str) -> Column | None:
+    """Look a column up as a view of features calls it."""
+    return ENDED.get(name) if view == "sessions" else SESSION.get(name) if view == "session" else column(name)
 
 
 def check(names: Iterable[str], types: dict[str, str] | None = None) -> None:

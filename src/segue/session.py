@@ -107,6 +107,23 @@ Play: Any = create_model("Play", __base__=_Base, **_fields(("content", "start", 
 Play.__doc__ = "A play that has ended."
 
 
+class Ended(BaseModel):
+    """A session of the listener that ended before this one began."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start_ms: _Time | None = Field(
+        None, description="When it began", validation_alias=AliasChoices("start_ms", "start")
+    )
+    end_ms: _Time | None = Field(
+        None, description="When its last play ended", validation_alias=AliasChoices("end_ms", "end")
+    )
+    n_plays: int = Field(ge=1, le=1_000_000, description="Plays of it")
+    n_skipped: int | None = Field(None, ge=0, le=1_000_000, description="Plays of it that were skipped")
+    hour: int | None = Field(None, ge=0, le=23, description="Hour of the day when it began; from its start if left out")
+    weekday: int | None = Field(None, ge=0, le=6, description="Day of the week when it began, Monday 0; likewise")
+
+
 class Session(BaseModel):
     """A session so far, and what is asked about."""
 
@@ -121,6 +138,19 @@ class Session(BaseModel):
     listener: _Text | None = Field(None, description="Who listens; only to look up their history in a library")
     listener_age: int | None = Field(None, ge=0, le=150, description="Age of the listener when the session starts")
     country: _Text | None = Field(None, description="Country of the listener")
+    gender: _Text | None = Field(None, description="Gender of the listener, f or m, where they stated it")
+    start_ms: _Time | None = Field(
+        None,
+        description="When the session began (setting stay); from its first play if left out",
+        validation_alias=AliasChoices("start_ms", "start"),
+    )
+    hour: int | None = Field(None, ge=0, le=23, description="Hour of the day when it began; from its start if left out")
+    weekday: int | None = Field(None, ge=0, le=6, description="Day of the week when it began, Monday 0; likewise")
+    context: _Text | None = Field(None, description="Kind of list its first play was started from (setting stay)")
+    premium: _Flag | None = Field(None, description="The listener has a paid account (setting stay)")
+    earlier: list[Ended] = Field(
+        default_factory=list, max_length=LONGEST, description="This listener's sessions before, in order (setting stay)"
+    )
     recent: list[Play] = Field(
         default_factory=list, max_length=LONGEST, description="This listener's last plays of sessions before, in order"
     )
@@ -181,8 +211,7 @@ def records(
         row = dict(play.__dict__)
         row["position"], row["asked"] = position, 1
         if row.get("start_ms") is not None and row.get("hour") is None:
-            local = datetime.fromtimestamp(row["start_ms"] / 1000, UTC if zone == "UTC" else ZoneInfo(zone))
-            row["hour"], row["weekday"] = local.hour, local.weekday()
+            row["hour"], row["weekday"] = clock_at(row["start_ms"], zone)
         for column, seen in (("artist", artists), ("track", tracks)):
             name = row.get(column)
             row[f"first_of_{column}"] = None if name is None else int(name not in seen)
@@ -193,6 +222,25 @@ def records(
             row[name] = None if value is None else round(value * 1000)
         rows.append(row)
     return rows
+
+
+def ended_records(sessions: Sequence[Ended], *, zone: str = "UTC") -> list[dict[str, Any]]:
+    """Sessions before this one as rows of `schema.ENDED`."""
+    rows = []
+    for one in sessions:
+        row = dict(one.__dict__)
+        known = one.start_ms is not None and one.end_ms is not None
+        row["lasted_ms"] = max(0, one.end_ms - one.start_ms) if known else None  # type: ignore[operator]
+        if one.start_ms is not None and one.hour is None:
+            row["hour"], row["weekday"] = clock_at(one.start_ms, zone)
+        rows.append(row)
+    return rows
+
+
+def clock_at(start_ms: int, zone: str) -> tuple[int, int]:
+    """Hour of the day and day of the week, Monday 0, on a clock."""
+    local = datetime.fromtimestamp(start_ms / 1000, UTC if zone == "UTC" else ZoneInfo(zone))
+    return local.hour, local.weekday()
 
 
 def schema_json() -> dict[str, Any]:

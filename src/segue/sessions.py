@@ -23,7 +23,7 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
 
     Logs that know only when a play started bring `end_guess_ms`, no later than the next start, for plays whose `end_ms`
     is null. These stand in the order of their starts (ties by source row), and the gap is measured from the guess, which
-    is never written.
+    is written as `stop_ms` alone, which no feature reads; or, where there is a better one, `stop_guess_ms` is.
 
     Parameters
     ----------
@@ -40,16 +40,18 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
 
     ties = [c for c in _TIES if c in stream.columns]
     in_order = [stream[c] for c in ("end_ms", "start_guess_ms", "start_ms", "track", *ties, "source_row")]
-    ended, tied = stream.end_ms, ibis.literal(False)
+    ended, stop, tied = stream.end_ms, stream.end_ms, ibis.literal(False)
     if "end_guess_ms" in stream.columns:
         in_order = [ibis.coalesce(stream.end_ms, stream.start_ms), stream.source_row]
         ended = ibis.coalesce(stream.end_ms, stream.end_guess_ms)
+        stop = ibis.coalesce(stream.end_ms, stream.stop_guess_ms) if "stop_guess_ms" in stream.columns else ended
         last = stream.start_ms.lag().over(ibis.window(group_by=stream.listener, order_by=in_order))
         tied = stream.end_ms.isnull() & (stream.start_ms == last)
     before = ibis.window(group_by=stream.listener, order_by=in_order, preceding=(None, 1))
     t = stream.mutate(
         began=ibis.coalesce(stream.start_ms, stream.start_guess_ms),
         quiet_since=ended.max().over(before),
+        stop_ms=stop,
         tied=tied,
         row=ibis.row_number().over(ibis.window(group_by=stream.listener, order_by=in_order)),
     )
@@ -85,6 +87,15 @@ def cut(stream: Any, gap_min: int = GAP_MIN) -> Any:
     kinds = {"text": "string", "day": "date"}
     absent = {c.name: ibis.null(kinds.get(c.kind, "int64")) for c in PLAYS.values() if c.name not in t.columns}
     return t.select(**{name: absent[name] if name in absent else t[name] for name in PLAYS})
+
+
+def completed(plays: Any) -> Any:
+    """With the columns that not every source has heard of: a play stopped when it ended, and nobody's gender is known."""
+    import ibis
+
+    if "stop_ms" not in plays.columns:
+        plays = plays.mutate(stop_ms=plays.end_ms)
+    return plays if "gender" in plays.columns else plays.mutate(gender=ibis.null("string"))
 
 
 def _first(column: Any, window: Any) -> Any:

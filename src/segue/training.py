@@ -247,6 +247,8 @@ def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple
     names = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
     history: dict[Any, Any] = dict(roll([from_arrow(plays, names)], keys))
     known = [*session.plays[:1], *([session.next] if session.next else []), *session.queue[:1]]
+    if opened.asking.setting.moments == "start" and not known:
+        known = [session]
     if not known:
         raise BadInput("session: nothing is asked: give 'next' or 'queue'")
     opening = known[0]

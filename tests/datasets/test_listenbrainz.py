@@ -53,6 +53,7 @@ def test_a_listen_becomes_a_play_with_every_column_in_its_place(tmp_path, embedd
         "end_day": date(2024, 1, 31),
         "listener_position": 1,
         "source_row": 1,
+        "stop_ms": 1000 * TEN + 210_000,
         "asked": 1,
         "track": ID,
         "artist": "artist",

@@ -50,6 +50,7 @@ def test_a_line_becomes_a_play_with_every_column_in_its_place(tmp_path, embedded
         "end_day": date(2019, 1, 31),
         "listener_position": 1,
         "source_row": 2,
+        "stop_ms": TEN + 240_000,
         "asked": 1,
         "track": "artist\tsong",
         "artist": "artist",

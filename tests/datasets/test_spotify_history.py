@@ -80,6 +80,7 @@ def test_a_record_becomes_a_play_with_every_column_in_its_place(tmp_path, embedd
         "end_day": date(2024, 1, 31),
         "listener_position": 1,
         "source_row": 1,
+        "stop_ms": TEN,
         "asked": 1,
         "track": "spotify:track:a",
         "artist": "Artist",

@@ -41,6 +41,7 @@ def test_of_a_play_only_the_start_and_the_names_are_known(embedded):
         "end_day": date(2024, 1, 31),
         "listener_position": 1,
         "source_row": 1,
+        "stop_ms": TEN + 240_000,
         "asked": 1,
         "track": "an artist\tthe song",
         "artist": "an artist",
@@ -193,3 +194,25 @@ def test_a_line_that_is_too_long_is_none_and_the_next_one_keeps_its_number(tmp_p
     path = tmp_path / "log"
     path.write_bytes(b"one\n" + b"x" * n_bytes + b"\nthree")
     assert [(n, line) for _, n, line in starts.lines(LogFile(path))] == [(1, b"one"), (2, None), (3, b"three")]
+
+
+def test_a_play_stops_when_its_track_is_over_which_the_log_itself_tells_and_never_after_the_next_start(embedded):
+    starts_s = [(0, "a"), (200, "a"), (390, "a"), (600, "b"), (660, "a"), (3600, "a"), (3700, "b")]
+    _, plays = cut(embedded, *((1000 * s, title) for s, title in starts_s))
+    # of a, the next play begins after 200, 190, 210 and 100 s, and once after 2,940, which is too long: the upper middle is 200
+    assert [(p["stop_ms"] - TEN) // 1000 for p in plays] == [200, 390, 590, 660, 860, 3700, 3940]
+    assert {p["end_ms"] for p in plays} == {None}
+
+
+def test_a_length_that_the_log_says_goes_before_what_is_typical(embedded):
+    told = [(0, "a", {"length_ms": 100_000}), (200_000, "a"), (400_000, "a"), (600_000, "a", {"length_ms": 999_000})]
+    _, plays = cut(embedded, *told)
+    assert [(p["stop_ms"] - TEN) // 1000 for p in plays] == [100, 400, 600, 1599]
+
+
+def test_the_gap_is_measured_from_the_first_guess_so_that_what_is_typical_moves_no_session(embedded):
+    gap = 30 * MINUTE
+    long = [(n * 9 * MINUTE, "a") for n in range(4)]  # nine minutes each: typical, and more than the guess of four
+    _, plays = cut(embedded, *long, (27 * MINUTE + starts.GUESS_MS + gap + 1, "b"))
+    assert column(plays, "position") == [1, 2, 3, 4, 1]
+    assert plays[3]["stop_ms"] == TEN + 36 * MINUTE

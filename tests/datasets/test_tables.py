@@ -52,7 +52,7 @@ def test_a_row_of_a_stream_becomes_a_play_of_a_session_that_is_cut(tmp_path, emb
     piece, (first, second) = read(embedded, path)
     assert said(first) == {
         "session_id": f"anna-{TEN}", "position": 1, "listener": "anna", "day": date(2024, 1, 31),
-        "end_day": date(2024, 1, 31), "listener_position": 1, "source_row": 2, "asked": 1, "track": "a",
+        "end_day": date(2024, 1, 31), "listener_position": 1, "source_row": 2, "stop_ms": TEN + 180_000, "asked": 1, "track": "a",
         "start_ms": TEN, "hour": 10, "weekday": 2, "end_ms": TEN + 180_000, "played_ms": 180_000, "skipped": 0,
         "first_of_track": 1, "session_length": 2,
     }  # fmt: skip
@@ -84,6 +84,26 @@ def test_sessions_without_positions_are_in_the_order_of_their_clock_and_ties_of_
     assert [(p["session_id"], p["position"], p["track"]) for p in plays] == [
         ("s", 1, "a"), ("s", 2, "b"), ("s", 3, "c"), ("t", 1, "a")]  # fmt: skip
     assert [(p["day"], p["end_day"]) for p in plays[2:]] == [(date(2024, 1, 31),) * 2, (date(2024, 2, 1),) * 2]
+
+
+def test_where_only_starts_are_told_a_play_stops_as_its_track_typically_does_or_with_the_next_start(tmp_path, embedded):
+    starts = [(0, "a"), (200, "a"), (390, "a"), (600, "b"), (660, "a"), (3600, "a"), (3700, "b")]
+    rows = [f"anna,{track},{(TEN // 1000 + s)}" for s, track in starts]
+    _, plays = read(embedded, written(tmp_path, "\n".join(["user,track,start", *rows, ""])))
+    # of a, the next play begins after 200, 190, 210 and 100 s, and once after 2,940, which is too long: the upper middle is 200
+    assert [(p["stop_ms"] - TEN) // 1000 for p in plays] == [200, 390, 590, 660, 860, 3700, 3940]
+    assert {p["end_ms"] for p in plays} == {None}
+    given = [f"s,{track},{(TEN // 1000 + s)}" for s, track in starts]
+    _, plays = read(embedded, written(tmp_path, "\n".join(["session,track,start", *given, ""]), "given.csv"))
+    assert [(p["stop_ms"] - TEN) // 1000 for p in plays] == [200, 390, 590, 660, 860, 3700, 3940]
+
+
+def test_a_gender_is_read_in_the_words_it_mostly_comes_in(tmp_path, embedded):
+    cells = ["Female", "m", "M ", "", "other", "female"]
+    rows = [f"s,{n},t,{cell}" for n, cell in enumerate(cells, 1)]
+    piece, plays = read(embedded, written(tmp_path, "\n".join(["session,position,track,gender", *rows, ""])))
+    assert [p["gender"] for p in plays] == ["f", "m", "m", None, None, "f"]
+    assert not len(piece.rejects)
 
 
 def test_columns_of_other_names_are_given_by_name_or_by_number(tmp_path, embedded):

@@ -69,7 +69,7 @@ def test_all_features_are_written_in_few_words():
 WORDS = {
     "def", "moment", "sizes", "past", "recent", "queue", "targets", "own", "made", "append", "return", "for", "in", "if", "else",
     "is", "not", "None", "and", "or", "True", "False", "continue", "age", "me", "range", "min", "zip", "bisect", "sqrt", "NEVER",
-    "n_past", "n_recent", "n_queue", "_", *"prqtvfce", *(f"{x}_" for x in "prqc"),
+    "n_past", "n_recent", "n_queue", "n_sessions", "sessions", "_", *"prqstvfce", *(f"{x}_" for x in "prqsc"),
 }  # fmt: skip
 
 

@@ -276,7 +276,9 @@ ONE = ["const", 1]
         [["col", "now", "secret"]],
         [["col", "now", "age"]],
         [["col", "queue", "age"]],
-        [["col", "session", "hour"]],
+        [["col", "session", "skipped"]],
+        [["col", "sessions", "skipped"]],  # of a session it is told how many were
+        [ONE, ["fold", "sessions", "sum", {"n": 0}, None, None, "artist"]],
         [["col", "future", "skipped"]],
         [["col", "past", ["skipped"]]],
         [["col", "past", "skipped"]],  # a root that has a value for every play

@@ -79,7 +79,7 @@ def test_the_finding_counts_what_is_known_for_all_for_some_and_for_none(tmp_path
     figure = here.columns(scope(library(tmp_path, plays(session(track=["a", "b"], hour=[8, None], skipped=[0, 1])))))
     # known: the keys session_id, position, day, end_day, listener_position, source_row, asked, session_length; track, skipped
     assert figure.finding == (
-        "Of 39 columns of a play, 10 are known for every play, 1 for some (least hour, missing in 50.0 %) and 28 for none; "
+        "Of 41 columns of a play, 10 are known for every play, 1 for some (least hour, missing in 50.0 %) and 30 for none; "
         "of tracks, no attributes are known."
     )
     assert "source_row" not in [row["column"] for row in figure.rows]

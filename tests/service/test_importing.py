@@ -14,7 +14,7 @@ from segue.features.build import from_library
 from segue.service.importing import import_listeners
 from segue.service.listeners import Listeners, keys_of_listeners
 from segue.service.state import State
-from service.test_replay import replayed, sessions_of
+from service.test_replay import replayed, sessions_of, stays_replayed
 
 
 class Part:
@@ -59,13 +59,26 @@ def test_sessions_after_an_import_are_answered_as_in_the_frozen_batch(tmp_path, 
     assert compared > 20
 
 
+@pytest.mark.parametrize("source", ["spotify_history", "lastfm1k"])
+def test_how_long_sessions_after_an_import_go_on_is_answered_as_in_the_frozen_batch(tmp_path, evaluated, source):
+    """Of Last.fm the ends of the sessions before are estimates, which the library has made."""
+    library, opened = small.library(source), open_bundle(small.bundle("stay"))
+    batch, _ = from_library(opened.asking, library, snapshot=opened.history)
+    last = {one[2][0]["listener"]: one for one in sessions_of(library)}
+    later = sorted(last.values(), key=lambda one: one[2][0]["start_ms"])
+    with service(tmp_path, "stay") as client:
+        import_listeners(Part(library, later), client.book.listeners)
+        assert stays_replayed(client, later, batch, opened, evaluated) >= 10
+        assert len(evaluated[-1].earlier.values) > 30
+
+
 def test_a_library_is_read_once(held):
     library = small.library("spotify_history")
     assert import_listeners(library, held).startswith("Read the history of 3 listeners")
-    before = [table(held.state, name) for name in ("sessions", "plays", "counts")]
+    before = [table(held.state, name) for name in ("sessions", "plays", "counts", "ended")]
     assert all(before)
     assert "holds the listeners of" in import_listeners(library, held)
-    assert [table(held.state, name) for name in ("sessions", "plays", "counts")] == before
+    assert [table(held.state, name) for name in ("sessions", "plays", "counts", "ended")] == before
 
 
 def test_a_library_of_nobody_known_is_refused_and_leaves_nothing(held):
@@ -98,6 +111,8 @@ def test_who_was_imported_can_be_forgotten_and_is_not_read_again(tmp_path):
     with service(tmp_path) as client:
         import_listeners(library, client.book.listeners)
         assert client.get(f"/v1/listeners/{name}").json()["history"] > 0
-        assert client.delete(f"/v1/listeners/{name}").json()["sessions"] > 0
+        assert 0 < len(client.get(f"/v1/listeners/{name}").json()["earlier"]) <= 64
+        gone = client.delete(f"/v1/listeners/{name}").json()
+        assert min(gone.values()) > 0
         import_listeners(library, client.book.listeners)
         assert client.get(f"/v1/listeners/{name}").status_code == 404

@@ -167,9 +167,9 @@ def outcome(place, asked):
         assert "\n" not in why
         return "refused"
     for one in asked:
-        for answer in served.bundle.predict(one).answers:
-            assert math.isfinite(answer.probability)
-            assert 0 <= answer.probability <= 1
+        for p in chances(served.bundle.predict(one)):
+            assert math.isfinite(p)
+            assert 0 <= p <= 1
     for text in ("", "song 1", "artist", "ä", "nowhere"):
         json.dumps(served.search(text, 5))
     json.dumps(served.about())
@@ -177,12 +177,37 @@ def outcome(place, asked):
     return "answered"
 
 
-@pytest.mark.parametrize("setting", ["online", "challenge"])
+def chances(said):
+    """All that an answer says are chances; and how long they stay is a number, and what it lies between are, in order."""
+    if not hasattr(said, "curve"):
+        return [answer.probability for answer in said.answers]
+    for of in (said.minutes, said.tracks):
+        if of is not None:
+            bounds = [x for x in (of.low, of.median, of.high) if x is not None]
+            assert all(math.isfinite(x) and x >= 0 for x in bounds)
+            assert bounds == sorted(bounds)
+    for points in said.curve.values():
+        assert [p for _, p in points] == sorted((p for _, p in points), reverse=True)
+    return [*said.gone.values(), *(p for points in said.curve.values() for _, p in points)]
+
+
+BEFORE = [
+    {"start_ms": 1_533_000_000_000 + k, "end_ms": 1_533_000_000_000 + 60_000 * k, "n_plays": k} for k in (1, 20, 900)
+]
+STANDING = [
+    {"plays": small.session(8)["plays"], "listener": "u"},
+    {},
+    {"start_ms": 1_534_000_000_000, "earlier": BEFORE},
+]
+
+
+@pytest.mark.parametrize("setting", ["online", "challenge", "stay"])
 def test_a_bundle_changed_by_chance_is_refused_in_one_line_or_answers_chances(tmp_path, monkeypatch, changes, setting):
     place = named(setting, tmp_path)
     whole = {p.name: p.read_bytes() for p in place.iterdir()}
     others = [p for other in ("online", "challenge") for p in sorted(small.bundle(other).iterdir())]
-    asked = [small.session(8), {**small.session(0), "listener": "u"}] if setting == "online" else [small.halves(5, 5)]
+    of_plays = [small.session(8), {**small.session(0), "listener": "u"}]
+    asked = {"online": of_plays, "challenge": [small.halves(5, 5)], "stay": STANDING}[setting]
     assert outcome(place, asked) == "answered"
     for name in ("load", "loads"):
         monkeypatch.setattr(pickle, name, lambda *_, **__: pytest.fail("a pickle was loaded"))

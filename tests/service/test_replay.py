@@ -10,6 +10,8 @@ import small
 from segue import schema
 from segue.bundle import open_bundle
 from segue.features.build import from_library
+from segue.features.examples import SESSIONS
+from segue.heard import NOTHING_SAID, Heard
 
 START = [c.name for c in schema.PLAYS.values() if c.known in ("content", "start", "option")]
 END = [c.name for c in schema.PLAYS.values() if c.known == "end" and not c.name.startswith("first_of")]
@@ -61,6 +63,73 @@ def replayed(client, sessions, batch, expected, evaluated):
                 compared += 1
             client.post(f"{address}/plays", json={"id": str(i), **said(row, END)}).raise_for_status()
     return compared
+
+
+def stays_replayed(client, sessions, batch, opened, evaluated):
+    """How long they stay, asked when each play has begun and when it has ended: at some of these moments the batch asks, too."""
+    keys = zip(*(batch.keys[name].tolist() for name in ("part", "row", "asked_after")), strict=True)
+    place, compared = {key: i for i, key in enumerate(keys)}, 0
+    for part, first, rows in sessions:
+        address = f"/v1/sessions/{part}-{first}"
+        for i, row in enumerate(rows):
+            track = {"track": "of no name", **said(row, START)}
+            begun = {"id": str(i), **track, **said(row, (*ABOUT, "gender")), "day": str(row["day"])}
+            ended = {"id": str(i), **said(row, END)}
+            for heard, event in ((i, begun), (i + 1, ended))[
+                : len(ended)
+            ]:  # in a log of starts each play is on until the next
+                client.post(f"{address}/plays", json=event).raise_for_status()
+                mine = place.get((part, first + max(heard - 1, 0), heard))
+                answer = client.get(f"{address}/length").raise_for_status().json()
+                if mine is None or any(one["track"] is None for one in rows):  # which the service would not be told of
+                    continue
+                assert (answer.pop("model"), answer["heard"], answer["playing"]) == ("stay", heard, heard == i)
+                same(evaluated[-1], batch, [mine])
+                assert np.array_equal(evaluated[-1].earlier.values, sessions_before(batch, mine))
+                (expected,) = opened.told(batch.take([mine]), [at_rest(heard, heard == i)])
+                close(answer, expected.to_json())
+                compared += 1
+    return compared
+
+
+def sessions_before(batch, i):
+    begin, end = batch.earlier.begin[i], batch.earlier.end[i]
+    return batch.earlier.values[max(begin, end - SESSIONS) : end]
+
+
+def at_rest(n_plays, playing):
+    """What is told beside the answer of a session: as much as it takes."""
+    return Heard(NOTHING_SAID[:0], NOTHING_SAID, n_plays, 1 << 20, False, playing=playing)
+
+
+def close(answer, expected, within=1e-6):
+    for name in ("minutes", "tracks"):
+        assert answer[name] == pytest.approx(expected[name], abs=within)
+        assert [x for one in answer["curve"][name] for x in one] == pytest.approx(
+            [x for one in expected["curve"][name] for x in one], abs=within
+        )
+    assert answer["gone"] == pytest.approx(expected["gone"], abs=within)
+
+
+@pytest.mark.parametrize("source", ["spotify_history", "spotify_account"])
+def test_how_long_they_stay_is_answered_over_http_as_in_the_frozen_batch(tmp_path, evaluated, source):
+    """Of exports that know when plays ended, with a start of each or without; sessions of all listeners, as they began."""
+    library, opened = small.library(source), open_bundle(small.bundle("stay"))
+    batch, _ = from_library(opened.asking, library, snapshot=opened.history)
+    order = sorted(sessions_of(library), key=lambda one: (one[2][0]["end_ms"], one[:2]))
+    with service(tmp_path, "stay") as client:
+        assert stays_replayed(client, order[:40], batch, opened, evaluated) > 150
+
+
+@pytest.mark.slow
+def test_all_that_a_listener_heard_is_answered_of_lengths_as_in_the_frozen_batch(tmp_path, evaluated):
+    library, opened = small.library("spotify_history"), open_bundle(small.bundle("stay"))
+    batch, _ = from_library(opened.asking, library, snapshot=opened.history)
+    mine = batch.keys["part"] == 0
+    moments = (batch.keys["asked_after"][mine] > 0).sum() + (batch.also["remaining_tracks"][mine] > 0).sum()
+    whole = [one for one in sessions_of(library) if one[0] == 0]
+    with service(tmp_path, "stay") as client:
+        assert stays_replayed(client, whole, batch, opened, evaluated) == moments
 
 
 def begun_and_ended(sessions, batch, opened, place, evaluated):

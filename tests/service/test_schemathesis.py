@@ -6,6 +6,7 @@ Plain pytest sends about 200 of them, `make torture` (see torture.py) 20,000 or 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -23,8 +24,8 @@ METHODS = ("get", "post", "delete", "put", "patch", "options", "head")
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     """Of a service whose failures are answers, as they would be over the network."""
-    both = (small.bundle("online"), small.bundle("challenge"), continued.bundle())
-    with service(tmp_path_factory.mktemp("fuzzed"), bundles=both) as made:
+    all = (small.bundle("online"), small.bundle("challenge"), continued.bundle(), small.bundle("stay"))
+    with service(tmp_path_factory.mktemp("fuzzed"), bundles=all) as made:
         made._transport.raise_server_exceptions = False
         yield made
 
@@ -188,9 +189,12 @@ ALL = {**{k: v.encode() for k, v in BODIES.items()}, **RAW}
 @pytest.mark.parametrize("name", ALL)
 def test_a_hostile_body_is_refused_or_answered_and_never_makes_it_fail(client, name):
     body = ALL[name]
-    for path in ("/v1/skip", "/v1/skip/batch", "/v1/sessions/hostile/plays", "/v1/sessions/hostile/skip"):
+    for path in ("/v1/skip", "/v1/skip/batch", "/v1/sessions/hostile/plays", "/v1/sessions/hostile/skip", "/v1/length"):
         sound(client.post(path, content=body))
-    sound(client.post("/v1/skip/batch", content=b'{"sessions": [' + body + b"]}"))
+    for question in ("skip", "length"):
+        sound(client.post(f"/v1/{question}/batch", content=b'{"sessions": [' + body + b"]}"))
+    of_no_play = re.sub(rb'"next": \{"track": ("[^"]*"|t)', b'"earlier": [{"n_plays": 1', body).replace(b"}}", b"}]}")
+    sound(client.post("/v1/length", content=of_no_play))
     as_event = body.replace(b'"plays": [], ', b"").replace(b'"next": {"track"', b'"next": {"shuffle": true, "track"')
     sound(client.post("/v1/sessions/hostile/plays", content=as_event.replace(b"{", b'{"track": "u", ', 1)))
     flat = body.partition(b'"next": ')[2].rstrip(b"}") + b"}"
@@ -200,6 +204,7 @@ def test_a_hostile_body_is_refused_or_answered_and_never_makes_it_fail(client, n
     sound(client.get("/v1/sessions/hostile"))
     sound(client.get("/v1/sessions/hostile/skip"))
     sound(client.get("/v1/sessions/hostile/next-track"))
+    sound(client.get("/v1/sessions/hostile/length"))
 
 
 NAMES = [
@@ -221,6 +226,8 @@ def test_a_hostile_name_is_kept_as_it_is_or_refused(client, name):
     for method in METHODS:
         sound(client.request(method, f"{at}/plays"))
         sound(client.request(method, f"{at}/skip?track={name}&model={name}&reasons={name}"))
+        sound(client.request(method, f"{at}/length?model={name}"))
+        sound(client.request(method, f"{at}/length"))
         sound(client.request(method, f"{at}/next-track?title={name}&k={name}"))
         sound(
             client.request(method, f"{at}/next-track?title={name}&where={name}&where=energy>={name}&diversity=0.{name}")
@@ -239,6 +246,8 @@ def test_a_hostile_name_is_kept_as_it_is_or_refused(client, name):
         "/v1/skip",
         "/v1/skip/batch",
         "/v1/next-track",
+        "/v1/length",
+        "/v1/length/batch",
         "/v1/models",
         "/v1/monitor",
         "/v1/nothing",
@@ -328,6 +337,43 @@ def test_lists_made_up_by_chance_never_make_it_fail(client, cases):
     assert found >= {200, 422}
 
 
+ENDED = st.dictionaries(
+    st.sampled_from(["start", "start_ms", "end", "end_ms", "n_plays", "n_skipped", "hour", "weekday"]),
+    NEAR | JSON,
+    max_size=5,
+)
+STANDING = st.fixed_dictionaries(
+    {},
+    optional={"plays": st.lists(PLAY, max_size=3) | JSON, "earlier": st.lists(ENDED, max_size=3) | JSON,
+              "playing": st.booleans() | JSON, "listener": NEAR, "start": NEAR, "hour": st.integers(-1, 24), "context": NEAR,
+              "weekday": st.integers(-1, 7), "premium": NEAR, "gender": NEAR, "day": NEAR, "next": PLAY,
+              "recent": st.lists(PLAY, max_size=2)},
+)  # fmt: skip
+
+
+def test_standing_sessions_made_up_by_chance_never_make_it_fail(client, cases):
+    found = set()
+
+    @seed(13)
+    @settings(
+        max_examples=cases // 4,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(STANDING, st.lists(ENDED, max_size=2))
+    def one(made, earlier):
+        whole = {**made, "earlier": [{"n_plays": 1, **one} for one in earlier]}
+        for sent in (made, whole):
+            content = json.dumps(sent).encode("utf-8", "surrogatepass")
+            found.add(sound(client.post("/v1/length", content=content)).status_code)
+            sound(client.post("/v1/length/batch", content=b'{"sessions": [{}, ' + content + b"]}"))
+
+    one()
+    assert found >= {200, 422}
+
+
 def test_sessions_made_up_by_chance_never_make_it_fail(client, cases):
     @seed(11)
     @settings(
@@ -351,6 +397,7 @@ def test_sessions_made_up_by_chance_never_make_it_fail(client, cases):
         )
         if told.status_code in (200, 201):
             sound(client.get(f"/v1/sessions/{name}/skip"))
+            sound(client.get(f"/v1/sessions/{name}/length"))
             sound(client.get(f"/v1/sessions/{name}"))
         post(f"/v1/sessions/{name}/skip", asked)
 

@@ -10,8 +10,11 @@ from datetime import date
 import pytest
 from served import service
 
+from segue import schema
 from segue.errors import BadInput
 from segue.features.columns import key64
+from segue.heard import UNKNOWN
+from segue.service.listeners import ended_of
 from segue.service.state import State
 
 DAY = 86_400_000
@@ -148,6 +151,90 @@ def test_an_event_that_cannot_be_answered_is_not_kept_either(client, monkeypatch
     assert history(client) == []
 
 
+# ── sessions that are over ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lasted(client, listener="u"):
+    """(day, minutes, plays, skips) of a listener's sessions that are over."""
+    rows = ended_of(client.book.state.ended(listener, 1 << 62)).tolist()
+    cells = [dict(zip(schema.ENDED, row, strict=True)) for row in rows]
+    told = ("start_ms", "lasted_ms", "n_plays", "n_skipped")
+    found = [[None if one[name] == UNKNOWN else one[name] for name in told] for one in cells]
+    return [(s // DAY - DAY_0, ms if ms is None else ms // 60_000, n, k) for s, ms, n, k in found]
+
+
+def test_how_long_a_session_was_is_kept_once_its_listener_begins_another(client):
+    tell(client, "one", play("a", 0, listener="u"))
+    tell(client, "one", play("b", 0, 5, skipped=True))
+    assert lasted(client) == []
+    tell(client, "two", play("c", 2, listener="u"))
+    assert lasted(client) == [(0, 6, 2, 1)]
+    tell(client, "three", play("d", 3, listener="u"))
+    assert lasted(client) == [(0, 6, 2, 1), (2, 1, 1, 0)]
+    assert lasted(client, "somebody else") == []
+
+
+def test_what_is_told_late_of_a_session_that_is_over_lengthens_it(client):
+    tell(client, "one", play("a", 0, listener="u"))
+    tell(client, "two", play("c", 5, listener="u"))
+    tell(client, "one", {"id": "b", "track": "t", "start_ms": NOON + 9 * 60_000})
+    assert lasted(client) == [(0, 1, 2, None)]  # nothing is known of the end of its last play
+    tell(client, "one", play("b", 0, 9, track="t"))
+    assert lasted(client) == [(0, 10, 2, 0)]
+    tell(client, "one", play("early", 0, -30))
+    assert lasted(client) == [(0, 40, 3, 0)]
+
+
+def test_a_session_told_after_a_later_one_stands_before_it(client):
+    tell(client, "three", play("d", 5, listener="u"))
+    tell(client, "one", play("a", 0, listener="u"))
+    tell(client, "two", play("b", 2, listener="u"))
+    assert [day for day, *_ in lasted(client)] == [0, 2]
+    tell(client, "four", play("e", 7, listener="u"))
+    assert [day for day, *_ in lasted(client)] == [0, 2, 5]
+
+
+def test_a_session_without_a_start_stands_where_its_first_play_began(client):
+    for name, day in (("two", 2), ("one", 0), ("three", 4)):
+        event = play(name, day, played_ms=60_000, listener="u")
+        del event["start_ms"]
+        tell(client, name, event)
+    tell(client, "four", play("d", 7, listener="u"))
+    assert lasted(client) == [(0, 1, 1, 0), (2, 1, 1, 0), (4, 1, 1, 0)]
+
+
+def test_a_session_that_is_forgotten_is_not_among_those_before(client):
+    tell(client, "one", play("a", 0, listener="u"))
+    tell(client, "two", play("b", 2, listener="u"))
+    tell(client, "three", play("c", 4, listener="u"))
+    client.delete("/v1/sessions/one")
+    client.delete("/v1/sessions/three")  # which is not over
+    assert lasted(client) == [(2, 1, 1, 0)]
+    assert client.delete("/v1/listeners/u").json() == {"sessions": 1, "plays": 1, "history": 3, "earlier": 1}
+    assert lasted(client) == []
+
+
+def test_the_last_64_are_kept(client):
+    for day in range(70):
+        tell(client, f"s{day}", play("a", day, listener="u"))
+    assert [day for day, *_ in lasted(client)] == list(range(5, 69))
+    assert client.book.state.db.execute("SELECT count(*) FROM ended").fetchone() == (64,)
+    before = client.book.state.ended("u", NOON + 30 * DAY)
+    assert [row // DAY - DAY_0 for row in ended_of(before)[:, 0].tolist()] == list(range(5, 30))
+
+
+def test_how_long_sessions_were_outlives_their_plays_as_long_as_any_of_the_listener_is_left(client):
+    state = client.book.state
+    for day, name in enumerate(("one", "two", "three")):
+        tell(client, name, play("a", day, listener="u"))
+    state.db.execute("UPDATE sessions SET touched = touched - 10 * 86400 WHERE name = 'one'")
+    assert state.prune(9, 1 << 40) == 1
+    assert lasted(client) == [(0, 1, 1, 0), (1, 1, 1, 0)]
+    state.db.execute("UPDATE sessions SET touched = touched - 10 * 86400")
+    assert state.prune(9, 1 << 40) == 2
+    assert state.db.execute("SELECT count(*) FROM ended").fetchone() == (0,)
+
+
 # ── conflicts, things that are not there ────────────────────────────────────────────────────────────────────────────
 
 
@@ -172,7 +259,7 @@ def test_what_is_not_there_is_404_and_no_play_on_is_409(client):
         answer = client.request(method, f"/v1/{path}")
         assert (answer.status_code, answer.json()["status"]) == (404, 404)
     assert client.post("/v1/sessions/x/skip", json={"next": {"track": "t"}}).status_code == 404
-    assert client.delete("/v1/listeners/x").json() == {"sessions": 0, "plays": 0, "history": 0}
+    assert client.delete("/v1/listeners/x").json() == {"sessions": 0, "plays": 0, "history": 0, "earlier": 0}
     tell(client, "one", play("a", 0))
     assert client.get("/v1/sessions/one/skip").status_code == 409
     assert client.get("/v1/sessions/one/skip?model=none").status_code == 404
@@ -346,6 +433,25 @@ def test_a_state_of_another_version_is_refused(tmp_path):
     state.close()
     with pytest.raises(BadInput, match="was written in version 99, this segue reads"):
         State(tmp_path / "state")
+
+
+def test_a_state_of_the_first_version_opens_and_knows_how_long_its_sessions_were(tmp_path):
+    with service(tmp_path) as client:
+        for day, name in enumerate(("one", "library:two", "three", "four")):
+            tell(client, name, play("a", day, listener="u"))
+        before, rows = lasted(client), client.get("/v1/sessions/one").json()
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as db:  # as it was then
+        db.executescript(
+            "DROP TABLE ended; ALTER TABLE sessions DROP COLUMN gender; DELETE FROM about WHERE name = 'ended'"
+        )
+        db.execute("PRAGMA user_version = 1")
+    with service(tmp_path) as client:
+        assert lasted(client) == [before[0], before[2]]  # of what was imported the first session may not be whole
+        assert client.get("/v1/sessions/one").json() == rows
+        tell(client, "five", play("a", 9, listener="u"))
+        assert [day for day, *_ in lasted(client)] == [0, 2, 3]
+    with service(tmp_path) as client:
+        assert len(lasted(client)) == 3
 
 
 def test_only_its_owner_can_read_the_state(tmp_path):

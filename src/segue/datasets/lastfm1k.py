@@ -5,7 +5,7 @@ the start of a play is known (`datasets.starts`). A track goes by its MusicBrain
 and title; an artist by the name, so that one artist is one key whether or not a line has the id.
 
 The table of profiles (`#id \\t gender \\t age \\t country \\t registered`) says who listened. The country is as given there;
-gender and the day of registration are checked and not kept. A damaged profile is rejected like any other row, and a
+the day of registration is checked and not kept. A damaged profile is rejected like any other row, and a
 listener without one is of unknown age and country.
 
 An age is as stated when the profiles were collected, and a play is of up to four years before. At a session it is
@@ -70,6 +70,7 @@ class People:
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)  # listener → file and line
     age: dict[str, int] = field(default_factory=dict)
     country: dict[str, str] = field(default_factory=dict)
+    gender: dict[str, str] = field(default_factory=dict)
 
     def notes(self) -> dict[str, int]:
         n = len(self.seen)
@@ -174,7 +175,7 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
 
 
 def _with_people(plays: Any, people: People, engine: Any) -> tuple[Any, dict[str, int]]:
-    """The plays with age and country, the same throughout a session; and what is to be noted."""
+    """The plays with age, country and gender, the same throughout a session; and what is to be noted."""
     import ibis
     import pyarrow as pa
 
@@ -183,12 +184,14 @@ def _with_people(plays: Any, people: People, engine: Any) -> tuple[Any, dict[str
         "listener": pa.array(who, pa.string()),
         "stated_age": pa.array([people.age.get(w) for w in who], pa.int64()),
         "lives_in": pa.array([people.country.get(w) for w in who], pa.string()),
+        "stated_gender": pa.array([people.gender.get(w) for w in who], pa.string()),
         "has_profile": pa.array([1] * len(who), pa.int64()),
     }
     t = plays.left_join(engine.table(pa.table(told)), "listener")
     age = t.stated_age - (PROFILED - t.day.year().cast("int64"))
     is_meant = (age >= YOUNGEST) & (age <= OLDEST)
-    t = t.mutate(listener_age=ibis.ifelse(is_meant, age, ibis.null("int64")), country=t.lives_in)
+    t = t.mutate(listener_age=ibis.ifelse(is_meant, age, ibis.null("int64")), country=t.lives_in,
+                 gender=t.stated_gender)  # fmt: skip
     t = engine.table(t.select(*schema.PLAYS, "stated_age", "has_profile"))  # once, to be counted and to be written
     (found,) = engine.to_arrow(t.agg(
         beyond=(t.stated_age.notnull() & t.listener_age.isnull()).sum(),
@@ -247,7 +250,7 @@ def _add_people(people: People, rows: Starts, file: LogFile) -> None:
         cells = _cells(rows, place, line, len(PROFILE))
         if not cells:
             continue
-        who, _, age, country, registered = cells
+        who, gender, age, country, registered = cells
         if not who.strip():
             rows.reject(place, "#id", who, "expected a listener's id")
         elif who in people.seen:
@@ -261,6 +264,7 @@ def _add_people(people: People, rows: Starts, file: LogFile) -> None:
             people.seen[who] = place
             people.age |= {who: int(age)} if age else {}
             people.country |= {who: country.strip()} if country.strip() else {}
+            people.gender |= {who: gender.strip().lower()} if gender.strip().lower() in schema.GENDERS else {}
 
 
 def _is_day(text: str) -> bool:

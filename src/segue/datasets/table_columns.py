@@ -13,7 +13,16 @@ from segue.errors import AskedWrongly
 DETECTED = "detected"
 LEFT_OUT = "-"
 ONE_PERSON = "*"
-DERIVED = ("end_day", "listener_position", "source_row", "asked", "first_of_artist", "first_of_track", "session_length")
+DERIVED = (
+    "end_day",
+    "listener_position",
+    "source_row",
+    "stop_ms",
+    "asked",
+    "first_of_artist",
+    "first_of_track",
+    "session_length",
+)
 ALIASES = {"start": "start_ms", "end": "end_ms"}
 _SYNONYMS = {  # beside the name of the column itself; letters and digits only, the first that is there is taken
     "session_id": ("sessionid", "session", "playlistid", "pid"),
@@ -21,6 +30,7 @@ _SYNONYMS = {  # beside the name of the column itself; letters and digits only, 
     "listener": ("listener", "listenerid", "userid", "user", "username"),
     "listener_age": ("listenerage", "userage", "age"),
     "country": ("country", "usercountry"),
+    "gender": ("gender", "usergender", "sex"),
     "session_title": ("sessiontitle", "playlistname", "playlisttitle"),
     "day": ("day", "date"),
     "track": ("track", "trackid", "trackuri", "spotifytrackuri", "trackidclean", "songid", "songuri", "song", "recordingmbid",

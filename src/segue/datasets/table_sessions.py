@@ -61,8 +61,25 @@ def stream(rows: Any, layout: Layout, engine: Any) -> Any:
             ibis.window(group_by="listener", order_by=[rows.start_ms, rows.source_row])
         )
         longest = rows.start_ms + starts.GUESS_MS
-        rows = rows.mutate(end_guess_ms=ibis.least(longest, following.coalesce(longest)))
+        rows = rows.mutate(following=following, end_guess_ms=ibis.least(longest, following.coalesce(longest)))
+        return _stopped(rows).drop("following").rename(stop_guess_ms="stop_ms")
     return rows
+
+
+def _stopped(rows: Any) -> Any:
+    """With `stop_ms`: an end as told, else as `starts.typical_ms` has it, which here is said in expressions."""
+    import ibis
+
+    gap = rows.following - rows.start_ms
+    seen = rows.filter(gap.between(starts.SHORTEST_MS, starts.FOLLOWED_MS)).select("track", gap=gap)
+    of_track = ibis.window(group_by="track", order_by="gap")
+    seen = seen.mutate(rank=ibis.row_number().over(of_track), n=seen.count().over(ibis.window(group_by="track")))
+    seen = seen.filter(seen.n >= starts.OFTEN, seen.rank == seen.n // 2)
+    often = seen.select(often_track="track", typical="gap")
+    rows = rows.left_join(often, rows.track == often.often_track)
+    stop = rows.start_ms + rows.typical.coalesce(starts.GUESS_MS)
+    stop = ibis.least(stop, rows.following.coalesce(stop))
+    return rows.mutate(stop_ms=rows.end_ms.coalesce(stop).cast("int64")).drop("often_track", "typical")
 
 
 def as_given(rows: Any, layout: Layout) -> Any:
@@ -90,6 +107,10 @@ def as_given(rows: Any, layout: Layout) -> Any:
         source_row=rows.row,
         asked=ibis.cases((rows.start_ms - rows.quiet_since < -sessions.OVERLAP_MS, 0), else_=1).cast("int64"),
     )  # fmt: skip
+    rows = rows.mutate(
+        following=rows.start_ms.lead().over(ibis.window(group_by=rows.session_id, order_by=rows.position))
+    )
+    rows = _stopped(rows) if "start_ms" in layout.at else rows.mutate(stop_ms=rows.end_ms)
     kinds = {c.name: {"text": "string", "day": "date"}.get(c.kind, "int64") for c in schema.PLAYS.values()}
     made = {c: rows[c].cast(kind) if c in rows.columns else ibis.null(kind) for c, kind in kinds.items()}
     return rows.select(**made)

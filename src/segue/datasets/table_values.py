@@ -20,6 +20,7 @@ _NOTHING = ("", "na", "nan", "nat", "null", "none", "\\n")
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 _MOST = {"hour": 23, "weekday": 6, "listener_age": 150, "played_ms": 604_800_000}  # of whole numbers from 0
 _MANY = 2**31
+_GENDERS = {"female": "f", "male": "m", **{gender: gender for gender in schema.GENDERS}}
 
 
 def expected(role: str) -> str:
@@ -41,6 +42,8 @@ def cleaned(role: str, cell: Any) -> Any:
     import ibis
 
     bare = cell.strip()
+    if role == "gender":
+        return ibis.cases(*((bare.lower() == said, meant) for said, meant in _GENDERS.items()))
     if _kind(role) == "text":
         return bare.nullif("")
     return ibis.ifelse(bare.lower().isin(_NOTHING), ibis.null("string"), bare)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from segue import schema
-from segue.batch import Array, Batch, concat
+from segue.batch import Array, Batch, Earlier, concat
 from segue.features.columns import Columns, from_arrow, play_columns, take, thousandths
 from segue.features.evaluator import evaluate
 from segue.features.examples import Examples
@@ -41,7 +41,9 @@ class Ask:
     def columns(self) -> list[str]:
         """The columns of plays that it reads."""
         needs = {pair for f in self.features.values() for pair in f.needs}
-        own = play_columns(needs) | set(FRAME) | {self.task.label}
+        own = (
+            play_columns(needs) | set(FRAME) | set(self.task.reads) | ({self.task.label} if self.task.label else set())
+        )
         own |= self.steps.columns if self.steps else set()
         own |= set(self.task.auxiliary)
         return sorted(own)
@@ -162,18 +164,23 @@ def pieces(plays: Any, rows: int) -> Iterator[Any]:
 
 def build(asking: Ask, examples: Examples, history: History, *, labelled: bool = True, part: int = 0) -> Batch:
     """Evaluate one part's examples into a batch; where `labelled`, plays whose label is unknown are left out."""
-    plays = examples.targets
-    if labelled:
-        examples = examples.only(plays[asking.task.label][1][examples.target])
+    plays, task = examples.targets, asking.task
+    if labelled and task.label:
+        examples = examples.only(plays[task.label][1][examples.target])
     if asking.keys:
         examples = replace(examples, asof=_asof(asking.keys, examples, plays, history))
     features = list(asking.features.values())
-    values, known = evaluate(asking.trees, examples)
+    values, known = _evaluated(asking, examples)
     moment, target = examples.moment, examples.target
-    label = np.where(plays[asking.task.label][1], plays[asking.task.label][0], -1)[target].astype(np.int8)
+    label, also = np.full(len(target), -1, np.int8), {}
+    if labelled and task.outcomes is not None:
+        label, also = task.outcomes(examples)
+    elif labelled:
+        label = np.where(plays[task.label][1], plays[task.label][0], -1)[target].astype(np.int8)
+        also = {n: np.where(plays[n][1], plays[n][0], -1)[target] for n in task.auxiliary}
     return Batch(
         columns=tuple(asking.features), values=values, known=known,
-        label=label if labelled else np.full(len(target), -1, np.int8),
+        label=label, also=also,
         keys={
             "session": plays["session_id"][0][target], "listener": examples.session["listener"][0][moment],
             "day": examples.session["day"][0][moment], "position": plays["position"][0][target],
@@ -182,9 +189,39 @@ def build(asking: Ask, examples: Examples, history: History, *, labelled: bool =
         domains={f.name: f.domain for f in features if f.domain}, units={f.name: f.unit for f in features},
         kind="steps" if asking.steps else "rows",
         tensors=_tensors(asking, asking.steps, examples, history) if asking.steps else None,
-        also={n: np.where(plays[n][1], plays[n][0], -1)[target] for n in asking.task.auxiliary} if labelled else {},
+        earlier=_earlier(examples),
         counts={} if labelled else {by: n for (by, what), (n, _) in examples.asof.items() if what == "n"},
     )  # fmt: skip
+
+
+OF_SESSION = {"session", "sessions", "recent", "history"}  # views that show the same to every moment of a session
+
+
+def _evaluated(asking: Ask, examples: Examples) -> tuple[Array, Array]:
+    """Values and what is known (N, F). Where sessions are asked about, what is the same throughout a session is worked out once."""
+    own = [{view for view, _ in f.needs} <= OF_SESSION for f in asking.features.values()]
+    opens = np.append(True, examples.past[0][1:] != examples.past[0][:-1])
+    if asking.setting.now or not any(own) or len(examples) != len(opens) or opens.sum() * 2 > len(opens):
+        return evaluate(asking.trees, examples)
+    first = np.flatnonzero(opens)
+    once = replace(
+        examples, session=take(examples.session, first), asked_after=examples.asked_after[first], moment=np.arange(len(first)),
+        past=_at(examples.past, first), recent=_at(examples.recent, first), queue=_at(examples.queue, first),
+        earlier=examples.earlier and _at(examples.earlier, first), target=examples.target[first],
+        asof={k: (v[first], known[first]) for k, (v, known) in examples.asof.items()},
+    )  # fmt: skip
+    values, known = np.zeros((len(opens), len(own)), np.float32), np.zeros((len(opens), len(own)), bool)
+    of, split = np.cumsum(opens) - 1, np.array(own)
+    for of_session, some, rows in ((True, once, of), (False, examples, slice(None))):
+        chosen = np.flatnonzero(split == of_session)
+        if len(chosen):
+            v, k = evaluate(tuple(asking.trees[i] for i in chosen), some)
+            values[:, chosen], known[:, chosen] = v[rows], k[rows]
+    return values, known
+
+
+def _at(bounds: tuple[Array, Array], rows: Array) -> tuple[Array, Array]:
+    return bounds[0][rows], bounds[1][rows]
 
 
 def _asof(keys: Sequence[By], examples: Examples, plays: Columns, history: History) -> dict[tuple[By, str], Any]:
@@ -194,6 +231,15 @@ def _asof(keys: Sequence[By], examples: Examples, plays: Columns, history: Histo
     now = take({c: plays[c] for c in wanted - of_session}, examples.target)
     now |= take({c: examples.session[c] for c in of_session}, examples.moment)
     return join(history, keys, now, examples.session["day"][0][examples.moment])
+
+
+def _earlier(examples: Examples) -> Earlier | None:
+    if examples.earlier is None:
+        return None
+    begin, end = (bound[examples.moment] for bound in examples.earlier)
+    table = [examples.ended[name] for name in schema.ENDED]
+    values, known = (np.stack([column[i] for column in table], 1) for i in (0, 1))
+    return Earlier(tuple(schema.ENDED), values.astype(np.float64), known, begin, end)
 
 
 def _tensors(asking: Ask, steps: Steps, examples: Examples, history: History) -> Tensors:

@@ -17,6 +17,18 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Column = tuple[npt.NDArray[Any], Flags]  # values (int64; float64 after a division) and known
 Columns = dict[str, Column]
+OF_SESSIONS = (
+    "session_id",
+    "listener",
+    "session_length",
+    "start_ms",
+    "stop_ms",
+    "played_ms",
+    "skipped",
+    "hour",
+    "weekday",
+)
+"""The columns of plays that sessions are measured by (`features.ended`)."""
 
 
 @lru_cache(maxsize=1 << 17)
@@ -102,5 +114,6 @@ def thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def play_columns(nodes: Iterable[tuple[str, str]]) -> set[str]:
     """The columns of plays that some needs speak of."""
     own = {n for view, n in nodes if view in ("now", "past", "recent", "queue", "session") and schema.column(n)}
+    own |= set(OF_SESSIONS) if any(view == "sessions" for view, _ in nodes) else set()
     keys = {k for view, n in nodes if view == "history" for k in n.split(",") if k}
     return own | keys

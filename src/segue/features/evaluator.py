@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segue.features.columns import Column, Flags, Ints, key64
-from segue.features.examples import HORIZON, RECENT, Examples, window
+from segue.features.columns import Column, Columns, Flags, Ints, key64
+from segue.features.examples import HORIZON, RECENT, SESSIONS, Examples, window
 from segue.features.straight import few, straight
 from segue.features.tree import Node, chain, is_relational
 
@@ -83,6 +83,10 @@ class _Run:
         if view == "recent":
             rows, seen = window(*x.recent, RECENT)
             return rows, seen, np.where(seen, x.recent[1][:, None] - 1 - rows, 0)
+        if view == "sessions":
+            begin, end = x.earlier or (np.zeros(len(x.asked_after), np.int64),) * 2
+            rows, seen = window(begin, end, SESSIONS)
+            return rows, seen, np.where(seen, end[:, None] - 1 - rows, 0)
         rows, seen = window(*x.past, HORIZON)
         position = x.plays["position"][0]
         age = x.asked_after[:, None] - (position[rows] if len(position) else rows)
@@ -245,12 +249,16 @@ def _column(view: str, name: str, space: str) -> Step:
 
     def gather(run: _Run) -> Pair:
         rows, seen, _ = run.window(space)
-        value, known = (run.x.targets if view == "queue" else run.x.plays)[name]
+        value, known = _looked_into(run.x, view)[name]
         if not len(value):
             return np.zeros(rows.shape, np.int64), np.zeros(rows.shape, bool)
         return value[rows], known[rows] & seen
 
     return gather
+
+
+def _looked_into(examples: Examples, view: str) -> Columns:
+    return examples.targets if view == "queue" else examples.ended if view == "sessions" else examples.plays
 
 
 def _rows(column: Column, rows: Ints) -> Pair:

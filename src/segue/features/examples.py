@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from segue.batch import SESSIONS as SESSIONS
 from segue.features.columns import Column, Columns, Flags, Ints, take
 
 HORIZON = 128  # folds see plays with asked_after − j < HORIZON, so that cost does not grow with the session
@@ -19,7 +20,10 @@ _CELLS = (
 
 @dataclass(frozen=True)
 class Examples:
-    """Moments and the targets asked about at them. M moments, N examples; rows count into `plays` or `targets`."""
+    """Moments and the targets asked about at them. M moments, N examples; rows count into `plays` or `targets`.
+
+    Of a question that has no target, `target` is the last known play, or the session's first where none is known.
+    """
 
     plays: Columns  # what `past` and `recent` look into
     targets: Columns  # what `now` and `queue` look into
@@ -31,6 +35,8 @@ class Examples:
     moment: Ints  # N: which moment, in rising order
     target: Ints  # N: which row of targets
     asof: dict[tuple[tuple[str, ...], str], Column] = field(default_factory=dict)  # N: history, joined before
+    ended: Columns = field(default_factory=dict)  # what `sessions` looks into: sessions of listeners, in order
+    earlier: tuple[Ints, Ints] | None = None  # M: rows of `ended`; None: nothing is asked of them
 
     def __len__(self) -> int:
         return len(self.moment)
@@ -49,6 +55,8 @@ class Examples:
         width = max(width, int((self.queue[1] - self.queue[0]).max(initial=1)), 1)
         if (self.recent[1] > self.recent[0]).any():
             width = max(width, RECENT)
+        if self.earlier is not None:
+            width = max(width, SESSIONS)
         step = max(1, _CELLS // width // max(1, n // n_moments))
         if step >= n_moments:
             yield self
@@ -61,6 +69,7 @@ class Examples:
                 (self.past[0][m], self.past[1][m]), (self.recent[0][m], self.recent[1][m]),
                 (self.queue[0][m], self.queue[1][m]), self.moment[e] - first, self.target[e],
                 {k: (v[e], known[e]) for k, (v, known) in self.asof.items()},
+                self.ended, self.earlier and (self.earlier[0][m], self.earlier[1][m]),
             )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ class Feature:
     sentence: str
     tree: Node
     domain: tuple[str, ...] = ()
+    task: str = ""  # the question it was made for: others use it where it is asked for by name
 
     @property
     def needs(self) -> set[tuple[str, str]]:
@@ -35,7 +36,7 @@ class Feature:
 
 
 def feature(
-    unit: str, sentence: str, *, name: str | None = None, domain: tuple[str, ...] = ()
+    unit: str, sentence: str, *, name: str | None = None, domain: tuple[str, ...] = (), task: str = ""
 ) -> Callable[[Callable[..., Any]], Feature]:
     """Trace a function of views into a feature, and find typos, futures and mixed units there and then.
 
@@ -62,7 +63,7 @@ def feature(
             )
         if root.unit != unit and (root.unit != "1" or unit in ("ms", "s", "day")):
             raise AskedWrongly(f"feature {called!r} says {unit!r} but its tree measures {root.unit!r}")
-        return Feature(called, unit, sentence, root, domain)
+        return Feature(called, unit, sentence, root, domain, task)
 
     return register
 

@@ -9,7 +9,7 @@ from segue import registry
 from segue.features.feature import Feature, collect
 from segue.tasks.task import Task
 
-_VIEWS = ("now", "past", "recent", "history", "queue", "session")
+_VIEWS = ("now", "past", "recent", "sessions", "history", "queue", "session")
 _PAGE = """\
 # The features
 
@@ -26,13 +26,15 @@ _PAGE = """\
 | now | the asked play, as its start tells it |
 | past | plays of this session that have ended |
 | recent | the listener's last plays before this session, at most 64 |
+| sessions | the listener's last sessions that had ended when this one began, at most 64 |
 | history | earlier days: plays and skips of a key, from sessions that had ended before the day on which this one started |
 | queue | the other asked plays, their content only |
 | session | what was known when the session started |
 
 **Granted in** names the settings that have it (`segue list tasks`); *with* says what must be asked for, as in
-`--with reason_start`. Every feature can be unknown: null in a table, never 0 by default. A *share* lies between 0 and 1, a
-*flag* is 0 or 1, a *category* is the number of its value (below), 0 for any other value.
+`--with reason_start`, and *by name* that it was made for another question and is built only where `--features` names it. Every
+feature can be unknown: null in a table, never 0 by default. A *share* lies between 0 and 1, a *flag* is 0 or 1, a *category* is
+the number of its value (below), 0 for any other value.
 """
 
 
@@ -63,7 +65,8 @@ def sees(feature: Feature) -> str:
             told += [f"history: {', '.join(by + ['of all'] * ('' in names))}"] if names else []
         elif names:
             columns = [name for name in names if name]
-            told.append(f"{view}: {', '.join(_shortened(columns)) or 'how many plays'}")
+            many = "sessions" if view == "sessions" else "plays"
+            told.append(f"{view}: {', '.join(_shortened(columns)) or f'how many {many}'}")
     return "; ".join(told) or "nothing"
 
 
@@ -109,7 +112,8 @@ def page() -> str:
 def _settings(feature: Feature) -> str:
     tasks = [(name, granted_in(feature, registry.task(name))) for name in registry.TASKS]
     several = len(tasks) > 1
-    return "; ".join(f"{name}: {', '.join(said)}" if several else ", ".join(said) for name, said in tasks if said)
+    told = [(name + ", by name" * (feature.task not in ("", name)), ", ".join(said)) for name, said in tasks if said]
+    return "; ".join(f"{name}: {said}" if several else said for name, said in told)
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import ibis
+from ibis import _
 
-from segue.features.examples import HORIZON, RECENT
+from segue import schema
+from segue.features.examples import HORIZON, RECENT, SESSIONS
 from segue.features.tree import Node, walk
 
 
@@ -29,7 +31,7 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
         s_length=plays.session_length.max(),
         s_position=plays.position.min(),
     )
-    said = {f"s_{c}": plays[c] for c in ("start_ms", "listener_age", "country") if c in plays.columns}
+    said = {f"s_{c}": plays[c] for c in schema.SESSION if c in plays.columns and c != "listener"}
     opening = plays.select("session_id", s_position="position", **said)
     target = plays.rename({f"n_{c}": c for c in plays.columns if c != "session_id"})
     now = examples.join(target, ["session_id", examples.target == target.n_position])
@@ -38,6 +40,7 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
     nodes = list(walk(*trees.values()))
     for keys in dict.fromkeys(n.args[0] for n in nodes if n.op == "asof"):
         now = _asof(now, plays, keys, as_of)
+    ended, now = _ended(plays, now) if any(n.op == "fold" and n.args[0] == "sessions" for n in nodes) else (plays, now)
     played = plays.rename({f"p_{c}": c for c in plays.columns})
     # what each view sees, and how far back a play lies
     sees: dict[str, tuple[list[Any], Any]] = {
@@ -49,15 +52,39 @@ def features(trees: Mapping[str, Node], plays: Any, examples: Any, as_of: Any = 
         "queue": ([now.session_id == played.p_session_id, played.p_position > now.asked_after,
                    played.p_position != now.target], lambda t: ibis.literal(0, "int64")),
     }  # fmt: skip
+    if ended is not plays:
+        sees["sessions"] = ([now.n_listener == ended.e_listener, ended.e_rank < now.s_rank,
+                             now.s_rank - ended.e_rank <= SESSIONS], lambda t: t.s_rank - 1 - t.e_rank)  # fmt: skip
     result = now
     for view, (joined_on, age) in sees.items():
         folds = [n for n in nodes if n.op == "fold" and n.args[0] == view]
         if folds:
-            pairs = now.join(played, joined_on)
+            pairs = now.join(ended if view == "sessions" else played, joined_on)
             pairs = pairs.mutate(age=age(pairs))
             totals = pairs.group_by("example").agg(**{f"f{id(n)}": _fold(n, pairs) for n in folds}).cache()
             result = result.left_join(totals, "example").drop("example_right")
     return result.select("example", **{name: _say(tree, result, {}).cast("float64") for name, tree in trees.items()})
+
+
+def _ended(plays: Any, now: Any) -> tuple[Any, Any]:
+    """A row for each session of somebody known, and the examples with the place of theirs among all of the listener's."""
+    t = plays.group_by("session_id").mutate(f=_.listener_position.min())
+    opening = t.listener_position == t.f
+    began = ibis.coalesce(t.start_ms, t.stop_ms - t.played_ms)
+    whole = t.mutate(began=began, opening=opening).filter(_.listener.notnull()).group_by("session_id").agg(
+        e_listener=_.listener.max(), e_first=_.f.max(), p_start_ms=_.began.max(where=_.opening), p_end_ms=_.stop_ms.max(),
+        p_n_plays=_.session_length.max(), skips=_.skipped.sum().cast("int64"), told=_.skipped.count(), rows=_.count(),
+        p_hour=_.hour.max(where=_.opening), p_weekday=_.weekday.max(where=_.opening),
+    )  # fmt: skip
+    lasted = whole.p_end_ms - whole.p_start_ms
+    whole = whole.mutate(
+        p_lasted_ms=ibis.ifelse(lasted < 0, 0, lasted),
+        p_n_skipped=ibis.ifelse(whole.told == whole.rows, whole.skips, ibis.null("int64")),
+        e_rank=ibis.row_number().over(ibis.window(group_by="e_listener", order_by="e_first")).cast("int64"),
+    ).cache()
+    ranks = whole.select("session_id", s_rank="e_rank")
+    joined = now.left_join(ranks, "session_id")
+    return whole.drop("session_id"), joined.drop([c for c in joined.columns if c.endswith("_right")]).cache()
 
 
 def _fold(node: Node, pairs: Any) -> Any:

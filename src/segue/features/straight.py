@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segue.features.columns import Column, Flags
-from segue.features.examples import HORIZON, RECENT, Examples
+from segue.features.columns import Column, Flags, Ints
+from segue.features.examples import HORIZON, RECENT, SESSIONS, Examples
 from segue.features.tree import FLAGS, Node, walk
 from segue.features.writing import AHEAD, write
 
@@ -39,7 +39,7 @@ def few(examples: Examples) -> bool:
     n = len(examples)
     if not n or n > MOST or len(examples.asked_after) > MOST:
         return False
-    views = examples.past, examples.recent, examples.queue
+    views = examples.past, examples.recent, examples.queue, _earlier(examples)
     seen = np.add.reduce([(end - begin).clip(max=HORIZON) for begin, end in views])
     return ALONE * n + int(seen[examples.moment].sum()) <= MOST and gapless(examples)
 
@@ -77,20 +77,26 @@ class Straight:
         targets = list(zip(*cells, strict=True)) or [()] * len(x)
         edges = np.searchsorted(x.moment, np.arange(len(x.asked_after) + 1)).tolist()
         rows: list[tuple[Any, ...]] = []
-        bounds = [np.stack(of, 1).tolist() for of in (x.past, x.recent, x.queue)]
+        bounds = [np.stack(of, 1).tolist() for of in (x.past, x.recent, x.queue, _earlier(x))]
         for m, (low, high) in enumerate(pairwise(edges)):
             if low == high:
                 continue
-            (p0, p1), (r0, r1), (q0, q1) = (of[m] for of in bounds)
+            (p0, p1), (r0, r1), (q0, q1), (s0, s1) = (of[m] for of in bounds)
             past = [_newest(x.plays[c], max(p0, p1 - HORIZON), p1) for c in self.columns["past"]]
             recent = [_newest(x.plays[c], max(r0, r1 - RECENT), r1) for c in self.columns["recent"]]
             queue = [_newest(x.targets[c], q0, q1) for c in self.columns["queue"]]
+            sessions = [_newest(x.ended[c], max(s0, s1 - SESSIONS), s1) for c in self.columns["sessions"]]
             own = (q1 - 1 - x.target[low:high]).tolist() if q1 > q0 else [-1] * (high - low)
-            sizes = min(p1 - p0, HORIZON), min(r1 - r0, RECENT), q1 - q0
-            rows += self.function(sizes, past, recent, queue, targets[low:high], own)
+            sizes = min(p1 - p0, HORIZON), min(r1 - r0, RECENT), q1 - q0, min(s1 - s0, SESSIONS)
+            rows += self.function(sizes, past, recent, queue, sessions, targets[low:high], own)
         known = np.array([[v is not None for v in row] for row in rows], bool).reshape(len(rows), len(self.trees))
         values = np.array([[0 if v is None else v for v in row] for row in rows], np.float32)
         return values.reshape(known.shape), known
+
+
+def _earlier(examples: Examples) -> tuple[Ints, Ints]:
+    nothing = np.zeros(len(examples.asked_after), np.int64)
+    return examples.earlier or (nothing, nothing)
 
 
 def _widths(trees: Sequence[Node]) -> Iterator[int]:

@@ -17,7 +17,7 @@ from segue.errors import AskedWrongly, BadInput, UnknownName
 ARITY = {"+": 2, "-": 2, "*": 2, "/": 2, "<": 2, "=": 2, "&": 2, "|": 2, "where": 3, "clip": 3, "sqrt": 1}
 # besides these, leaves: const; col (view, name); asof (keys, statistic), joined before evaluation; and fold
 FLAGS = ("<", "=", "&", "|")
-PLAYS = ("past", "recent", "queue")  # views of several plays: their columns mean something within a fold only
+PLAYS = ("past", "recent", "queue", "sessions")  # views of several: their columns mean something within a fold only
 NODES, DEPTH, REACH = 20_000, 100, 128  # bounds of a tree, and how far back a fold may be asked to look
 _END = 2**63  # of int64
 
@@ -155,6 +155,8 @@ def fold(view: str, how: str, x: Node, last: int | None, lag: int | None, same: 
         raise AskedWrongly("a fold adds up whole numbers, exactly: divide what it gives, not what it takes")
     if any(v is not None and not 1 <= v <= REACH for v in (last, lag)):
         raise AskedWrongly(f"last={last}, lag={lag}: a view reaches back from 1 to {REACH} plays")
+    if same is not None and view == "sessions":
+        raise AskedWrongly(f"same={same!r}: a session shares no column with what is asked about; compare it in x")
     if same is not None and schema.column(same) is None:
         raise UnknownName("column", same, [*schema.PLAYS, *schema.TRACKS])
     return make("fold", view, how, x, last, lag, same)
@@ -230,7 +232,7 @@ def _unit(op: str, args: tuple[Any, ...]) -> str:
         return "text" if isinstance(args[0], str) else "1"
     if op == "col":
         view, name = args
-        known = schema.SESSION.get(name) if view == "session" else schema.column(name)
+        known = schema.of_view(view, name)
         return "1" if known is None else "text" if known.kind == "text" else known.unit
     if op == "fold":
         return units[0]
@@ -327,5 +329,5 @@ def _speaks(view: Any, name: Any) -> bool:
     if view == "now" and name in ("position", "ahead"):
         return True
     if name == "age":
-        return view in ("past", "recent")
-    return view in ("now", *PLAYS) and schema.column(name) is not None
+        return view in ("past", "recent", "sessions")
+    return view in ("now", *PLAYS) and schema.of_view(view, name) is not None

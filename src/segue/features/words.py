@@ -75,9 +75,10 @@ class Plays:
         self._view = view
 
     def __getitem__(self, name: str) -> Node:
-        known = schema.column(name)
+        known = schema.of_view(self._view, name)
         if known is None and name != "age":
-            raise UnknownName("column", name, [*schema.PLAYS, *schema.TRACKS])
+            columns = schema.ENDED if self._view == "sessions" else [*schema.PLAYS, *schema.TRACKS]
+            raise UnknownName("column of a session" if self._view == "sessions" else "column", name, columns)
         if known is not None and known.known in ("key", "length", "session"):
             raise NotGranted(f"{name!r} belongs to the whole session, not to a play that has ended; see schema.PLAYS")
         if self._view == "queue" and (known is None or known.known != "content"):
@@ -163,6 +164,11 @@ class History:
     @property
     def recent(self) -> Plays:
         return Plays("recent")
+
+    @property
+    def sessions(self) -> Plays:
+        """This listener's last sessions that had ended before this one began, newest first; `schema.ENDED` has their columns."""
+        return Plays("sessions")
 
     def count(self, *by: str) -> Node:
         """Plays of this key on earlier days; 0 where it is new, unknown where the key is not said."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from segue.features.columns import key64
 from segue.features.examples import HORIZON
-from segue.features.tree import ARITY, FLAGS, Node, chain, is_relational, walk
+from segue.features.tree import ARITY, FLAGS, PLAYS, Node, chain, is_relational, walk
 
 NEVER = object()  # shared by no play: a column of the target that is not known
 AHEAD = ("now", "ahead")  # always known
@@ -34,7 +34,7 @@ class Written:
     """A function `moment`, as text, and what it has to be given."""
 
     text: str = ""
-    columns: dict[str, list[str]] = field(default_factory=lambda: {"past": [], "recent": [], "queue": []})
+    columns: dict[str, list[str]] = field(default_factory=lambda: {view: [] for view in PLAYS})
     now: list[tuple[Any, str]] = field(
         default_factory=list
     )  # (view, column) of a target, or (keys, statistic) of history
@@ -74,9 +74,9 @@ class _Writer:
         roots = [self._node(tree, "", scalars, lines) for tree in trees]
         targets = ", ".join([*(f"t{i}" for i in range(len(self.into.now))), ""])
         return "\n".join([
-            "def moment(sizes, past, recent, queue, targets, own):",
+            "def moment(sizes, past, recent, queue, sessions, targets, own):",
             "    made = []",
-            "    n_past, n_recent, n_queue = sizes",
+            "    n_past, n_recent, n_queue, n_sessions = sizes",
             *(f"    {', '.join([*(f'{view[0]}{i}' for i in range(len(names))), ''])} = {view}"
               for view, names in self.into.columns.items() if names),
             *_indented(once, 1),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from segue.clusters import Points, kmeans, silhouette
 from segue.figures.figure import Rows
 
 MOST = 10  # groups that are tried
@@ -15,8 +16,6 @@ STABLE = 0.75  # of Jaccard's index: what a group should be found again with (He
 # times one cloud's variance between groups to that within: with less, a bend would do
 MORE = 1.05
 WEAK = 0.25  # of silhouettes: below it there is hardly a structure (Kaufman and Rousseeuw 1990, p. 88)
-Points = np.ndarray[Any, np.dtype[np.float64]]  # a row for each thing, a column for each standardised attribute
-Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def choose(points: Points, rng: np.random.Generator, draws: int = 8) -> Choice:
             "silhouette": None, "gap": float(gap[i]), "gap_error": float(error[i]), "stability": None,
         }  # fmt: skip
         if k > 1:
-            row["silhouette"] = _silhouette(points, fitted[i].labels_)
+            row["silhouette"] = silhouette(points, fitted[i].labels_)
             row["stability"] = float(found_again(points, fitted[i], draws, rng).min())
             row["is_stable"] = row["stability"] >= STABLE
             more = _parted(row["left"]) > MORE * _parted(row["left_one_cloud"])
@@ -83,13 +82,6 @@ def choose(points: Points, rng: np.random.Generator, draws: int = 8) -> Choice:
         rows.append(row)
     k = _best(rows)
     return Choice(k, _why(k, rows), rows, len(points))
-
-
-def kmeans(points: Points, k: int, rng: np.random.Generator, restarts: int = 2) -> Any:
-    """KMeans, fitted; as good a fit for what is found as for what it is held against."""
-    from sklearn.cluster import KMeans
-
-    return KMeans(k, n_init=restarts, max_iter=100, tol=1e-3, random_state=int(rng.integers(2**31))).fit(points)
 
 
 def one_cloud(points: Points, rng: np.random.Generator) -> Points:
@@ -139,12 +131,6 @@ def _box(points: Points, rng: np.random.Generator) -> Points:
 
 def _left(points: Points, k: int, rng: np.random.Generator) -> float:
     return float(np.log(kmeans(points, k, rng).inertia_))
-
-
-def _silhouette(points: Points, labels: Labels) -> float:
-    from sklearn.metrics import silhouette_score
-
-    return float(silhouette_score(points, labels))
 
 
 def found_again(points: Points, fitted: Any, resamples: int, rng: np.random.Generator) -> Points:

@@ -28,9 +28,9 @@ STATES = {
 
 def by_hour(scope: Scope) -> Figure:
     rows = _rates(scope, "hour")
-    chart = draw.rates(_drawn(rows), "hour", _hours(scope), overall=_overall(rows))
+    chart = draw.rates(_drawn(rows), "hour", hours(scope), overall=_overall(rows))
     return _figure(
-        scope, "At what hour are plays skipped?", rows, chart, "hour", lambda h: f"at hour {h}", _whose(scope)
+        scope, "At what hour are plays skipped?", rows, chart, "hour", lambda h: f"at hour {h}", whose(scope)
     )
 
 
@@ -38,7 +38,7 @@ def by_weekday(scope: Scope) -> Figure:
     rows = [row | {"weekday": DAYS[row["weekday"]]} for row in _rates(scope, "weekday")]
     chart = draw.rates(_drawn(rows), "weekday", "day of the week", names=True, overall=_overall(rows))
     return _figure(
-        scope, "On which weekday are plays skipped?", rows, chart, "weekday", lambda d: f"on {d}s", _whose(scope)
+        scope, "On which weekday are plays skipped?", rows, chart, "weekday", lambda d: f"on {d}s", whose(scope)
     )
 
 
@@ -150,7 +150,7 @@ def attribute(scope: Scope) -> Figure:
     name = scope.wishes.attribute
     if name in ("key", "time_signature"):
         raise NothingToSay(f"{name} is a kind, not a quantity: it has no mean; ask for another attribute")
-    clocks = {"hour": _hours(scope), "weekday": "day of the week", "position": "position in the session"}
+    clocks = {"hour": hours(scope), "weekday": "day of the week", "position": "position in the session"}
     clocks = {by: title for by, title in clocks.items() if scope.known[by]}
     t = scope.sampled.select("session_id", "track", *clocks)
     known = scope.tracks.filter(scope.tracks[name].notnull())
@@ -166,7 +166,7 @@ def attribute(scope: Scope) -> Figure:
     panels = [_panel(rows, by, clocks[by], f"mean {title}", about["mean"]) for by, rows in found.items()]
     rows = [{"clock": by, **_named(row, "at", row["by"])} for by, same in found.items() for row in same]
     sampled = ", sampled by md5" if scope.share_sampled < 1 else ""
-    note = f"{_whose(scope)} Means are of plays, so that a track counts as often as it is played.".strip()
+    note = f"{whose(scope)} Means are of plays, so that a track counts as often as it is played.".strip()
     return Figure(
         f"Does the {name.replace('_', ' ')} of what is played change over the clock?",
         f"Mean {title}: " + "; ".join(_of_clock(by, rows) for by, rows in found.items()) + ".", rows,
@@ -267,11 +267,11 @@ def _ranked(rows: Rows, label: str) -> Any:
     return draw.ranked(_drawn(rows), label, "rate", "share of plays skipped", low="low", high="high", middle=middle)
 
 
-def _hours(scope: Scope) -> str:
+def hours(scope: Scope) -> str:
     return f"hour of the day ({scope.zone})" if scope.zone else "hour of the day"
 
 
-def _whose(scope: Scope) -> str:
+def whose(scope: Scope) -> str:
     if scope.library.manifest["source"] == "mssd":
         return "Hours are on the listener's own clock; weekdays are those of the log's day."
     another = ": segue ingest --tz names another" if scope.zone == "UTC" else ""

@@ -13,7 +13,7 @@ from segue.figures.figure import Rows
 from segue.figures.scope import CATEGORIES, WIDE, Scope, brief, named_track, unit_of
 
 QUANTILES = {"min": 0.0, "p5": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
-CLOCKS = ("start_ms", "end_ms")
+CLOCKS = ("start_ms", "end_ms", "stop_ms")
 DAY_MS = 86_400_000
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from segue import schema
-from segue.figures.choosing import Choice, Labels, Points, choose, kmeans
+from segue.clusters import Labels, Points, kmeans
+from segue.figures.choosing import Choice, choose
 from segue.figures.figure import NothingToSay
 from segue.figures.scope import CATEGORIES, Scope, scale, well_known
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from segue import clusters
+from segue.clusters import NEIGHBOURS
 from segue.figures import draw
 from segue.figures.choosing import STABLE, Choice
 from segue.figures.figure import Figure, Rows
@@ -14,7 +16,7 @@ from segue.figures.rates import ratio, shown, told_apart
 from segue.figures.scope import Scope, brief, named_track
 
 TREE, LEAVES = 500, 30  # tracks in a tree, and branches that are drawn of it
-SPECTRAL, NEIGHBOURS = 1_500, 15  # tracks in a graph, and those each is joined to
+SPECTRAL = 1_500  # tracks in a graph
 RAND = "(adjusted Rand index; 0: by chance, 1: the same)"
 
 
@@ -86,18 +88,12 @@ def tree(scope: Scope) -> Figure:
 
 
 def spectral(scope: Scope) -> Figure:
-    from sklearn.cluster import SpectralClustering
     from sklearn.metrics import adjusted_rand_score
-    from sklearn.neighbors import kneighbors_graph
 
     of = of_tracks(scope)
     points, labels, k = of.points[:SPECTRAL], of.labels[:SPECTRAL], of.choice.cut
-    nearest = kneighbors_graph(points, NEIGHBOURS)
-    # a thread between all keeps the graph in one piece where groups lie far apart
-    alike = np.maximum(((nearest + nearest.T) / 2).toarray(), 1e-6)
     seed = int(scope.rng("spectral-groups").integers(2**31))
-    model = SpectralClustering(k, affinity="precomputed", assign_labels="cluster_qr", random_state=seed)
-    found = largest_first(model.fit_predict(alike), k)
+    found = largest_first(clusters.spectral(points, k, seed), k)
     rows: Rows = [
         {"kmeans": g + 1, "spectral": s + 1, "tracks": int(((found == s) & (labels == g)).sum())}
         for s in range(k) for g in range(k)

@@ -141,7 +141,7 @@ def kaplan_meier(found: Lengths) -> Rows:
     for k, n in enumerate(found.plays.tolist()):
         if not known[k]:
             return rows
-        low, high = _log_log(float(reach[k]), float(variance[k]))
+        low, high = log_log(float(reach[k]), float(variance[k]))
         rows.append({"plays": n, "reach": float(reach[k]), "low": low, "high": high, "at_risk": int(risk[k]),
                      "ended": int(ended[k]), "open": int(found.open[k])})  # fmt: skip
     if known[-1]:  # all of the last ones ended
@@ -149,7 +149,7 @@ def kaplan_meier(found: Lengths) -> Rows:
     return rows
 
 
-def _log_log(share: float, variance: float) -> tuple[float, float]:
+def log_log(share: float, variance: float) -> tuple[float, float]:
     """An interval within 0 and 1 (Kalbfleisch and Prentice 1980, p. 15); nothing is told of a share of 1 or 0."""
     if not 0 < share < 1:
         return share, share

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from segue import schema
 from segue.features.columns import Ints
 from segue.features.examples import HORIZON, RECENT
 from segue.features.history import is_personal
-from segue.heard import OWN, UNKNOWN, Heard, rows
+from segue.heard import NOTHING_SAID, OWN, UNKNOWN, Heard, rows
 from segue.live import EPOCH, NEW
 from segue.service.desk import Question
-from segue.service.listeners import Listeners, day_at, table_of
+from segue.service.listeners import Listeners, day_at, ended_of, table_of
 from segue.service.monitor import Monitor
 from segue.service.plays import applied, is_on, told
 from segue.service.problems import Problem
@@ -24,7 +25,8 @@ from segue.service.state import State, Stored
 from segue.session import records
 
 TASK = "skip"  # of what is asked with a play, or after it
-OF_SESSION = ("listener", "listener_age", "country", "day")
+OF_OPENING = ("hour", "weekday", "context", "premium")  # of a session, by its first play
+OF_SESSION = ("listener", "listener_age", "country", "gender", "day")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Book:
         if served is not None:
             served.check(len(change.plays), asked, len(_coming(event, asked)))
         if session is None:
-            began = change.plays[0].number("start_ms")
+            began = change.plays[0].began
             session = self.state.open_session(name, about, int(time.time() * 1000) if began == UNKNOWN else began)
             over = session.listener is not None and self.listeners.close_earlier(session)
         else:
@@ -134,21 +136,40 @@ class Book:
         bundle = served.bundle
         first = session.plays[0].number("start_ms") if session.plays else int(coming[0, OWN.index("start_ms")])
         start = None if first == UNKNOWN else first
-        recent = None
-        if session.listener is not None and _reads_recent(served):
-            recent = table_of(self.state.recent(session, RECENT))
-        return Heard(
-            plays, coming, n_plays, bundle.day_of(session.day, start), served.offers == "queue", recent,
+        made = Heard(
+            plays, coming, n_plays, bundle.day_of(session.day, start), served.offers == "queue", None,
             session.listener if session.listener is not None else NEW, session.listener_age, session.country, start,
         )  # fmt: skip
+        return made if session.listener is None else self._known_of(session, served, made)
 
-    def known_of(self, listener: str, heard: Heard) -> Heard:
-        """A session that was sent, with what is kept of its listener's plays before it."""
-        if heard.recent is not None and len(heard.recent):
-            return heard
+    def known_of(self, listener: str, served: Any, heard: Heard) -> Heard:
+        """A session that was sent, with what is kept of its listener before it, where it says nothing of that itself."""
         began = 1 << 62 if heard.start_ms is None else heard.start_ms
-        found = self.state.recent(Stored(-1, "", listener, None, None, None, began, ()), RECENT)
-        return replace(heard, recent=table_of(found)) if found else heard
+        return self._known_of(Stored(-1, "", listener, None, None, None, began, ()), served, heard)
+
+    def _known_of(self, session: Stored, served: Any, heard: Heard) -> Heard:
+        """With its listener's plays and sessions before it, as far as the bundle reads them."""
+        recent, earlier = heard.recent, heard.earlier
+        if _reads_recent(served) and not (recent is not None and len(recent)):
+            recent = table_of(self.state.recent(session, RECENT))
+        if _reads_sessions(served) and not (earlier is not None and len(earlier)):
+            assert session.listener is not None
+            earlier = ended_of(self.state.ended(session.listener, session.began))
+        return replace(heard, recent=recent, earlier=earlier)
+
+    def standing(self, name: str, served: Any) -> Heard:
+        """A session as it stands: its plays but for one that is on, how it began, and its listener before it. Raises Problem."""
+        session = self._kept(name)
+        on = bool(session.plays) and is_on(session.plays, len(session.plays) - 1)
+        ended = session.plays[: len(session.plays) - on]
+        heard = self._heard(
+            session, served, table_of([p.row for p in ended[-HORIZON:]]), len(ended), NOTHING_SAID
+        )  # nothing is asked of a play
+        opening: dict[str, Any] = {"gender": session.gender}
+        for column in OF_OPENING:
+            value = session.plays[0].number(column) if session.plays else UNKNOWN
+            opening[column] = None if value == UNKNOWN else value
+        return replace(heard, opening=opening, playing=on)
 
     def tracks_of(self, name: str) -> list[str]:
         """What a session has played so far, in order. Raises Problem."""
@@ -167,11 +188,16 @@ class Book:
 
     def show_listener(self, listener: str) -> dict[str, Any]:
         """All that is kept of a listener. Raises Problem where nothing is."""
-        sessions = self.state.sessions_of(listener)
+        sessions, earlier = self.state.sessions_of(listener), ended_of(self.state.ended(listener, 1 << 62))
         (counted,) = self.state.db.execute("SELECT count(*) FROM counts WHERE listener = ?", (listener,)).fetchone()
-        if not sessions and not counted:
+        if not sessions and not counted and not len(earlier):
             raise Problem(404, "nothing is kept of this listener", field="listener", value=listener)
-        return {"listener": listener, "history": counted, "sessions": [self._shown(s) for s in sessions]}
+        ended = [
+            {name: value for name, value in zip(schema.ENDED, row, strict=True) if value != UNKNOWN}
+            for row in earlier.tolist()
+        ]
+        shown = [self._shown(s) for s in sessions]
+        return {"listener": listener, "history": counted, "earlier": ended, "sessions": shown}
 
     def _shown(self, session: Stored) -> dict[str, Any]:
         """As it is sent: with the day that is used, which is null where neither it nor the first start is known."""
@@ -207,14 +233,18 @@ def _coming(asked: Any, kind: str) -> list[Any]:
     return [found] if kind == "next" else list(found)
 
 
-def _reads_recent(served: Served) -> bool:
+def _reads_sessions(served: Any) -> bool:
+    return bool(served.bundle.asking.setting.sessions)
+
+
+def _reads_recent(served: Any) -> bool:
     features = served.bundle.asking.features.values()
     return any(view == "recent" for f in features for view, _ in f.needs)
 
 
-def reads_listeners(served: Served) -> bool:
-    """Anything that is kept of a listener before the session: plays or counts."""
-    return _reads_recent(served) or any(is_personal(by) for by in served.bundle.asking.keys)
+def reads_listeners(served: Any) -> bool:
+    """Anything that is kept of a listener before the session: plays, sessions or counts."""
+    return _reads_recent(served) or _reads_sessions(served) or any(is_personal(by) for by in served.bundle.asking.keys)
 
 
 def heard_of_sent(served: Served, session: Any, asked: str) -> tuple[Heard, list[str | None]]:

@@ -11,21 +11,17 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-import numpy as np
-
+from segue.batch import Batch
 from segue.errors import SegueError
 from segue.features.history import is_personal
 from segue.heard import Heard
-from segue.live import Answer
 from segue.service.listeners import Listeners
 from segue.service.measures import Measures
 from segue.service.monitor import Monitor
 from segue.service.problems import Problem
-from segue.service.served import Served
 from segue.service.state import State
 
 MOST_AT_ONCE = 32  # jobs of one batch: beyond, each costs as much as the next
@@ -35,16 +31,28 @@ PATIENCE_S = 5.0  # after which a waiting job is answered with an error
 RETRY_S = 0.0004  # another process writes: how long until the next try
 
 
+class Scoring(Protocol):
+    """A bundle whose questions wait here: what it answers to some of them, all sessions in one batch."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def bundle(self) -> Any: ...
+    def answers(self, batch: Batch, questions: Sequence[Question]) -> list[list[Any]]:
+        """Of each session, in order."""
+        ...
+
+
 @dataclass
 class Question:
     """Sessions to be scored by one model."""
 
-    served: Served
+    served: Any  # a `Scoring`
     heard: list[Heard]
-    tracks: list[list[str | None]]
-    reasons: int
+    tracks: list[list[str | None]] = field(default_factory=list)
+    reasons: int = 0
     kept: int | None = None  # the session's number in the state: what is answered joins what comes of it
-    answers: list[list[Answer]] = field(default_factory=list)
+    answers: list[list[Any]] = field(default_factory=list)  # of each session
 
 
 @dataclass
@@ -276,18 +284,11 @@ class Desk:
     def _score(self, questions: Sequence[Question]) -> None:
         served, bundle = questions[0].served, questions[0].served.bundle
         heard = [h for q in questions for h in q.heard]
-        tracks = [t for q in questions for t in q.tracks]
         batch = bundle.batch_of(heard, personal=self.listeners.personal(bundle.asking.keys))
-        p = bundle.chances(batch)
-        answers = bundle.answers(
-            batch, [t for of_one in tracks for t in of_one], p, reasons=max(q.reasons for q in questions)
-        )
-        self.measures.answers(served.name, len(answers))
-        edges = np.cumsum([0, *map(len, tracks)]).tolist()
-        of_session = [answers[low:high] for low, high in pairwise(edges)]
+        made = served.answers(batch, questions)
+        self.measures.answers(served.name, sum(map(len, made)))
         for q in questions:
-            some, of_session = of_session[: len(q.heard)], of_session[len(q.heard) :]
-            q.answers = [[_cut(a, q.reasons) for a in of_one] for of_one in some]
+            q.answers, made = made[: len(q.heard)], made[len(q.heard) :]
             if q.kept is not None:
                 self.monitor.note(q.kept, served.name, q.answers[0])
 
@@ -305,7 +306,3 @@ class Desk:
 
 def _reads_state(question: Question | None) -> bool:
     return question is not None and any(is_personal(by) for by in question.served.bundle.asking.keys)
-
-
-def _cut(answer: Answer, reasons: int) -> Answer:
-    return answer if len(answer.reasons) <= reasons else replace(answer, reasons=answer.reasons[:reasons])

@@ -41,6 +41,17 @@ TOLD: dict[str, Any] = {
     "session": "abc", "play": "p1", "position": 1, "plays": 1, "playing": False, "repeated": False, "late": False,
     "answer": ANSWER,
 }  # fmt: skip
+_BEFORE = {"start": "2024-05-04T18:00:00Z", "end": "2024-05-04T18:42:00Z", "n_plays": 12, "n_skipped": 3}
+GOING_ON: dict[str, Any] = {"plays": [_ENDED, _SKIPPED], "earlier": [_BEFORE]}
+BEGINNING: dict[str, Any] = {"start": "2024-05-05T10:00:00Z", "context": "editorial_playlist", "earlier": [_BEFORE]}
+MANY_STANDING: dict[str, Any] = {"sessions": [GOING_ON, {"plays": [_ENDED], "playing": True}]}
+STAYS: dict[str, Any] = {
+    "model": "length", "setting": "stay", "heard": 2, "playing": False, "notes": [],
+    "minutes": {"median": 18.2, "low": 2.4, "high": 73.0}, "tracks": {"median": 5.0, "low": 1.0, "high": 19.0},
+    "gone": {"now": 0.08, "by the end of the next track": 0.17, "within 5 minutes": 0.2, "within 15 minutes": 0.43,
+             "within 30 minutes": 0.62, "within 60 minutes": 0.81},
+    "curve": {"tracks": [[0.0, 0.92], [1.0, 0.83], [5.0, 0.49]], "minutes": [[0.0, 0.92], [5.0, 0.8], [15.0, 0.57]]},
+}  # fmt: skip
 LIST: dict[str, Any] = {
     "tracks": ["Song 3", "song 5 artist"],
     "title": "road trip",

@@ -1,4 +1,4 @@
-"""A library's listeners, read into the state: their history by day, and their last sessions for what came just before."""
+"""A library's listeners, read into the state: their history by day, their last plays, and how long their last sessions were."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import numpy as np
 
 from segue import schema
 from segue.errors import BadInput
-from segue.features.columns import from_arrow, key64
-from segue.features.examples import RECENT
+from segue.features.columns import OF_SESSIONS, from_arrow, key64
+from segue.features.ended import ended, opens
+from segue.features.examples import RECENT, SESSIONS
 from segue.features.history import key_of
-from segue.service.listeners import Listeners
+from segue.heard import UNKNOWN, ended_table
+from segue.live import EPOCH
+from segue.service.listeners import LIBRARY, Listeners
 from segue.service.plays import OF_PLAY, applied
 from segue.service.state import BUSY_S
 
@@ -41,6 +44,7 @@ def import_listeners(library: Any, held: Listeners) -> str:
                 n_plays += own.num_rows
                 _count(held, listener, own)
                 _keep_last(held, listener, own)
+                _keep_ended(held, listener, own)
         if not listeners:
             raise BadInput(f"{library.path} names no listener: there is no history to read; leave --listeners out")
         db.execute("INSERT INTO about VALUES (?, ?)", (mark, int(time.time())))
@@ -89,16 +93,32 @@ def _keep_last(held: Listeners, listener: str, plays: Any) -> None:
     )
     for name in dict.fromkeys(r["session_id"] for r in rows):
         mine = [r for r in rows if r["session_id"] == name]
-        kept = state.session(f"library:{name}")
+        kept = state.session(f"{LIBRARY}{name}")
         if kept is not None:
             continue
         began = mine[0]["start_ms"]
         day = mine[0]["day"]
         about = {"listener": listener, "listener_age": mine[0]["listener_age"], "country": mine[0]["country"],
                  "day": None if day is None else day.isoformat()}  # fmt: skip
-        session = state.open_session(f"library:{name}", about, 0 if began is None else began)
+        session = state.open_session(f"{LIBRARY}{name}", about, 0 if began is None else began)
         for row in mine:
             change = applied(session.plays, None, {c: row[c] for c in said if row[c] is not None}, held.zone)
             state.write(session, change)
         over = mine[-1]["end_day"]
-        state.db.execute("UPDATE sessions SET over = ? WHERE id = ?", (over.toordinal() - 719_163, session.id))
+        state.db.execute("UPDATE sessions SET over = ? WHERE id = ?", (over.toordinal() - EPOCH, session.id))
+
+
+def _keep_ended(held: Listeners, listener: str, plays: Any) -> None:
+    """A listener's last sessions, in the library's order; those whose plays are kept, too, by their numbers."""
+    of_plays, state = from_arrow(plays, OF_SESSIONS), held.state
+    first = np.flatnonzero(opens(of_plays))[-SESSIONS:]
+    columns = ended(of_plays, first)
+    names = plays["session_id"].take(first).to_pylist()
+    known = [np.where(have, value, UNKNOWN) for value, have in (columns["start_ms"], columns["end_ms"])]
+    began = np.maximum.accumulate(
+        np.maximum(np.where(known[0] != UNKNOWN, *known), 0)
+    )  # never before the one before it
+    numbers = dict(state.db.execute("SELECT name, id FROM sessions WHERE listener = ?", (listener,)))
+    for i, row in enumerate(ended_table(columns)):
+        number = numbers.get(f"{LIBRARY}{names[i]}", i - len(first))
+        state.keep_ended(listener, int(began[i]), number, row.tobytes())

@@ -1,24 +1,28 @@
 """The history of listeners, as a service keeps it: plays and skips per key and day, of sessions that are over.
 
 A session is over when its listener begins another one. Its plays then count on the day on which it ended; a session that
-begins sees the days before its own, strictly: as in a library (see `segue.features.history`).
+begins sees the days before its own, strictly: as in a library (see `segue.features.history`). How long it lasted is kept, too,
+for the sessions after it (`segue.features.ended`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from segue import registry
+from segue import registry, schema
 from segue.features.columns import Columns, Ints, key64
+from segue.features.ended import ended
 from segue.features.history import By, Found, is_personal, key_of
 from segue.features.tree import walk
-from segue.heard import OWN, UNKNOWN, columns
+from segue.heard import OWN, UNKNOWN, columns, ended_table
 from segue.live import EPOCH
 from segue.service.state import State, Stored
+
+LIBRARY = "library:"  # how the names of sessions begin that were imported
 
 
 def keys_of_listeners() -> tuple[By, ...]:
@@ -40,6 +44,25 @@ def table_of(rows: Sequence[bytes]) -> Ints:
     for i, r in enumerate(rows):
         made[i, : len(r) // 8] = np.frombuffer(r, np.int64)
     return made
+
+
+def ended_row(plays: Ints) -> bytes:
+    """A session that is over, by the rows of its plays: int64 of `schema.ENDED`."""
+    n = len(plays)
+    said = columns(plays, OWN)
+    whole = said | {"stop_ms": said["end_ms"], "session_length": (np.full(n, n), np.ones(n, bool))}
+    return ended_table(ended(whole, np.zeros(1, np.int64))).tobytes()
+
+
+def ended_of(rows: Sequence[bytes]) -> Ints:
+    """(S, ENDED) rows as they are kept, below each other."""
+    return np.frombuffer(b"".join(rows), np.int64).reshape(len(rows), len(schema.ENDED))
+
+
+def _over(state: State) -> Iterator[Stored]:
+    for (name,) in state.db.execute("SELECT name FROM sessions WHERE over IS NOT NULL").fetchall():
+        if found := state.session(name):
+            yield found
 
 
 @dataclass(frozen=True)
@@ -71,9 +94,15 @@ class Listeners:
             made = cls(state, names, zone)
             if fresh:
                 some = cls(state, {by: names[by] for by in fresh}, zone)
-                for (name,) in db.execute("SELECT name FROM sessions WHERE over IS NOT NULL").fetchall():
-                    if found := state.session(name):
-                        some._add(found, 1)
+                for found in _over(state):
+                    some._add(found, 1)
+            if not db.execute(
+                "SELECT 1 FROM about WHERE name = 'ended'"
+            ).fetchone():  # a state of before these were kept
+                for found in _over(state):
+                    if not found.name.startswith(LIBRARY):  # of which the first may not be whole
+                        made._keep(found)
+                db.execute("INSERT INTO about VALUES ('ended', 1)")
             db.execute("COMMIT")
         except BaseException:
             db.execute("ROLLBACK")
@@ -94,14 +123,17 @@ class Listeners:
         return self.state.db.execute(later, (session.listener, session.began, session.id)).fetchone() is not None
 
     def settle(self, session: Stored) -> None:
-        """Count a session's plays on the day on which it ended."""
+        """Count a session's plays on the day on which it ended, and keep how long it was."""
         session.over = self._last_day(session)
         self._add(session, 1)
+        self._keep(session)
         self.state.db.execute("UPDATE sessions SET over = ? WHERE id = ?", (session.over, session.id))
 
     def unsettle(self, session: Stored) -> None:
         """Take its plays back, for something is told of it late."""
         self._add(session, -1)
+        if session.listener is not None:
+            self.state.drop_ended(session.listener, session.id)
         session.over = None
 
     def _last_day(self, session: Stored) -> int:
@@ -130,6 +162,11 @@ class Listeners:
             self.add_counts(
                 session.listener, number, told, np.full(len(told), session.over), sign * n, sign * k.astype(np.int64)
             )
+
+    def _keep(self, session: Stored) -> None:
+        if session.listener is not None and session.plays:
+            row = ended_row(table_of([p.row for p in session.plays]))
+            self.state.keep_ended(session.listener, session.began, session.id, row)
 
     @staticmethod
     def _beside(listener: str, plays: Columns) -> Columns:

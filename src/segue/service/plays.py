@@ -18,7 +18,7 @@ from typing import Any
 
 from segue import schema
 from segue.features.columns import key64
-from segue.heard import OWN, row
+from segue.heard import OWN, UNKNOWN, row
 from segue.service.problems import Problem, shown
 from segue.session import CLOCKS_DIFFER_MS, CONTRARY, records
 
@@ -26,7 +26,7 @@ MOST = 1_000  # plays of one session
 OF_PLAY = tuple(c for c in (*schema.PLAYS, *schema.TRACKS) if c in schema.TRACKS or c in OWN)
 _ENDS = frozenset(c.name for c in schema.PLAYS.values() if c.known == "end")
 _BLANK = dict.fromkeys(OF_PLAY)
-_AT = {name: 8 * OWN.index(name) for name in ("start_ms", "artist", "track")}
+_AT = {name: 8 * i for i, name in enumerate(OWN)}
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ONE, _NARROW, _WIDE = (struct.Struct(f"={n}q") for n in (1, len(OWN), len(OWN) + len(schema.TRACKS)))
 
@@ -50,9 +50,15 @@ class Kept:
         return said
 
     def number(self, name: str) -> int:
-        """Of its row: when it began, or the key of its artist or track; `heard.UNKNOWN` where not known."""
+        """A column of its row, as `segue.heard` has it; `heard.UNKNOWN` where not known."""
         found: int = _ONE.unpack_from(self.row, _AT[name])[0]
         return found
+
+    @property
+    def began(self) -> int:
+        """When it began: as its start is recorded, else its end less the time it was heard; `heard.UNKNOWN` where neither is."""
+        start, end, played = map(self.number, ("start_ms", "end_ms", "played_ms"))
+        return end - played if start == UNKNOWN and UNKNOWN not in (end, played) else start
 
 
 @dataclass(frozen=True)

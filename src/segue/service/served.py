@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
+from segue.batch import Batch
 from segue.bundle import open_bundle
 from segue.catalogue import Catalogue
 from segue.heard import Heard
 from segue.live import Answer, Bundle
+from segue.service.desk import Question
 from segue.service.problems import Problem
 
 
@@ -65,12 +68,28 @@ class Served:
         if why := self.bundle.refuses(n_plays, 0 if queued else 1, n_asked if queued else 0, length):
             raise Problem(422, why, field=asked, value=n_asked)
 
+    def answers(self, batch: Batch, questions: Sequence[Question]) -> list[list[Answer]]:
+        """Of each session, about its asked plays in order; with as many reasons as its question asks for."""
+        tracks = [of_one for q in questions for of_one in q.tracks]
+        made = self.bundle.answers(
+            batch,
+            [t for of_one in tracks for t in of_one],
+            self.bundle.chances(batch),
+            reasons=max(q.reasons for q in questions),
+        )
+        edges, wanted = accumulate(map(len, tracks), initial=0), [q.reasons for q in questions for _ in q.heard]
+        return [[_cut(a, n) for a in made[low:high]] for (low, high), n in zip(pairwise(edges), wanted, strict=True)]
+
     def told(self, asked: str, heard: Heard, answers: Sequence[Answer]) -> dict[str, Any]:
         """An answer as it is sent."""
         return {
             "model": self.name, "setting": self.bundle.asking.setting.name, "asked": asked,
             "notes": list(self.bundle.notes(heard)), "answers": [as_json(a) for a in answers],
         }  # fmt: skip
+
+
+def _cut(answer: Answer, reasons: int) -> Answer:
+    return answer if len(answer.reasons) <= reasons else replace(answer, reasons=answer.reasons[:reasons])
 
 
 def as_json(answer: Answer) -> dict[str, Any]:

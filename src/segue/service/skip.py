@@ -47,7 +47,7 @@ def router(desk: Desk, book: Book) -> Any:
     def with_listener(question: Question, sent: Any) -> Question:
         """Within the batch: what is kept of whoever the session names."""
         if sent.listener is not None and reads_listeners(question.served):
-            question.heard = [book.known_of(sent.listener, h) for h in question.heard]
+            question.heard = [book.known_of(sent.listener, question.served, h) for h in question.heard]
         return question
 
     @made.post("/skip", **sent_whole, summary="Will the coming plays of a session be skipped?",

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from segue.errors import AskedWrongly, BadInput
+from segue.features.examples import SESSIONS
 from segue.heard import UNKNOWN
 from segue.service.plays import Change, Kept
 from segue.service.problems import Problem
 
-VERSION = 1
-SCHEMA = """
+VERSION = 2
+SCHEMA = """  -- as of version 1
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- that of a session that is gone is never another one's
@@ -57,6 +58,15 @@ CREATE TABLE answered (
     at INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+SINCE = """  -- what version 2 adds
+CREATE TABLE ended (        -- sessions of listeners that are over, the last of each
+    listener TEXT NOT NULL, began INTEGER NOT NULL,
+    session INTEGER NOT NULL, -- below 0: its plays were never here
+    row BLOB NOT NULL,        -- int64 of schema.ENDED
+    PRIMARY KEY (listener, began, session)
+) WITHOUT ROWID;
+ALTER TABLE sessions ADD COLUMN gender TEXT;
+"""
 SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 BUSY_S = 5.0  # how long a writer waits for another process
 
@@ -74,6 +84,7 @@ class Stored:
     began: int
     plays: tuple[Kept, ...]
     over: int | None = None
+    gender: str | None = None
 
 
 class State:
@@ -113,8 +124,8 @@ class State:
         db.execute("BEGIN IMMEDIATE")
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if not version:
-                for statement in SCHEMA.split(";"):
+            if version in (0, 1):
+                for statement in (SINCE if version else SCHEMA + SINCE).split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {VERSION}")
             elif version != VERSION:
@@ -148,26 +159,27 @@ class State:
 
     def session(self, name: str) -> Stored | None:
         found = self.db.execute(
-            "SELECT id, name, listener, listener_age, country, day, began, over FROM sessions WHERE name = ?", (name,)
+            "SELECT id, name, listener, listener_age, country, day, began, over, gender FROM sessions WHERE name = ?",
+            (name,),
         ).fetchone()
         if found is None:
             return None
-        id, _, listener, age, country, day, began, over = found
+        id, _, listener, age, country, day, began, over, gender = found
         plays = self.db.execute(
             "SELECT id, said, row, playing FROM plays WHERE session = ? ORDER BY place", (found[0],)
         ).fetchall()
         kept = tuple([Kept(i, said, row, bool(on)) for i, said, row, on in plays])
-        return Stored(id, name, listener, age, country, day, began, kept, over)
+        return Stored(id, name, listener, age, country, day, began, kept, over, gender)
 
     def open_session(self, name: str, about: dict[str, Any], began: int) -> Stored:
-        columns = ("listener", "listener_age", "country", "day")
+        columns = ("listener", "listener_age", "country", "gender", "day")
         told: list[Any] = [about.get(c) for c in columns]
         done = self.db.execute(
-            "INSERT INTO sessions (name, listener, listener_age, country, day, began, n, touched) VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
+            f"INSERT INTO sessions (name, {', '.join(columns)}, began, n, touched) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
             (name, *told, began, int(time.time())),
         )
-        listener, age, country, day = told
-        return Stored(int(done.lastrowid or 0), name, listener, age, country, day, began, ())
+        listener, age, country, gender, day = told
+        return Stored(int(done.lastrowid or 0), name, listener, age, country, day, began, (), gender=gender)
 
     def describe_session(self, session: Stored, about: dict[str, Any]) -> None:
         """What an event says of the session itself: what was not known is added. Raises Problem where it differs."""
@@ -204,7 +216,7 @@ class State:
             "UPDATE sessions SET n = ?, touched = ? WHERE id = ?", (len(plays), int(time.time()), session.id)
         )
         session.plays = plays
-        start = plays[0].number("start_ms")
+        start = plays[0].began
         if start not in (UNKNOWN, session.began):
             session.began = start
             self.db.execute("UPDATE sessions SET began = ? WHERE id = ?", (start, session.id))
@@ -232,6 +244,35 @@ class State:
         ).fetchall()
         return [row for (row,) in reversed(found)]
 
+    # ── sessions that are over ────────────────────────────────────────────────────────────────────────────────────
+
+    def keep_ended(self, listener: str, began: int, session: int, row: bytes) -> None:
+        """A session of a listener that is over; of each the last are kept.
+
+        Parameters
+        ----------
+        session : its number, or one below 0 where its plays are not kept
+        row : int64 of `schema.ENDED`
+        """
+        self.db.execute("REPLACE INTO ended VALUES (?, ?, ?, ?)", (listener, began, session, row))
+        beyond = self.db.execute(
+            "SELECT began, session FROM ended WHERE listener = ? ORDER BY began DESC, session DESC LIMIT 1 OFFSET ?",
+            (listener, SESSIONS),
+        ).fetchone()
+        if beyond is not None:
+            self.db.execute("DELETE FROM ended WHERE listener = ? AND (began, session) <= (?, ?)", (listener, *beyond))
+
+    def drop_ended(self, listener: str, session: int) -> None:
+        self.db.execute("DELETE FROM ended WHERE listener = ? AND session = ?", (listener, session))
+
+    def ended(self, listener: str, before: int) -> list[bytes]:
+        """Rows of a listener's last sessions that began before a moment and are over, in order."""
+        found = self.db.execute(
+            "SELECT row FROM ended WHERE listener = ? AND began < ? ORDER BY began DESC, session DESC LIMIT ?",
+            (listener, before, SESSIONS),
+        ).fetchall()
+        return [row for (row,) in reversed(found)]
+
     # ── what was answered ─────────────────────────────────────────────────────────────────────────────────────────
 
     def answered(self, key: str) -> tuple[bytes, int, bytes] | None:
@@ -253,9 +294,13 @@ class State:
         sessions = self.sessions_of(listener)
         for one in sessions:
             self.forget_session(one)
-        gone = self.db.execute("DELETE FROM counts WHERE listener = ?", (listener,)).rowcount
+        gone, earlier = (
+            self.db.execute(f"DELETE FROM {table} WHERE listener = ?", (listener,)).rowcount
+            for table in ("counts", "ended")
+        )
         self.db.execute("DELETE FROM answered WHERE listener = ?", (listener,))
-        return {"sessions": len(sessions), "plays": sum(len(s.plays) for s in sessions), "history": gone}
+        n = sum(len(s.plays) for s in sessions)
+        return {"sessions": len(sessions), "plays": n, "history": gone, "earlier": earlier}
 
     # ── bounds ────────────────────────────────────────────────────────────────────────────────────────────────────
 

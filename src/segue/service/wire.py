@@ -53,6 +53,31 @@ class Many(BaseModel):
     sessions: list[Asked] = Field(min_length=1, max_length=MOST_SESSIONS)
 
 
+OF_PLAYS = ("next", "queue", "length")  # what a session says that is asked about its plays
+
+
+def _as_it_stands(schema: dict[str, Any]) -> None:
+    for name in OF_PLAYS:
+        schema["properties"].pop(name, None)
+
+
+class Standing(Session):
+    """A session as it stands, of which is asked how much longer it goes on."""
+
+    model_config = ConfigDict(json_schema_extra=_as_it_stands)
+
+    playing: bool = Field(False, strict=True, description="Another play has begun: they have not left")
+    day: _Day | None = Field(None, description=_DAY)
+
+
+class ManyStanding(BaseModel):
+    """Several such sessions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sessions: list[Standing] = Field(min_length=1, max_length=MOST_SESSIONS)
+
+
 class Question(BaseModel):
     """What is asked about a session that is kept here."""
 
@@ -90,6 +115,10 @@ Event: Any = create_model(
     listener=(Annotated[str, Field(min_length=1, max_length=1000)] | None, Field(None, description="Who listens")),
     listener_age=(Annotated[int, Field(ge=0, le=150)] | None, Field(None, description="When the session starts")),
     country=(Annotated[str, Field(max_length=1000)] | None, Field(None, description="Of the listener")),
+    gender=(
+        Annotated[str, Field(max_length=1000)] | None,
+        Field(None, description="Of the listener, f or m, where stated"),
+    ),
     day=(_Day | None, Field(None, description=_DAY)),
     next=(Coming | None, Field(None, description="Also asked: the play that comes next")),
     candidates=(_Candidates, Field(default_factory=list)),

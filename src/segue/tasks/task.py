@@ -25,15 +25,16 @@ class Setting:
 
     name: str
     sentence: str
-    moments: (
-        str  # "each": after each play; "half": after floor(length / 2) plays, all the rest at once; "last": before it
-    )
+    # "each": after each play; "half": after floor(length / 2) plays, all the rest at once; "last": before it;
+    # "start": when it starts and at the end of plays, about the session itself, so that nothing is granted of a target
+    moments: str
     now: frozenset[str]
     queue: frozenset[str] = frozenset()
     session: frozenset[str] = frozenset()
     options: tuple[str, ...] = ()  # columns of `now` granted on request only
     metrics: tuple[str, ...] = ("log_loss", "brier", "auc")  # the first decides
     shift: int = 0  # of "half": so many plays later, to train on
+    sessions: bool = False  # the listener's earlier sessions are granted as such
 
     def grants(self, options: Iterable[str] = ()) -> dict[str, frozenset[str]]:
         """Every view and the columns it may show; options add to `now`."""
@@ -41,10 +42,12 @@ class Setting:
         for name in sorted(asked - set(self.options)):
             raise UnknownName(f"option of setting {self.name}", name, self.options or ("(none)",))
         return {
-            "now": self.now | asked | {"position", "ahead"}, "queue": self.queue | ({""} if self.queue else set()),
+            "now": (self.now | asked | {"position", "ahead"}) if self.now else self.now,
+            "queue": self.queue | ({""} if self.queue else set()),
             "session": self.session, "past": PAST | {""},
             # of plays in sessions before, what is relative to those sessions is not kept
             "recent": (PAST - {"first_of_artist", "first_of_track"}) | {""},
+            "sessions": frozenset(schema.ENDED) | {"", "age"} if self.sessions else frozenset(),
         }  # fmt: skip
 
     def refuses(self, feature: Feature, options: Iterable[str] = ()) -> str | None:
@@ -73,6 +76,12 @@ class Task:
     examples: Callable[..., Any]  # (plays: Columns, setting) -> Examples
     default: str
     auxiliary: tuple[str, ...] = ()  # columns of the target that are labels too, to train on
+    outcomes: Callable[..., Any] | None = (
+        None  # (Examples) -> label (N,) and the rest by name, where no column is the label
+    )
+    reads: tuple[
+        str, ...
+    ] = ()  # columns of plays that examples and outcomes are made of, beside those of every question
 
     def setting(self, name: str | None) -> Setting:
         chosen = name or self.default
@@ -85,7 +94,12 @@ class Task:
     ) -> tuple[dict[str, Feature], dict[str, str]]:
         """The features to build, and those left out with the reason. One asked for by name and not granted is refused."""
         if asked is None:
-            refused = {n: why for n, f in features.items() if (why := setting.refuses(f, options))}
+            made_for = {
+                n: f"made for {f.task}: ask for it by name"
+                for n, f in features.items()
+                if f.task not in ("", self.name)
+            }
+            refused = made_for | {n: why for n, f in features.items() if (why := setting.refuses(f, options))}
             return {n: f for n, f in features.items() if n not in refused}, refused
         chosen = {}
         for name in asked:

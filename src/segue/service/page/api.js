@@ -28,6 +28,9 @@ export class Api {
   nextTrack = (list, { model, signal } = {}) =>
     this.#fetch("/v1/next-track", { model }, { method: "POST", signal, body: JSON.stringify(list) });
 
+  length = (session, { model, signal } = {}) =>
+    this.#fetch("/v1/length", { model }, { method: "POST", signal, body: JSON.stringify(session) });
+
   #get(path, asked, signal) {
     return this.#fetch(path, asked, { signal });
   }

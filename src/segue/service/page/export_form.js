@@ -1,9 +1,11 @@
 /** Choosing a session of one's own export: the files stay in the browser, only the chosen session is ever sent. */
 
 import { el, isolated, named, replace } from "./dom.js";
-import { read, sessions } from "./exports.js";
+import { lasted, read, sessions } from "./exports.js";
 import { content } from "./plays.js";
 import { many, moment, month } from "./words.js";
+
+const BEFORE = 64; // sessions before the one that is opened, of which it may be said how long they were
 
 export function mount(place, page) {
   const files = el("input", { type: "file", id: "export-files", multiple: true, accept: ".json,application/json", change: () => readAll() });
@@ -14,10 +16,10 @@ export function mount(place, page) {
   const choice = el("form", { class: "choice", hidden: true, submit: (event) => { event.preventDefault(); open(); } },
     el("label", {}, el("span", {}, "Session"), which), opens, el("label", {}, el("span", {}, "Heard so far"), heard, shown), el("button", {}, "Open it"));
   place.append(el("details", { class: "fold" }, el("summary", {}, el("h2", {}, "A session of your own")),
-    el("p", { class: "note", id: "export-how" }, "Choose the files of the export that Spotify sent you (StreamingHistory…, endsong… or Streaming_History_Audio…json). They are read in this browser and go nowhere; only the plays of the one session you open are sent to the service, to be scored, and it keeps none of them."),
+    el("p", { class: "note", id: "export-how" }, "Choose the files of the export that Spotify sent you (StreamingHistory…, endsong… or Streaming_History_Audio…json). They are read in this browser and go nowhere; only the plays of the one session you open are sent to the service, to be scored (and how long those before it were, where a panel asks and you say so), and it keeps none of them."),
     el("label", { class: "files", for: "export-files" }, el("span", {}, "Files of an export"), files), state, choice));
   files.setAttribute("aria-describedby", "export-how");
-  let found = [];
+  let found = [], all = [];
 
   async function readAll() {
     const plays = [], troubles = [];
@@ -33,7 +35,8 @@ export function mount(place, page) {
         troubles.push(`${isolated(file.name)}: ${cause.message}.`);
       }
     }
-    const all = sessions(plays), n = all.reduce((sum, one) => sum + one.length, 0); // none twice, where files overlap
+    all = sessions(plays);
+    const n = all.reduce((sum, one) => sum + one.length, 0); // none twice, where files overlap
     found = all.filter((one) => one.length > 1).reverse();
     const aside = nAside ? ` ${many(nAside, "record")} set aside: podcasts, or not as the format promises.` : "";
     state.textContent = [n ? `${many(n, "play")} in ${many(found.length, "session")} of two plays or more.${aside}`
@@ -69,7 +72,8 @@ export function mount(place, page) {
 
   function open() {
     const session = found[which.value];
-    page.session.load(session.map(({ play, title, artist }) => ({ ...content(play), title, by: artist, was: play })), Number(heard.value));
+    const entries = session.map(({ play, title, artist }) => ({ ...content(play), title, by: artist, was: play })), at = all.indexOf(session);
+    page.session.load(entries, Number(heard.value), all.slice(Math.max(0, at - BEFORE), at).map(lasted));
     page.say(`Opened: ${heard.value} plays heard, ${session.length - heard.value} queued`);
     document.getElementById("queue").focus();
   }

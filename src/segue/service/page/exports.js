@@ -69,6 +69,13 @@ export function sessions(plays) {
   return found;
 }
 
+/** How long a session was, as `segue.features.ended` counts it. */
+export function lasted(session) {
+  const known = session.every(({ play }) => play.skipped != null);
+  return { start_ms: session[0].play.start_ms ?? session[0].guess_ms, end_ms: Math.max(...session.map(({ play }) => play.end_ms)), n_plays: session.length,
+    ...(known && { n_skipped: session.filter(({ play }) => play.skipped).length }) };
+}
+
 /** The label by a named rule, as `spotify_history.skipped` has it; a rule of another source: its default. */
 function skipped(record, rule) {
   const why = reason(record.reason_end), flagged = flag(record.skipped), isBrief = record.ms_played < BRIEF_MS;

@@ -5,4 +5,6 @@ export const PANELS = [
     lead: "Queue tracks, play or skip them, and watch what the model expects of those to come." },
   { task: "next-track", module: "./next_track.js", question: "What plays next?",
     lead: "Queue tracks, or say what the list is called, and see how it goes on." },
+  { task: "length", module: "./length.js", question: "How long will they stay?",
+    lead: "Queue tracks, play or skip them, and watch how much longer the model expects the session to last." },
 ];

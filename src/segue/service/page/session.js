@@ -14,6 +14,7 @@ export class Session extends EventTarget {
   heard = [];
   queue = [];
   on = null; // how the first of the queue began, while it is on
+  before = []; // how long the sessions before a real one were
   given = { shuffle: false, context: "", platform: "", after: "20" };
   predicted = new Map(); // entry's id → the probability that was last said of it
   #steps = [];
@@ -60,15 +61,15 @@ export class Session extends EventTarget {
   }
 
   /** A session that somebody really heard: its first plays are heard, the others queued. */
-  load(tracks, nHeard) {
+  load(tracks, nHeard, before = []) {
     const all = tracks.map((track, place) => this.#entry({ ...track, place }));
     const last = tracks[Math.max(0, nHeard - 1)].was;
     this.given = { ...this.given, shuffle: Boolean(last.shuffle), platform: last.platform ?? "" };
-    this.#step({ heard: all.slice(0, nHeard).map((entry) => ({ ...entry, play: entry.was })), queue: all.slice(nHeard), on: null });
+    this.#step({ heard: all.slice(0, nHeard).map((entry) => ({ ...entry, play: entry.was })), queue: all.slice(nHeard), on: null, before });
   }
 
   clear() {
-    this.#step({ heard: [], queue: [], on: null });
+    this.#step({ heard: [], queue: [], on: null, before: [] });
   }
 
   undo() {
@@ -106,6 +107,13 @@ export class Session extends EventTarget {
     return { body: { plays: this.#plays(this.heard.slice(0, half)), queue: entries.map(content), length: half + entries.length }, entries };
   }
 
+  /** As it stands, for who asks about no track: what was heard, and whether another play is on; before the first, how it begins. */
+  standing() {
+    if (this.heard.length) return { plays: this.#plays(this.heard), ...(this.on && { playing: true }) };
+    const { start_ms, context } = this.on ?? this.#begun();
+    return { plays: [], ...(start_ms != null && { start_ms }), ...(context && { context }) };
+  }
+
   get half() {
     return Math.floor((this.heard.length + this.queue.length) / 2);
   }
@@ -122,8 +130,8 @@ export class Session extends EventTarget {
   }
 
   #step(changed) {
-    const { heard, queue, on } = this;
-    this.#steps = [...this.#steps, { heard, queue, on }].slice(-UNDONE);
+    const { heard, queue, on, before } = this;
+    this.#steps = [...this.#steps, { heard, queue, on, before }].slice(-UNDONE);
     this.#become(changed);
   }
 

@@ -1,0 +1,249 @@
+"""How long will they stay? Every model, on simulated listening whose truth is known, and on real histories; then 19 M plays.
+
+    make bench-length                                    1,000 listeners for a year in Last.fm-1K's format, then the histories of
+                                                         $SEGUE_DATA (an hour); WITH=--quick for ten minutes
+    python benchmarks/bench_length.py --only simulated   or real, published, scale
+    python benchmarks/bench_length.py --folder F         keeps what is simulated and ingested in F, and takes it up again
+
+simulated   all models beside the truth: the listener's own law and all that was seen of him, which nobody can better
+real        split by time within each listener, beside the listener's median and shrunk curve; what is found is of these few people
+published   the comparison as it was published: baseline, GRU, LSTM, layered, with and without dropout; KMeans and spectral clusters,
+            standardised, not, and mixed, whose mean over clusters gains where nothing was gained
+scale       as many plays as Last.fm-1K has, ingested and cut into sessions, beside hand-written DuckDB SQL and polars
+
+Errors are in minutes, of sessions seen to end, every session alike. `memory` is what a fit took at most beyond what was there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import segue
+from segue import registry, splits
+from segue.display import print_table
+from segue.display_stays import number, show_stays
+from segue.errors import SegueError
+from segue.exam import resampling
+from segue.library import ingest, open_library
+from segue.published import Scales, mae_normalised_published, normalised_mae
+from segue.simulate.lastfm1k import simulate
+from segue.splits import TEST, TRAIN
+from segue.stay_contest import MARK, POINTS, QUESTION, Stays, beside_marks, fit, sessions_of
+from segue.stay_contest import _about as about_of
+from segue.stay_scores import Held, score
+from segue.stay_truth import open_truth
+
+DATA = Path(os.environ.get("SEGUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+REAL = {
+    "three extended exports": "spotify_history", "an account export": "spotify_account", "twelve years of scrobbles": "scrobbles",
+    "two of Last.fm-1K": "lastfm1k",
+}  # fmt: skip
+PARTS = ("simulated", "real", "published", "scale")
+
+
+class Memory:
+    """The most memory that this process takes of its own meanwhile, beyond what it had, in MB."""
+
+    def __enter__(self) -> Memory:
+        self.base = self.most = _own()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            self.most = max(self.most, _own())
+
+    def __exit__(self, *_: Any) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def mb(self) -> float:
+        return (self.most - self.base) / 2**10
+
+
+def _own() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
+
+
+def contest(asked: Any, names: list[str], truth: Any, seed: int, draws: int) -> tuple[Stays, dict[str, float]]:
+    """As `segue compare length` does it, with the memory of each fit."""
+    batch, cut = asked.batch, splits.choose(asked.batch.keys, "time")
+    held = Held.of(batch.take(cut.rows(TEST)))
+    draw = resampling(held.batch, draws=draws, seed=seed)
+    scores, marks, memory = [], {}, {}
+    for name in names:
+        begun = time.perf_counter()
+        try:
+            with Memory() as took:
+                fitted = fit(name, batch, cut, seed=seed)
+        except SegueError as why:
+            print(f"{name}: {why}", flush=True)
+            continue
+        seconds, begun = time.perf_counter() - begun, time.perf_counter()
+        answer = fitted.predict(held.batch)
+        spent = (time.perf_counter() - begun) / len(held.batch)
+        made, marks[name] = score(name, answer, fitted.predict(held.start), held, draw)
+        scores.append(replace(made, fit_seconds=seconds, answer_us=1e6 * spent))
+        memory[name] = took.mb
+        print(f"{name}: fitted in {seconds:.1f} s, {took.mb:,.0f} MB; {1e6 * spent:.0f} µs an answer", flush=True)
+    if truth is not None:
+        true, at_start = truth.of(held.batch.keys), truth.of(held.start.keys)
+        made, marks["truth"] = score("truth", true, at_start, held, draw)
+        scores.append(made)
+    about = about_of(asked, cut, "time", held, seed) | {"not_installed": {}}
+    return Stays(tuple(beside_marks(scores, marks, held, draw)), about), memory
+
+
+def models(wanted: list[str] | None) -> list[str]:
+    names = wanted or [n for t, n in registry.MODELS if t == QUESTION]
+    return [*(n for n in (*POINTS, MARK) if n not in names), *names]
+
+
+def simulated(folder: Path, listeners: int, days: int, wanted: list[str] | None, seed: int) -> None:
+    raw, place = folder / f"raw-{listeners}-{days}", folder / f"library-{listeners}-{days}"
+    begun = time.perf_counter()
+    if not raw.exists():
+        simulate("stays-1", raw, listeners=listeners, days=days, seed=seed)
+    made = time.perf_counter() - begun
+    begun = time.perf_counter()
+    library = open_library(place) if place.exists() else ingest("lastfm1k", [raw], place, jobs=0)
+    read = time.perf_counter() - begun
+    asked = sessions_of(library)
+    print(f"\nsimulated: {library.manifest['kept']:,} plays of {listeners:,} listeners over {days} days, world stays-1, seed {seed}; "
+          f"made in {made:.0f} s, ingested in {read:.0f} s (0: they were there)", flush=True)  # fmt: skip
+    truth = open_truth(raw / "truth")
+    found, memory = contest(asked, models(wanted), truth, seed, 300)
+    show_stays(found, False)
+    rows = [{"model": name, "memory MB": f"{mb:,.0f}"} for name, mb in memory.items()]
+    print_table(rows, "What a fit took at most, beyond the examples")
+    guessed(asked, truth)
+
+
+def guessed(asked: Any, truth: Any) -> None:
+    """How much it matters that the end of a session's last play is estimated: the log knows starts alone."""
+    batch = asked.batch.take((asked.batch.also["ended"] == 1) & (asked.batch.also["remaining_ms"] >= 0))
+    seconds, tracks = truth.remaining(batch.keys)
+    off = np.abs(batch.also["remaining_ms"] / 1000 - seconds)
+    same = (tracks == batch.also["remaining_tracks"]).mean()
+    print(f"Ends of last plays are estimated: what remains is off by {off.mean():.1f} s on average, by {np.quantile(off, 0.99):.0f} s "
+          f"or less for 99 %; the sessions are those of the world for {same:.2%} of the examples.")  # fmt: skip
+
+
+def real(folder: Path, wanted: list[str] | None, seed: int) -> None:
+    for words, source in REAL.items():
+        place = folder / f"real-{source}"
+        if not (DATA / source).is_dir():
+            print(f"\n{words}: {DATA / source} is not there")
+            continue
+        library = open_library(place) if place.exists() else ingest(source, [DATA / source], place)
+        print(f"\n{words}: {library.manifest['kept']:,} plays", flush=True)
+        found, _ = contest(sessions_of(library), models(wanted), None, seed, 300)
+        show_stays(found, False)
+
+
+def published(folder: Path, listeners: int, days: int, seed: int) -> None:
+    """The published table on simulated listening: MAE at the start, as a share of the user mean's."""
+    library = open_library(folder / f"library-{listeners}-{days}")
+    asked = sessions_of(library)
+    start = asked.batch.take(asked.batch.keys["asked_after"] == 0)
+    cut = splits.choose(start.keys, "time")
+    held = Held.of(start.take(cut.rows(TEST)))
+    train = start.take(cut.rows(TRAIN))
+    assert held.seconds is not None
+    mark = np.abs(fit("user-mean", start, cut).predict(held.batch).values[:, 0] - held.seconds)
+    arms: list[tuple[str, str, dict[str, Any]]] = [("baseline: user median", "user-median", {})]
+    for name in ("gru", "lstm", "layered-lstm"):
+        arms += [(f"{name}, dropout {d}", name, {"dropout": d}) for d in (0.0, 0.2)]
+    for method in ("kmeans", "spectral"):
+        arms += [(f"{method}, 5 clusters, standardise {how}", "clustered", {"method": method, "k": 5, "standardise": how})
+                 for how in ("none", "cluster", "mixed")]  # fmt: skip
+    rows, fits = [], {}
+    for words, name, settings in arms:
+        begun = time.perf_counter()
+        fits[words] = fitted = fit(name, start, cut, settings=settings, seed=seed)
+        answer = fitted.predict(held.batch)
+        said = answer.values[:, 0] if hasattr(answer, "values") else np.full(len(held.batch), np.nan)
+        error = np.abs(said - held.seconds)
+        row = {"arm": words, "MAE, min": f"{error.mean() / 60:.2f}", "MAE / user mean's": f"{normalised_mae(error, mark):.3f}"}
+        row |= published_average(fitted, held, train, error, mark)
+        rows.append(row | {"s": f"{time.perf_counter() - begun:.0f}"})
+        print(words, row, flush=True)
+    grouping = next(f for w, f in fits.items() if "mixed" in w)
+    rows.append({"arm": "the user mean itself", "MAE, min": f"{mark.mean() / 60:.2f}", "MAE / user mean's": "1.000",
+                 **published_average(grouping, held, train, mark, mark), "s": ""})  # fmt: skip
+    columns = list(dict.fromkeys(c for row in rows for c in row))
+    print_table([{c: row.get(c, "") for c in columns} for row in rows], f"As published, on {held.n_sessions:,} simulated sessions")
+    print("The last column averages errors of some clusters in seconds and of others in standard deviations: it falls with no forecast "
+          "becoming better, as the last row shows. It is no measure of anything.")  # fmt: skip
+
+
+def published_average(fitted: Any, held: Held, train: Any, error: Any, mark: Any) -> dict[str, str]:
+    """The published mean over clusters, where the model has clusters and standardises some."""
+    cluster_of = getattr(fitted, "cluster_of", None)
+    if cluster_of is None:
+        return {}
+    cluster, of_train = cluster_of(held.batch), cluster_of(train)
+    length = train.also["remaining_ms"] / 1000
+    k = int(max(cluster.max(), of_train.max())) + 1
+    spread = np.array([length[of_train == c].std() if (of_train == c).any() else 1.0 for c in range(k)])
+    listeners = np.array([len(np.unique(train.keys["listener"][of_train == c])) for c in range(k)])
+    how = getattr(fitted, "standardise", "mixed")
+    standardised = np.array([how == "cluster" or (how == "mixed" and n < 200) for n in listeners])
+    scales = Scales(standardised, spread, float(length.std()), listeners)
+    return {"mean over clusters as published": f"{mae_normalised_published(error, mark, cluster, scales):.3f}"}
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--quick", action="store_true", help="100 listeners for half a year")
+    ask.add_argument("--only", choices=PARTS, action="append", help="repeatable")
+    ask.add_argument("--models", help="names, separated by commas; all if left out")
+    ask.add_argument("--folder", type=Path)
+    ask.add_argument("--listeners", type=int)
+    ask.add_argument("--days", type=int)
+    ask.add_argument("--seed", type=int, default=0)
+    asked = ask.parse_args()
+    listeners, days = asked.listeners or (100 if asked.quick else 1000), asked.days or (180 if asked.quick else 365)
+    wanted = asked.models.split(",") if asked.models else None
+    parts = asked.only or list(PARTS if not asked.quick else PARTS[:3])
+    print(f"segue {segue.__version__}, Python {platform.python_version()}, " + ", ".join(
+        f"{p} {_version(p)}" for p in ("numpy", "lightgbm", "torch", "lifelines", "duckdb", "polars")) + f"; {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as aside:
+        folder = asked.folder or Path(aside)
+        folder.mkdir(parents=True, exist_ok=True)
+        if "simulated" in parts or "published" in parts:
+            simulated(folder, listeners, days, wanted if "simulated" in parts else ["user-median"], asked.seed)
+        if "real" in parts:
+            real(folder, wanted, asked.seed)
+        if "published" in parts:
+            published(folder, listeners, days, asked.seed)
+        if "scale" in parts:
+            import sessions_at_scale
+
+            sessions_at_scale.run(folder, asked.seed)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(none)"
+
+
+if __name__ == "__main__":
+    main()
