@@ -46,7 +46,7 @@ bench-next-play: ## what plays next in sessions: two worlds with a known ceiling
 
 serve: serve-ready ## serve what make demo left behind: a page at http://127.0.0.1:8000, the API's documentation at /docs
 	@test -d demo/skip.bundle || $(MAKE) --no-print-directory demo
-	@.venv/bin/segue serve demo/skip.bundle demo/challenge.bundle --state demo/state.sqlite $(WITH)
+	@.venv/bin/segue serve demo/skip.bundle demo/challenge.bundle demo/length.bundle --state demo/state.sqlite $(WITH)
 
 serve-ready:
 	@scripts/prepare serve

@@ -39,7 +39,7 @@ LAYERS = (
         "heard", "live", "bundle", "curves", "attribution", "truth", "stay_truth", "experiment", "training", "submission",
         "submission_score", "checks",
         "importance",
-        "gaps", "play_ends", "staying", "stay_scores", "stay_contest", "stay_training",
+        "gaps", "play_ends", "staying", "stay_scores", "stay_contest", "stay_training", "stay_checks",
         "slices", "failings", "explanation",
     )),
     ("edges", (

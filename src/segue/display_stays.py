@@ -55,15 +55,15 @@ def show_stays(found: Stays, as_json: bool) -> None:
         rows,
         f"CRPS in {unit} (of one number: its absolute error) by plays heard, and by sessions of the listener before",
     )
-    for s in found.scores:
-        if s.covers is not None and s.model == found.scores[-1 if found.scores[-1].model != "truth" else -2].model:
-            _show_calibration(s)
+    curves = [s for s in found.scores if s.covers is not None and s.model != "truth"]
+    if curves:
+        _show_calibration(curves[-1])
     _say_about(found)
 
 
 def _show_calibration(s: Any) -> None:
-    rows = [{"predicted median, min": f"{m / 60:.1f}", "80 % intervals cover": f"{f:.3f}", "examples": f"{n:,}"}
-            for m, f, n in zip(s.covers.median, s.covers.found, s.covers.n, strict=True)]  # fmt: skip
+    rows = [{"predicted median, min": f"{m / 60:.1f}", "80 % intervals promise": f"{p:.3f}", "they cover": f"{f:.3f}",
+             "examples": f"{n:,}"} for m, p, f, n in zip(*s.covers, strict=True)]  # fmt: skip
     for t, of in s.soon.items():
         for row, promised, was in zip(rows, of.promised, of.found, strict=True):
             row |= {f"gone in {t // 60} min: said": f"{promised:.3f}", f"{t // 60} min: were": f"{was:.3f}"}
@@ -80,7 +80,9 @@ def _say_about(found: Stays) -> None:
         f"{about['listeners']:,} listener{'s' * (about['listeners'] != 1)}" if about["listeners"] else "nobody known"
     )
     still = "cut off" if about["window"] else "still open when the log ends"
-    say(f"{about['sessions']:,} sessions of {people}, {about['censored']:,} of them {still}. Split {about['split']}.")
+    share = about["censored"] / max(1, about["sessions"])
+    say(f"{about['sessions']:,} sessions of {people}, {about['censored']:,} of them ({share:.1%}) {still}. "
+        f"Split {about['split']}.")  # fmt: skip
     say(f"Asked at the start, at the end of the first plays and further apart later. In all, {about['weighted']}. "
         f"Intervals {about['intervals']}.")  # fmt: skip
     if about["window"]:

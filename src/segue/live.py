@@ -235,8 +235,13 @@ class Bundle:
         position = np.empty(len(row), np.int64)
         position[:n_told] = np.repeat(n_plays - ends + 1, n_recent + n_past) + row[:n_told]
         position[n_told:] = n_plays[moment] + 1 + place
+        if self.asking.setting.moments == "start":  # what is asked about is the session: it stands at its last known play
+            position[n_told:] = np.maximum(n_plays, 1)[moment]
         every = np.ones(len(row), bool)
         table["position"], table["asked"] = (position, every), (every.astype(np.int64), every)
+        session = np.full(len(row), -1)
+        session[n_told:] = moment  # asked together, and told apart
+        table["session_id"] = session, every
         queue_ends = coming_ends if self.asking.setting.queue else coming_begins
         ended, earlier = self._earlier(sessions)
         return Examples(

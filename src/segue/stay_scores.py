@@ -11,11 +11,12 @@ import numpy as np
 from segue.batch import Array, Batch, Stay, Values
 from segue.censoring import uno_c
 from segue.intervals import Floats, Interval, Resamples
-from segue.survival import interval, median
+from segue.survival import interval, median, quantile
 from segue.survival_calibration import Deciles, coverage_by_decile, covered, gone_by_decile
 from segue.survival_scores import absolute_error, crps_seconds, crps_tracks, integrated_brier, pinball
 
 ASKED = (0, 1, 2, 5, 10)  # plays after which scores are shown by themselves
+TAILS = (0.1, 0.9)  # whose pinball loss is shown: those of the 80 % interval, where nobody leaves at once
 SOON_S = (300, 900)  # chances of being gone by then are compared with what came
 BRIER_S = 14_400  # the integrated Brier score looks so far
 COLD = 5  # sessions of a listener, up to which little is known of them
@@ -91,7 +92,7 @@ def marks(answer: Stay | Values, held: Held) -> dict[str, Floats]:
         found["crps_min"] = crps_seconds(answer.seconds, held.seconds) / 60
         found["mae_min"] = absolute_error(median(answer.seconds), held.seconds) / 60
         found["coverage"], found["width_min"] = covered(low, high, held.seconds), (high - low) / 60
-        found["pinball_min"] = (pinball(low, held.seconds, 0.1) + pinball(high, held.seconds, 0.9)) / 120
+        found["pinball_min"] = pinball(quantile(answer.seconds, TAILS), held.seconds, TAILS).mean(axis=1) / 60
     found["crps_tracks"] = crps_tracks(answer.tracks, held.tracks)
     found["mae_tracks"] = absolute_error(median(answer.tracks, whole=True), held.tracks)
     return found
@@ -146,7 +147,7 @@ def score(
         return StayScore(name, True, by_group, concordance=uno_c(median(at_start.tracks, whole=True), left, ended),
                          brier=float(brier.mean())), own  # fmt: skip
     time, ended = held.start.also["remaining_ms"] / 1000, held.start.also["ended"]
-    up_to = min(BRIER_S, float(np.quantile(time, 0.95)))
+    up_to = min(BRIER_S, max(1.0, float(np.quantile(time, 0.95))))  # where all leave at once, of the first second
     return StayScore(
         name, True, by_group,
         concordance=uno_c(median(at_start.seconds), time, ended, tau=float(np.quantile(time, 0.99))),

@@ -104,7 +104,9 @@ def test_sessions_before_change_the_answer(client):
 
 
 def test_a_batch_is_answered_as_each_alone(client):
+    """Whoever stands before: someone new after someone known, two of the same moment, and a session twice."""
     sessions = [{"plays": heard(n), "earlier": BEFORE[:n], "playing": n % 2 == 0} for n in range(4)]
+    sessions += [{"plays": heard(3)}, {"start_ms": NOON, "earlier": BEFORE}, {"start_ms": NOON}, sessions[3], {}]
     many = client.post("/v1/length/batch", json={"sessions": sessions}).json()
     assert (many["model"], many["setting"]) == ("stay", "stay")
     assert many["results"] == [client.post("/v1/length", json=one).json() for one in sessions]

@@ -14,6 +14,7 @@ from typer.main import get_command
 import small
 from segue import cli
 from segue.demo import _session as left_by_the_demo
+from segue.features.examples import SESSIONS
 from service import continued
 
 ROOT = Path(__file__).parents[2]
@@ -33,16 +34,32 @@ def curls(text):
 def test_every_curl_command_of_the_page_is_answered(page, tmp_path):
     found = list(curls(PAGES[page]))
     assert len(found) >= 2
-    with service(tmp_path, bundles=(small.bundle("online"), continued.bundle())) as client:
+    with service(tmp_path, bundles=(small.bundle("online"), continued.bundle(), small.bundle("stay"))) as client:
         for method, address, body in found:
             sent = json.dumps(left_by_the_demo(small.library("mssd"))) if body == "@demo/session.json" else body
             answer = client.request(method, address, content=sent)
             assert answer.status_code in (200, 201, 204), (method, address, answer.text)
             if "/next-track" in address:
                 assert len(answer.json()["tracks"]) == 5
+            if "/length" in address:
+                said = answer.json()
+                for one in said.get("results", [said]):
+                    assert one["minutes"]["low"] <= one["minutes"]["median"] <= one["minutes"]["high"]
             if "/skip" in address:
                 answers = answer.json().get("results", [answer.json()])
                 assert all(0 < a["probability"] < 1 for one in answers for a in one["answers"])
+
+
+def test_an_answer_about_lengths_that_the_page_shows_has_the_shape_of_real_ones(tmp_path):
+    (shown,) = [json.loads(one) for one in re.findall(r"```json\n(\{.*?\})\n```", PAGES["docs/serve.md"], re.S)]
+    with service(tmp_path, "stay") as client:
+        ((_, address, body),) = [one for one in curls(PAGES["docs/serve.md"]) if one[1] == "/v1/length"]
+        answer = client.post(address, content=body).json()
+    assert shown.keys() == answer.keys()
+    for name in ("minutes", "tracks", "gone", "curve"):
+        assert shown[name].keys() == answer[name].keys()
+    for unit, points in shown["curve"].items():
+        assert {t for t, _ in points} <= {t for t, _ in answer["curve"][unit]}
 
 
 def test_the_page_says_of_every_option_and_no_other():
@@ -63,6 +80,7 @@ def test_the_limits_that_the_page_names_are_those_of_the_code():
     assert f"a body in {protocol.BODY_S:g} s" in text
     assert f"some {desk.LONGEST_WAIT_S * 1000:g} ms" in text
     assert f"some {aside.LONGEST_WAIT_S * 1000:g} ms" in text
+    assert f"the last {SESSIONS} are read" in text
     assert (
         f"Beyond {list_sent.MOST_TRACKS:,} tracks, {list_sent.MOST_NAMED} of them by name, {list_sent.MOST_PROPOSED} wanted "
         f"or {list_sent.MOST_CONDITIONS} conditions" in text

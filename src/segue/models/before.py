@@ -170,8 +170,9 @@ def told(
     length, known = earlier.column(kind)
     place = np.where(known, places.of(length / 1000 if kind == "lasted_ms" else length), 0.0)
     at, clocked = earlier.column("hour")
-    ends, first, of = np.unique(earlier.end, return_index=True, return_inverse=True)
-    begins = earlier.begin[first]
+    # examples of one session see the same rows; those of somebody new see none, wherever that place may be
+    _, first, of = np.unique(2 * earlier.end + (earlier.begin == earlier.end), return_index=True, return_inverse=True)
+    begins, ends = earlier.begin[first], earlier.end[first]
     asked = np.full(len(ends), np.nan) if hour is None else np.where(hour[1], hour[0], np.nan)[first]
     found = np.empty((len(ends), len(names)))
     n, mean = np.empty(len(ends)), np.empty(len(ends))

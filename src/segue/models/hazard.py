@@ -211,7 +211,7 @@ class FittedHazard:
         x = self._rows(batch, kind, examples, logits, of, stretch)
         leaves: Floats = 1 / (1 + np.exp(-(logits.ravel() + self._score(kind, x)))).reshape(n, b)
         leaves[batch.keys["asked_after"] == 0, 0] = 0.0
-        stays: Floats = np.cumprod(1 - leaves, axis=1)
+        stays: Floats = np.cumprod(1 - leaves, axis=1, dtype=np.float64)
         return _between(stays, at_edges, marks, grid, edges)
 
     def _score(self, kind: str, x: Array) -> Floats:

@@ -21,9 +21,12 @@ _LEAST = 1e-12
 
 
 def so_far(batch: Batch) -> tuple[Floats, Floats]:
-    """(N,), (N,) seconds and plays since each session began; 0 where no clock is known."""
-    found = [np.where(known, value, 0).astype(np.float64) for value, known in map(batch.column, SO_FAR)]
-    return found[0], found[1]
+    """(N,), (N,) seconds and plays since each session began; 0 where no clock is known.
+
+    Plays are those of the moment: the feature counts no more than 128 of them.
+    """
+    passed, known = batch.column(SO_FAR[0])
+    return np.where(known, passed, 0).astype(np.float64), batch.keys["asked_after"].astype(np.float64)
 
 
 def remaining(batch: Batch, longer_s: Law | None, longer_n: Law) -> Stay:

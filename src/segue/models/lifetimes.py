@@ -35,7 +35,7 @@ _BLOCK = 1 << 15  # examples whose curves are made together
 class Lifetime:
     """Hyper-parameters of both laws."""
 
-    penalty: float = 1e-3  # on squared weights, lifelines' penalizer
+    penalty: float = 100.0  # on squared weights: so many sessions' worth
     sessions: int = 100_000  # at most, drawn, to learn from
     seed: int = 0
 
@@ -46,7 +46,7 @@ class Lifetime:
         within(self, penalty=(0, 1e6), sessions=(10, 1e9), seed=(0, 2**31 - 1))
 
     def grid(self) -> Sequence[Any]:
-        return [self, replace(self, penalty=0.03)]
+        return [self, replace(self, penalty=20.0), replace(self, penalty=500.0)]
 
     def fit(self, train: Batch, valid: Batch | None = None) -> FittedLifetime:
         installed()
@@ -86,10 +86,10 @@ class Lifetime:
         with warnings.catch_warnings(), threadpool_limits(1):  # at this size threads wait longer than they work
             warnings.simplefilter("ignore")  # theirs: of pandas to come, of variances that are not asked for
             try:
-                fitted = fitter(penalizer=self.penalty).fit(table, "length", "ended")
+                fitted = fitter(penalizer=self.penalty / len(table)).fit(table, "length", "ended")
             except lifelines.exceptions.ConvergenceError as cause:
                 raise AskedWrongly(
-                    f"{len(table):,} lengths settle on no {self.law} law: give more sessions, or a larger penalty than {self.penalty:g}"
+                    f"{len(table):,} lengths settle on no {self.law} law: give more sessions, or a penalty above {self.penalty:g}"
                 ) from cause
         first, second = ("lambda_", "rho_") if self.law == "weibull" else ("mu_", "sigma_")
         found = [fitted.params_[(first, name)] for name in (*names, "Intercept")]

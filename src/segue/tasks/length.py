@@ -17,7 +17,7 @@ LANDMARKS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 
 
 STAY = Setting(
     name="stay",
-    sentence="When a session starts, and at the end of its plays: all plays so far, and the listener's earlier sessions",
+    sentence="When a session starts, and as its plays end: all plays so far, and the sessions before",
     moments="start",
     now=frozenset(),
     session=frozenset(OPENING) - {"day"},

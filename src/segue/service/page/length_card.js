@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 import { figure, many, number, percent, whole } from "./words.js";
 
 const SOON = { 300: "5 minutes", 900: "15 minutes" };
+const GROUPS = { start: "at the start", cold: "under 5 sessions before", "5 to 29 before": "5 to 29 sessions before", "30 or more": "30 or more before" };
 const FEW = 300; // sessions of a test: below, its intervals are wide
 
 export function card({ name, model, setting, card: its }) {
@@ -31,7 +32,7 @@ function scores(score, baselines, best, unit) {
     el("table", { class: "scores compared" }, el("caption", {}, `How far off, in ${called}, with 95 % intervals; lower is better. CRPS is of a whole curve, MAE of its median alone.`),
       head("", "CRPS", "MAE"), el("tbody", {}, ...rows.map(row))),
     groups.length ? el("details", {}, el("summary", {}, "By plays heard, and by sessions known before"), el("table", { class: "scores compared" },
-      head("", "CRPS", "MAE", "80 % held"), el("tbody", {}, ...groups.map(([group, of]) => el("tr", {}, el("th", { scope: "row" }, group),
+      head("", "CRPS", "MAE", "80 % held"), el("tbody", {}, ...groups.map(([group, of]) => el("tr", {}, el("th", { scope: "row" }, GROUPS[group] ?? (group === "after 1" ? "after 1 play" : `${group} plays`)),
         el("td", { class: "number" }, score.is_curve ? number(of[crps].value, 1) : "–"), el("td", { class: "number" }, number(of[mae].value, 1)),
         el("td", { class: "number" }, of.coverage ? percent(of.coverage.value) : "–")))))) : null];
 }
