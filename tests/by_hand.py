@@ -18,7 +18,7 @@ from segue.features.feature import Feature
 from segue.features.history import asked, roll
 from segue.features.straight import gapless
 from segue.features.words import SOUND
-from segue.tasks import skip
+from segue.tasks import length, skip
 
 ARROW = {"text": pa.string(), "day": pa.date32()}
 
@@ -131,6 +131,28 @@ def with_history(trees, table, history, setting="online"):
     assert np.isfinite(batch.values).all()
     assert not batch.values[~batch.known].any()
     return {n: [float(v) if k else None for v, k in zip(*batch.column(n), strict=True)] for n in trees}
+
+
+def at_moments(features: Mapping[str, Feature], table, engine=None, landmarks=None):
+    """Features of `length`, a list of numbers for each, one a moment: at the start and after each play of each session.
+
+    With an engine, the oracle says the same.
+    """
+    asking = Ask(length.TASK, length.STAY, features)
+    examples = length.examples(from_arrow(table, asking.columns), length.STAY, landmarks=landmarks)
+    batch = by_blocks_and_straight(lambda: build(asking, examples, {}, labelled=False), examples)
+    assert np.isfinite(batch.values).all()
+    assert not batch.values[~batch.known].any()
+    found = {n: [float(v) if k else None for v, k in zip(*batch.column(n), strict=True)] for n in features}
+    if engine is not None:
+        session = table["session_id"].take(pa.array(batch.keys["row"]))
+        asked = pa.table({"example": np.arange(len(batch)), "session_id": session, "asked_after": batch.keys["asked_after"],
+                          "target": batch.keys["position"]})  # fmt: skip
+        trees = {n: f.tree for n, f in features.items()}
+        said = engine.to_arrow(oracle.features(trees, engine.table(table), engine.table(asked))).sort_by("example")
+        for n in features:
+            assert [None if v is None else float(np.float32(v)) for v in said[n].to_pylist()] == found[n], n
+    return found
 
 
 def by_oracle(engine, trees: Mapping[str, tree.Node], table, setting="online", as_of=None):

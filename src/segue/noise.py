@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -175,4 +176,4 @@ def _parted(plays: Any, tables: list[Any], of: Any, first: Any, dealt: Any) -> l
     place = row - np.maximum.accumulate(np.where(change, row, 0)) + 1
     plays = _put(plays, "listener_position", pa.array(place, mask=listener < 0))
     plays = _put(plays, "source_row", pa.array(row))
-    return [plays.slice(low, high - low) for low, high in zip(cut[:-1], cut[1:], strict=True)]
+    return [plays.slice(low, high - low) for low, high in pairwise(cut.tolist())]

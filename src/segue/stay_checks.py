@@ -21,20 +21,24 @@ from segue.survival_scores import absolute_error, crps_seconds, crps_tracks
 TINY = 0.01  # of the mark's error that a model may seem to gain where there is nothing to learn
 
 
-def asked_together(held: Batch, some: Array) -> Batch:
+def asked_together(held: Batch, some: Array, n_new: int) -> tuple[Batch, Batch]:
     """Some examples as a service asks them: each of another session, with a copy of the earlier sessions it may see.
 
-        earlier     a0 a1 b0        example 0 sees a0 a1, 1 sees none, 2 sees b0
-        begin       0  2  2
-        end         2  2  3
+    And after them the first of them again, as if they were of somebody new: those, also by themselves, are returned, too.
+
+        earlier     a0 a1 b0        example 0 sees a0 a1, 1 sees b0, the new one none
+        begin       0  2  3
+        end         2  3  3
     """  # fmt: skip
+    new = of_somebody_new(held.take(some[:n_new]))
     part, earlier = held.take(some), held.earlier
     assert earlier is not None
-    size = earlier.end[some] - earlier.begin[some]
+    size = np.append(earlier.end[some] - earlier.begin[some], np.zeros(len(new), np.int64))
     end = np.cumsum(size)
     rows = np.concatenate([np.arange(b, e) for b, e in zip(earlier.begin[some], earlier.end[some], strict=True)])
-    own = Earlier(earlier.columns, earlier.values[rows.astype(int)], earlier.known[rows.astype(int)], end - size, end)
-    return replace(part, earlier=own, keys={**part.keys, "session": np.arange(len(some))})
+    own = Earlier(earlier.columns, earlier.values[rows], earlier.known[rows], end - size, end)
+    both = concat([replace(part, earlier=None), replace(new, earlier=None)])
+    return replace(both, earlier=own, keys={**both.keys, "session": np.arange(len(both))}), new
 
 
 def of_somebody_new(batch: Batch) -> Batch:

@@ -98,9 +98,8 @@ class Clustered(SessionNetwork):
         """In what each cluster's lengths are told to its network; None: in those of its own."""
         plain = np.array([[0.0, 0.0], [1.0, 1.0]])
         own = _own(self.standardise, listeners)
-        pooled = (
-            self.standardise == "all" or self.loss == "mse"
-        )  # a mean in plain seconds is out of reach of small steps
+        # a mean in plain seconds is out of reach of small steps
+        pooled = self.standardise == "all" or self.loss == "mse"
         rest = Head.fit(self.loss, Targets.of(train)).scales if pooled else plain
         return [None if o else rest for o in own]
 

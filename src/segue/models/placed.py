@@ -28,7 +28,12 @@ COLUMNS = (
 LOGGED = ("absence", "sessions_this_week", "sessions_this_day")
 TURNS = (1, 2)  # of the clock in a day
 WIDTH = 2 * len(SAYS) + 2 * len(COLUMNS) + 2 * len(TURNS)
-RIDGE = 20.0  # sessions' worth of no effect, of each column on its own scale
+RIDGES = (
+    20.0,
+    100.0,
+    500.0,
+    2500.0,
+)  # sessions' worth of no effect, of each column on its own scale: few data ask for more
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,16 @@ class Line:
         centre, scale = x.mean(0), np.maximum(x.std(0), 1e-6)
         told = (x - centre) / scale
         bias = float(place.mean())
-        weight = np.linalg.solve(told.T @ told + RIDGE * np.eye(told.shape[1]), told.T @ (place - bias))
-        left = place - bias - told @ weight
-        return cls(centre, scale, weight, bias, max(float(np.mean(left**2)), 1e-3))
+        gram, pull, n = told.T @ told, told.T @ (place - bias), len(place)
+        spread = np.linalg.eigvalsh(gram)
+        best = (np.inf, np.zeros(told.shape[1]), float(np.mean((place - bias) ** 2)))
+        for ridge in RIDGES:  # by generalised cross-validation, which the variance of what is left over goes by, too
+            weight = np.linalg.solve(gram + ridge * np.eye(len(gram)), pull)
+            free = n - 1 - float((spread / (spread + ridge)).sum())
+            left = float(((place - bias - told @ weight) ** 2).sum())
+            if free > 1 and n * left / free**2 < best[0]:
+                best = n * left / free**2, weight, left / free
+        return cls(centre, scale, best[1], bias, max(best[2], 1e-3))
 
     def of(self, x: Floats) -> Floats:
         """(N,) expected places."""
