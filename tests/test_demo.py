@@ -34,7 +34,7 @@ def told(tmp_path_factory):
 
 def test_model_baseline_and_ceiling_stand_side_by_side_in_words(told):
     _, _, tables = told
-    (_, online), (_, permuted), (_, halves), (_, sealed) = tables
+    (_, online), (_, permuted), (_, halves), (_, sealed), (_, stays) = tables
     who = ["repeat-last", "logistic", "ceiling, tracks unknown", "ceiling"]
     assert [r["who"] for r in online] == [r["who"] for r in halves] == who
     assert [r["who"] for r in permuted] == who[:2]
@@ -46,13 +46,15 @@ def test_model_baseline_and_ceiling_stand_side_by_side_in_words(told):
     assert "MAA" not in online[0]
     assert [r["answers"] for r in sealed] == ["submission", "repeat-last", "ceiling"]
     assert [r["share of MAA gain"] for r in sealed[1:]] == ["0", "1"]
+    assert [r["who"] for r in stays] == ["user-mean", "user-median", "shrunk", "hazard"]
+    assert [bool(r["80 % intervals hold"]) for r in stays] == [False, False, True, True]
 
 
 def test_what_it_says_is_left_behind_is_there(told):
     out, lines, _ = told
     assert {p.name for p in out.iterdir()} == {
         "made-by-segue-demo", "raw", "library", "comparison.json", "skip.bundle", "challenge.bundle", "session.json",
-        "submission.txt", "report.html",
+        "submission.txt", "report.html", "listening", "length.bundle", "listening.json",
     }  # fmt: skip
     assert "Content-Security-Policy" in (out / "report.html").read_text(encoding="utf-8")
     assert any("skipped" in line for line in lines[lines.index(next(s for s in lines if s.startswith("\n5."))) + 1 :])
@@ -65,6 +67,8 @@ def test_what_it_says_is_left_behind_is_there(told):
     assert f"with probability {answer.probability:.2f}" in said
     assert sum("log-odds" in line for line in lines) == len(answer.reasons) > 0
     assert (out / "raw" / "spotify_history").is_dir()
+    told = open_bundle(out / "length.bundle").predict(json.loads((out / "listening.json").read_text()))
+    assert any(f"after 20 plays: {told.minutes.median:.0f} more minutes" in line for line in lines)
 
 
 def test_its_submission_has_a_line_for_each_session_of_the_test_set(told):

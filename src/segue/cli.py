@@ -303,6 +303,7 @@ def compare(
     if task == cli_length.QUESTION:
         cli_length.refuse({"with": granted, "folds": folds, "by": by, "leave-one-out": leave_one_out, "scores": scores,
                            "permute-labels": permute_labels, "seeds": seeds - 1, "most": most})  # fmt: skip
+        cli_length.check_setting(setting)
         cli_length.compare(library, _names(models), _names(features), split, truth, seed, as_json)
         return
     from segue.experiment import compare as run
@@ -354,6 +355,7 @@ def train(
         return
     if task == cli_length.QUESTION:
         cli_length.refuse({"with": granted, "without": without})
+        cli_length.check_setting(setting)
         cli_length.train(
             library, out, model or "hazard", _names(features), _settings(given or []), seed, overwrite, as_json
         )

@@ -20,6 +20,13 @@ def refuse(given: Mapping[str, Any]) -> None:
             raise AskedWrongly(f"--{name} means nothing for {QUESTION}: leave it out")
 
 
+def check_setting(name: str) -> None:
+    """This question has one setting; another is not taken for it."""
+    from segue import registry
+
+    registry.task(QUESTION).setting(name or None)
+
+
 def compare(
     library: Path,
     models: Sequence[str] | None,

@@ -263,7 +263,9 @@ def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Exam
 
 def names_of(task: str, models: Sequence[str] | None) -> list[str]:
     """The models asked for, with a baseline among them; None: all but networks, which take their time."""
-    registry.task(task)
+    if registry.task(task).answer != "bernoulli":
+        raise AskedWrongly(f"{task} is compared and trained by functions of its own: use segue compare {task}, segue train {task}, or "
+                           "segue.stay_contest.compare and segue.stay_training.train")  # fmt: skip
     names = [models] if isinstance(models, str) else list(models or [])
     if not names:
         names = [name for t, name in registry.MODELS if t == task and not reads_steps(registry.model(t, name))]

@@ -25,6 +25,7 @@ from segue.stay_scores import Held, StayScore, score
 
 QUESTION = "length"
 MARK, POINTS = "shrunk", ("user-mean", "user-median")  # a curve is measured from the one, a number from the others
+OF_HAZARDS = ("global-median", MARK, "hazard")  # models that can do without the starts of sessions
 WINDOWS = {"mssd": (10, 20)}  # sessions shorter than the first are not in the data, longer ones are cut at the second
 WEIGHTED = "the start, and 1, 2, 5 and 10 plays, count alike, and at each of them every session that came so far"
 OF_SKIPS = ("skipped", "skip_1", "skip_3", "not_skipped", "n_skipped")
@@ -146,9 +147,12 @@ def compare(
     if not len(held.batch):
         raise AskedWrongly("no session of the test was seen to end: lengths cannot be scored; give a longer log")
     true = _truth(truth, held)
-    names = _can(batch, names)
+    absent = unable(batch, names)
+    if asked_for := [n for n in absent if models is not None and n in models]:
+        raise AskedWrongly(f"model {asked_for[0]!r} {absent[asked_for[0]]}")
+    names = [n for n in names if n not in absent]
     draw = resampling(held.batch, draws=draws, seed=seed)
-    scores, marks, absent = [], {}, {}
+    scores, marks = [], {}
     for n, name in enumerate(names):
         progress(n, len(names), name)
 
@@ -187,10 +191,12 @@ def _truth(folder: Path | str | None, held: Held) -> Callable[[Batch], Stay] | N
     return lambda batch: known.of(batch.keys)
 
 
-def _can(batch: Batch, names: Sequence[str]) -> list[str]:
-    """The models that can learn from these sessions: where nothing is known of how they begin, those of hazards alone."""
-    from_start = bool((batch.keys["asked_after"] == 0).any())
-    return [n for n in names if from_start or n in ("global-median", MARK, "hazard")]
+def unable(batch: Batch, names: Sequence[str]) -> dict[str, str]:
+    """The models that cannot learn from these sessions, and why: where nothing is known of how they begin, only hazards can be."""
+    if (batch.keys["asked_after"] == 0).any():
+        return {}
+    why = f"learns from sessions from their start, which these data do not hold: expected {' or '.join(OF_HAZARDS)}"
+    return {n: why for n in names if n not in OF_HAZARDS}
 
 
 def fit(

@@ -61,7 +61,7 @@ class Held:
         before = np.zeros(len(held)) if held.earlier is None else held.earlier.end - held.earlier.begin
         named = {"all": np.ones(len(held), bool), "start": heard == 0}
         named |= {f"after {k}": heard == k for k in ASKED[1:]}
-        if held.earlier is not None and held.earlier.end.any():
+        if before.any():
             named |= {
                 "cold": before < COLD,
                 "5 to 29 before": (before >= COLD) & (before < 30),
@@ -143,7 +143,8 @@ def score(
         return StayScore(name, False, by_group), own
     if answer.seconds is None or at_start.seconds is None or held.seconds is None:
         left, ended = held.start.also["remaining_tracks"], held.start.also["ended"]
-        brier = integrated_brier(at_start.tracks, left, ended, float(max(1, left.max(initial=1))), whole=True)
+        up_to = float(np.clip(left.max(initial=1), 1, at_start.tracks.times[-1]))
+        brier = integrated_brier(at_start.tracks, left, ended, up_to, whole=True)
         return StayScore(name, True, by_group, concordance=uno_c(median(at_start.tracks, whole=True), left, ended),
                          brier=float(brier.mean())), own  # fmt: skip
     time, ended = held.start.also["remaining_ms"] / 1000, held.start.also["ended"]

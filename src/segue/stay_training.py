@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from segue.features.history import is_personal
 from segue.library import Library, open_library
 from segue.live import Bundle
 from segue.models.course import Run
+from segue.models.landmarks import is_timed
 from segue.registry import model as registered
 from segue.scores import plain
 from segue.sealed import free
@@ -33,6 +35,7 @@ from segue.stay_contest import (
     fit,
     known_listeners,
     sessions_of,
+    unable,
     within_window,
 )
 from segue.stay_scores import Held, score
@@ -53,8 +56,13 @@ def train(
     counts = cut.counts()
     if not counts["train"] or not counts["test"]:
         raise AskedWrongly(f"too few sessions to split ({counts}): some must be left to train on and to test on")
+    if why := unable(batch, [model]):
+        raise AskedWrongly(f"model {model!r} {why[model]}")
     held = Held.of(batch.take(cut.rows(TEST)))
-    names = [n for n in (*POINTS, MARK) if n != model and (batch.keys["asked_after"] == 0).any()]
+    if not len(held.batch):
+        raise AskedWrongly("no session of the test was seen to end: lengths cannot be scored; give a longer log")
+    absent = unable(batch, [*POINTS, MARK])
+    names = [n for n in (*POINTS, MARK) if n != model and n not in absent]
     fits, scores, marks = {}, [], {}
     draw = resampling(held.batch, draws=draws, seed=seed)
     for n, name in enumerate([*names, model]):
@@ -106,6 +114,9 @@ def evaluate(
     batch, _ = from_library(model.asking, lib, progress=progress)
     batch = within_window(batch, WINDOWS.get(lib.manifest["source"]))
     card, notes = model.card, []
+    if "mae_min" not in card["score"]["by_group"]["all"] and is_timed(batch):
+        batch = replace(batch, also={**batch.also, "remaining_ms": np.full(len(batch), -1)})
+        notes.append("in tracks alone, for it learned from a log without a clock")
     if lib.fingerprint() == card["library"]:
         batch = batch.take(splits.by_time(batch.keys).rows(TEST))
         notes.append("the library it was trained on: only the held-out last days are asked about")

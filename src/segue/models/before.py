@@ -88,7 +88,7 @@ class Places:
         sound = (
             at.ndim == 1
             and at.shape == place.shape
-            and len(at) > 1
+            and len(at) > 0
             and variances.shape == (2,)
             and sane(at, place, variances)
         )

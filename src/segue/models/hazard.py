@@ -42,7 +42,8 @@ OWN = (
 )  # of a row: which stretch, how far the session has come when it begins, the log-odds of the mark
 ENOUGH = 40_000  # validation examples to recalibrate on
 MANY = 50_000  # rows from which on LightGBM answers, while it is there: the same sums, but for their last bits
-_LOW = 1e-6  # of a hazard
+NOBODY_LEAVES = "nobody leaves in these sessions, or all do at once: a hazard needs some of both"
+_LOW = 1e-6  # of a hazard, and of staying
 _CELLS = 1 << 24  # of the rows that are answered together
 
 
@@ -78,6 +79,8 @@ class Hazard:
         watched = valid if valid is not None and len(valid) else None
         fitted = FittedHazard(train.columns, mark, lines, {}, {})
         kinds = ("seconds", "tracks") if mark.seconds is not None else ("tracks",)
+        if not set(kinds) <= set(lines):
+            raise AskedWrongly(NOBODY_LEAVES)
         for kind in kinds:
             fitted.trees[kind] = self._grown(fitted, kind, train, watched)
         if self.recalibrate and watched is not None:
@@ -101,7 +104,7 @@ class Hazard:
 
         x, about = rows(train, self.rows)
         if len(np.unique(about["label"])) < 2:
-            raise AskedWrongly("nobody leaves in these sessions, or all do at once: a hazard needs some of both")
+            raise AskedWrongly(NOBODY_LEAVES)
         settings = {
             "objective": "binary", "num_leaves": self.leaves, "learning_rate": self.learning_rate, "verbosity": -1,
             "min_data_in_leaf": self.min_leaf, "feature_fraction": self.columns_share, "bagging_freq": 1, "bagging_fraction": 0.7,
@@ -293,11 +296,15 @@ def _between(stays: Floats, at_edges: Floats, marks: Floats, grid: Floats, edges
     """(N, S) the curve on the whole grid: at edges as found, between them it falls as the mark does there."""
     right = np.searchsorted(edges, grid, side="left")
     left = np.maximum(right - 1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        top = np.log(np.maximum(at_edges[:, left], 1e-12)) - np.log(np.maximum(marks, 1e-12))
-        whole = np.log(np.maximum(at_edges[:, left], 1e-12)) - np.log(np.maximum(at_edges[:, right], 1e-12))
-        even = (grid - edges[left]) / np.where(right > left, edges[right] - edges[left], 1)
-        share = np.clip(np.where(whole > 1e-9, top / whole, even), 0, 1)
+    there = at_edges[:, left]
+
+    def fallen(alive: Floats) -> Floats:  # as far as a hazard may go
+        rest: Floats = np.divide(alive, there, out=np.ones_like(there), where=there > 0)
+        return -np.log(np.clip(rest, _LOW, 1))
+
+    part, whole = fallen(marks), fallen(at_edges[:, right])
+    even = np.broadcast_to((grid - edges[left]) / np.where(right > left, edges[right] - edges[left], 1), whole.shape)
+    share = np.clip(np.divide(part, whole, out=even.copy(), where=whole > 1e-9), 0, 1)
     return stays[:, left] * np.power(np.maximum(stays[:, right], 1e-12) / np.maximum(stays[:, left], 1e-12), share)
 
 

@@ -38,7 +38,7 @@ class FittedPoint:
 
     def predict(self, batch: Batch) -> Values:
         elapsed, heard = so_far(batch)
-        place = np.searchsorted(self.marks, heard, side="right") - 1
+        place = np.maximum(np.searchsorted(self.marks, heard, side="right") - 1, 0)
         said = self.middle[place].copy()
         if self.how and batch.earlier is not None and len(batch.earlier.values):
             for column, (kind, passed) in enumerate(zip(KINDS, (elapsed, heard), strict=True)):
@@ -108,7 +108,7 @@ class GlobalMedian:
         fits = marks.ndim == 1 and len(marks) and middle.shape == (len(marks), 2) and sane(marks, middle, keep)
         if (
             not fits
-            or marks[0] != 0
+            or marks[0] < 0
             or (np.diff(marks) <= 0).any()
             or how not in ("", "mean", "median", "previous", "ewma")
         ):
@@ -172,7 +172,8 @@ class Shrunk:
         if not len(whole):
             raise AskedWrongly("there is no session to learn from: train on a library of listening")
         over, listener = whole.also["ended"], whole.keys["listener"]
-        known = np.full(len(whole), whole.earlier is not None and bool((whole.earlier.end > 0).any()))
+        before = 0 if whole.earlier is None else whole.earlier.end - whole.earlier.begin
+        known = np.full(len(whole), bool(np.any(before)))  # else nobody is told from anybody
         plays = (whole.keys["asked_after"] + whole.also["remaining_tracks"]).astype(np.float64)
         tracks = Places.learned(plays, over, listener, known, whole=True)
         seconds = None
