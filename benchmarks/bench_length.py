@@ -7,8 +7,8 @@
 
 simulated   all models beside the truth: the listener's own law and all that was seen of him, which nobody can better
 real        split by time within each listener, beside the listener's median and shrunk curve; what is found is of these few people
-published   the comparison as it was published: baseline, GRU, LSTM, layered, with and without dropout; KMeans and spectral clusters,
-            standardised, not, and mixed, whose mean over clusters gains where nothing was gained
+published   the comparison as it was published: baseline, GRU, LSTM, layered, with and without dropout; KMeans and spectral
+            clusters, standardised, not, and mixed, whose mean over clusters gains where nothing was gained
 scale       as many plays as Last.fm-1K has, ingested and cut into sessions, beside hand-written DuckDB SQL and polars
 
 Errors are in minutes, of sessions seen to end, every session alike. `memory` is what a fit took at most beyond what was there.
@@ -32,7 +32,7 @@ import numpy as np
 import segue
 from segue import registry, splits
 from segue.display import print_table
-from segue.display_stays import number, show_stays
+from segue.display_stays import show_stays
 from segue.errors import SegueError
 from segue.exam import resampling
 from segue.library import ingest, open_library
@@ -124,7 +124,7 @@ def simulated(folder: Path, listeners: int, days: int, wanted: list[str] | None,
     library = open_library(place) if place.exists() else ingest("lastfm1k", [raw], place, jobs=0)
     read = time.perf_counter() - begun
     asked = sessions_of(library)
-    print(f"\nsimulated: {library.manifest['kept']:,} plays of {listeners:,} listeners over {days} days, world stays-1, seed {seed}; "
+    print(f"\nsimulated: {library.manifest['kept']:,} plays of {listeners:,} listeners over {days} days, stays-1, seed {seed}; "
           f"made in {made:.0f} s, ingested in {read:.0f} s (0: they were there)", flush=True)  # fmt: skip
     truth = open_truth(raw / "truth")
     found, memory = contest(asked, models(wanted), truth, seed, 300)
@@ -140,7 +140,7 @@ def guessed(asked: Any, truth: Any) -> None:
     seconds, tracks = truth.remaining(batch.keys)
     off = np.abs(batch.also["remaining_ms"] / 1000 - seconds)
     same = (tracks == batch.also["remaining_tracks"]).mean()
-    print(f"Ends of last plays are estimated: what remains is off by {off.mean():.1f} s on average, by {np.quantile(off, 0.99):.0f} s "
+    print(f"Ends of last plays are estimated: what remains is off by {off.mean():.1f} s on average, {np.quantile(off, 0.99):.0f} s "
           f"or less for 99 %; the sessions are those of the world for {same:.2%} of the examples.")  # fmt: skip
 
 
@@ -179,7 +179,11 @@ def published(folder: Path, listeners: int, days: int, seed: int) -> None:
         answer = fitted.predict(held.batch)
         said = answer.values[:, 0] if hasattr(answer, "values") else np.full(len(held.batch), np.nan)
         error = np.abs(said - held.seconds)
-        row = {"arm": words, "MAE, min": f"{error.mean() / 60:.2f}", "MAE / user mean's": f"{normalised_mae(error, mark):.3f}"}
+        row = {
+            "arm": words,
+            "MAE, min": f"{error.mean() / 60:.2f}",
+            "MAE / user mean's": f"{normalised_mae(error, mark):.3f}",
+        }
         row |= published_average(fitted, held, train, error, mark)
         rows.append(row | {"s": f"{time.perf_counter() - begun:.0f}"})
         print(words, row, flush=True)
@@ -187,8 +191,11 @@ def published(folder: Path, listeners: int, days: int, seed: int) -> None:
     rows.append({"arm": "the user mean itself", "MAE, min": f"{mark.mean() / 60:.2f}", "MAE / user mean's": "1.000",
                  **published_average(grouping, held, train, mark, mark), "s": ""})  # fmt: skip
     columns = list(dict.fromkeys(c for row in rows for c in row))
-    print_table([{c: row.get(c, "") for c in columns} for row in rows], f"As published, on {held.n_sessions:,} simulated sessions")
-    print("The last column averages errors of some clusters in seconds and of others in standard deviations: it falls with no forecast "
+    print_table(
+        [{c: row.get(c, "") for c in columns} for row in rows],
+        f"As published, on {held.n_sessions:,} simulated sessions",
+    )
+    print("The last column averages errors of some clusters in seconds, of others in deviations: it falls with no forecast "
           "becoming better, as the last row shows. It is no measure of anything.")  # fmt: skip
 
 
@@ -221,8 +228,11 @@ def main() -> None:
     listeners, days = asked.listeners or (100 if asked.quick else 1000), asked.days or (180 if asked.quick else 365)
     wanted = asked.models.split(",") if asked.models else None
     parts = asked.only or list(PARTS if not asked.quick else PARTS[:3])
-    print(f"segue {segue.__version__}, Python {platform.python_version()}, " + ", ".join(
-        f"{p} {_version(p)}" for p in ("numpy", "lightgbm", "torch", "lifelines", "duckdb", "polars")) + f"; {os.cpu_count()} cores")
+    print(
+        f"segue {segue.__version__}, Python {platform.python_version()}, "
+        + ", ".join(f"{p} {_version(p)}" for p in ("numpy", "lightgbm", "torch", "lifelines", "duckdb", "polars"))
+        + f"; {os.cpu_count()} cores"
+    )
     with tempfile.TemporaryDirectory() as aside:
         folder = asked.folder or Path(aside)
         folder.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,8 @@ WITH plays AS (
     SELECT listener, session, min(start_ms) AS start_ms, max(start_ms) + 240000 AS end_ms, count(*) AS n_plays
     FROM numbered GROUP BY ALL
 )
-SELECT *, lag(end_ms - start_ms) OVER o AS last_ms, avg(end_ms - start_ms) OVER (o ROWS BETWEEN 64 PRECEDING AND 1 PRECEDING) AS mean_ms,
+SELECT *, lag(end_ms - start_ms) OVER o AS last_ms,
+       avg(end_ms - start_ms) OVER (o ROWS BETWEEN 64 PRECEDING AND 1 PRECEDING) AS mean_ms,
        start_ms - lag(end_ms) OVER o AS absence_ms
 FROM cut WINDOW o AS (PARTITION BY listener ORDER BY session)
 """
@@ -69,7 +70,7 @@ def by_segue(log: Path, aside: Path, jobs: int) -> dict[str, Any]:
     wanted = ["last_session_s", "mean_session_s", "absence"]
     asking = ask(task, task.setting(None), registry.features(), names=wanted)
     n, total = 0, 0.0
-    for plays in library.plays([c for c in asking.columns]):
+    for plays in library.plays(list(asking.columns)):
         examples = task.examples(table(plays, None, asking.columns), asking.setting, landmarks=(0,))
         values, known = evaluate(asking.trees, examples)
         n, total = n + len(values), total + float(values[known[:, 1], 1].sum())
@@ -90,7 +91,9 @@ def by_polars(log: Path, aside: Path, jobs: int) -> dict[str, Any]:
     import polars as pl
 
     names = ["listener", "start", "artid", "artist", "traid", "track"]
-    plays = pl.scan_csv(log, separator="\t", has_header=False, quote_char=None, new_columns=names, schema_overrides=[pl.String] * 6)
+    plays = pl.scan_csv(
+        log, separator="\t", has_header=False, quote_char=None, new_columns=names, schema_overrides=[pl.String] * 6
+    )
     start = pl.col("start").str.to_datetime("%Y-%m-%dT%H:%M:%SZ").dt.epoch("ms")
     t = plays.select("listener", start_ms=start).with_row_index("row").sort("listener", "start_ms", "row")
     gap = pl.col("start_ms").diff().over("listener")
@@ -98,7 +101,8 @@ def by_polars(log: Path, aside: Path, jobs: int) -> dict[str, Any]:
     cut = t.group_by("listener", "session").agg(start_ms=pl.col("start_ms").min(), end_ms=pl.col("start_ms").max() + 240_000,
                                                  n_plays=pl.len()).sort("listener", "session")  # fmt: skip
     lasted = pl.col("end_ms") - pl.col("start_ms")
-    cut = cut.with_columns(last_ms=lasted.shift(1).over("listener"), absence_ms=pl.col("start_ms") - pl.col("end_ms").shift(1).over("listener"),
+    absence = pl.col("start_ms") - pl.col("end_ms").shift(1).over("listener")
+    cut = cut.with_columns(last_ms=lasted.shift(1).over("listener"), absence_ms=absence,
                            mean_ms=lasted.shift(1).rolling_mean(64, min_samples=1).over("listener"))  # fmt: skip
     made = cut.collect()
     made.write_parquet(aside / "sessions.parquet")
@@ -157,7 +161,10 @@ def raw_of(folder: Path, plays: int, seed: int) -> Path:
 def run(folder: Path, seed: int, plays: int = PLAYS, ways: tuple[str, ...] = WAYS) -> None:
     log = raw_of(folder, plays, seed)
     size = log.stat().st_size / 2**20
-    print(f"\nsegue {segue.__version__}, duckdb {version('duckdb')}, polars {version('polars')}; {os.cpu_count()} cores; {size:,.0f} MB of log")
+    print(
+        f"\nsegue {segue.__version__}, duckdb {version('duckdb')}, polars {version('polars')}; {os.cpu_count()} cores; "
+        f"{size:,.0f} MB of log"
+    )
     rows = []
     for way in ways:
         aside = folder / "aside"
@@ -171,8 +178,9 @@ def run(folder: Path, seed: int, plays: int = PLAYS, ways: tuple[str, ...] = WAY
             print(f"{way}: failed ({process.returncode})")
             continue
         found = json.loads(said.splitlines()[-1])
-        rows.append({"way": way, "plays": f"{found['plays']:,}", "sessions": f"{found['sessions']:,}", "s": f"{found['seconds']:.1f}",
-                     "of it features, s": f"{found['features_s']:.1f}" if "features_s" in found else "", "MB": f"{most:,.0f}"})  # fmt: skip
+        features = f"{found['features_s']:.1f}" if "features_s" in found else ""
+        rows.append({"way": way, "plays": f"{found['plays']:,}", "sessions": f"{found['sessions']:,}",
+                     "s": f"{found['seconds']:.1f}", "of it features, s": features, "MB": f"{most:,.0f}"})  # fmt: skip
         print(rows[-1], flush=True)
     shutil.rmtree(folder / "aside", ignore_errors=True)
     print_table(rows, "Read, cut into sessions, and the listener's sessions before")
@@ -187,7 +195,12 @@ def main() -> None:
     ask.add_argument("--log", type=Path, help="of that one")
     asked = ask.parse_args()
     if asked.way:
-        print(json.dumps(measure(asked.way, asked.log, asked.folder) | {"own_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+        print(
+            json.dumps(
+                measure(asked.way, asked.log, asked.folder)
+                | {"own_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+            )
+        )
         return
     run(asked.folder, asked.seed, int(asked.plays))
 

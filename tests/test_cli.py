@@ -21,7 +21,8 @@ import small
 from segue import cli, registry
 
 VERBS = [
-    "ingest", "describe", "explore", "tracks", "lookup", "profiles", "cluster", "features", "compare", "train", "evaluate", "explain",
+    "ingest", "describe", "explore", "tracks", "lookup", "profiles", "cluster", "features", "compare", "train", "evaluate",
+    "explain",
     "predict", "recommend", "submit", "serve", "key", "list", "simulate", "demo", "challenge",
 ]  # fmt: skip
 COMMANDS = typer.main.get_command(cli.app).commands

@@ -246,6 +246,9 @@ def _check_card(card: dict[str, Any]) -> None:
             raise TypeError(f"{name} of the card is {type(card[name]).__name__}, expected {kind.__name__}")
     if card["best_baseline"] not in [mark["model"] for mark in card["baselines"]]:
         raise ValueError(f"best baseline {card['best_baseline']!r} is none of its baselines")
+    window = card.get("window")
+    if window is not None and (type(window) is not list or [type(n) for n in window] != [int, int]):
+        raise TypeError(f"window of the card is {window!r}, expected two numbers of plays")
     ZoneInfo(card["source_options"].get("tz", "UTC"))
     date.fromordinal(card["history_as_of_day"] + EPOCH)
 

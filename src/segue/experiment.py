@@ -264,7 +264,7 @@ def _per_example(library: Library | Permuted, answered: Sequence[tuple[str, Exam
 def names_of(task: str, models: Sequence[str] | None) -> list[str]:
     """The models asked for, with a baseline among them; None: all but networks, which take their time."""
     if registry.task(task).answer != "bernoulli":
-        raise AskedWrongly(f"{task} is compared and trained by functions of its own: use segue compare {task}, segue train {task}, or "
+        raise AskedWrongly(f"{task} is compared and trained by its own functions: use segue compare {task}, segue train {task} or "
                            "segue.stay_contest.compare and segue.stay_training.train")  # fmt: skip
     names = [models] if isinstance(models, str) else list(models or [])
     if not names:

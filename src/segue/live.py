@@ -235,7 +235,7 @@ class Bundle:
         position = np.empty(len(row), np.int64)
         position[:n_told] = np.repeat(n_plays - ends + 1, n_recent + n_past) + row[:n_told]
         position[n_told:] = n_plays[moment] + 1 + place
-        if self.asking.setting.moments == "start":  # what is asked about is the session: it stands at its last known play
+        if self.asking.setting.moments == "start":  # of a session, which stands at its last known play
             position[n_told:] = np.maximum(n_plays, 1)[moment]
         every = np.ones(len(row), bool)
         table["position"], table["asked"] = (position, every), (every.astype(np.int64), every)

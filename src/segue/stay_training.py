@@ -88,7 +88,7 @@ def train(
         "history_as_of": str(np.datetime64(as_of, "D")), "history_as_of_day": as_of, "seed": seed, "features": list(batch.columns),
         "score": own.to_json(), "best_baseline": MARK if MARK in fits and model != MARK else (names or [model])[0],
         "baselines": [s.to_json() for s in (others or [own])],
-        "sessions": {"trained on": _n(seen), "tested on": held.n_sessions},
+        "sessions": {"trained on": _n(seen), "tested on": held.n_sessions}, "window": WINDOWS.get(manifest["source"]),
     })  # fmt: skip
     snapshots = {by: h.snapshot(as_of) for by, h in asked.rolling.items() if not is_personal(by)}
     tracks = asked.library.tracks()

@@ -96,6 +96,14 @@ class StayBundle(Bundle):
         heard = self.heard(asked, coming=[])
         return self.told(self.batch_of([heard], personal=personal), [heard])[0]
 
+    def notes(self, heard: Heard) -> tuple[str, ...]:
+        window = self.card.get("window")
+        if window is None or window[0] <= heard.n_plays < window[1]:
+            return super().notes(heard)
+        low, high = window
+        said = f"it learned from the {low}th play of sessions to the {high}th: of sessions that are not there it guesses"
+        return (*super().notes(heard), said)
+
     def told(self, batch: Batch, sessions: Sequence[Heard]) -> list[StayPrediction]:
         """The answers about sessions and their batch, each as of the end of its last known play, or of its start.
 

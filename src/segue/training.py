@@ -150,8 +150,8 @@ def fairly_asked(
         raise AskedWrongly(f"history {history!r}: expected rolling or frozen")
     model = opened if isinstance(opened, Bundle) else bundle.open_bundle(opened)
     if model.asking.task.answer != "bernoulli":
-        raise AskedWrongly(f"the bundle answers {model.asking.task.name}, not whether a play is skipped: it is evaluated, not explained, "
-                           "by segue evaluate or segue.stay_training.evaluate")  # fmt: skip
+        raise AskedWrongly(f"the bundle answers {model.asking.task.name}, not whether a play is skipped: it is evaluated, not "
+                           "explained, by segue evaluate or segue.stay_training.evaluate")  # fmt: skip
     lib = library if isinstance(library, Library) else open_library(library)
     snapshot = model.history if history == "frozen" else None
     batch, _ = from_library(model.asking, lib, snapshot=snapshot, progress=progress)

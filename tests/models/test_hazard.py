@@ -235,5 +235,5 @@ DAMAGED = {
 
 @pytest.mark.parametrize("made", DAMAGED.values(), ids=list(DAMAGED))
 def test_damaged_it_is_refused(made):
-    with pytest.raises(Tampered, match="damaged|get the bundle again"):
+    with pytest.raises(Tampered, match=r"damaged|get the bundle again"):
         Hazard.open(*made())
