@@ -96,14 +96,6 @@ class StayBundle(Bundle):
         heard = self.heard(asked, coming=[])
         return self.told(self.batch_of([heard], personal=personal), [heard])[0]
 
-    def notes(self, heard: Heard) -> tuple[str, ...]:
-        window = self.card.get("window")
-        if window is None or window[0] <= heard.n_plays < window[1]:
-            return super().notes(heard)
-        low, high = window
-        said = f"it learned from the {low}th play of sessions to the {high}th: of sessions that are not there it guesses"
-        return (*super().notes(heard), said)
-
     def told(self, batch: Batch, sessions: Sequence[Heard]) -> list[StayPrediction]:
         """The answers about sessions and their batch, each as of the end of its last known play, or of its start.
 
@@ -125,6 +117,9 @@ class StayBundle(Bundle):
         told = super().notes(heard)
         if self.asking.setting.sessions and (heard.earlier is None or not len(heard.earlier)):
             told += ("no session of this listener before it is known: answered as for someone new",)
+        low, high = self.card.get("window") or (0, heard.n_plays + 1)
+        if not low <= heard.n_plays < high:
+            told += (f"it learned from the {low}th to the {high}th play of sessions: of what lies beyond it guesses",)
         return told
 
     def _of_number(self, s: float, n: float, heard: Heard) -> StayPrediction:
