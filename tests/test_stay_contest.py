@@ -115,7 +115,7 @@ def test_playlists_are_refused_for_nobody_leaves_them():
 
 
 def test_lengths_are_not_compared_as_skips_are():
-    with pytest.raises(AskedWrongly, match="length is compared and trained by functions of its own"):
+    with pytest.raises(AskedWrongly, match="length is compared and trained by its own functions"):
         compare_skips("length", small.library("lastfm1k"))
 
 
