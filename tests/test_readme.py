@@ -66,9 +66,10 @@ def test_the_python_of_readme_runs(demo, monkeypatch):
 
 def test_the_examples_of_the_session_page_are_sessions():
     found = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "session.md").read_text(encoding="utf-8"), re.S)
-    assert len(found) == 2
+    assert len(found) == 3
     for text in found:
         assert session.read(json.loads(text)).plays
+    assert len(session.read(json.loads(found[2])).earlier) == 2
 
 
 def test_the_page_on_looking_ahead_says_what_happens():

@@ -14,7 +14,7 @@ import small
 from segue import schema
 from segue.bundle import open_bundle
 from segue.errors import BadInput
-from segue.session import Session, read, records, schema_json
+from segue.session import Session, ended_records, read, records, schema_json
 
 
 def test_a_session_of_plays_and_a_coming_one_is_read():
@@ -264,3 +264,37 @@ def test_an_end_an_hour_before_its_start_is_two_clocks_and_more_is_a_mistake():
     assert read({"plays": [{"start_ms": start, "end_ms": start - 3_600_000}], "next": {}}).plays
     with pytest.raises(BadInput, match="expected the end of a play not to lie more than an hour before its start"):
         read({"plays": [{"start_ms": start, "end_ms": start - 3_600_001}], "next": {}})
+
+
+def test_earlier_sessions_become_rows_with_what_follows_from_their_clocks():
+    start = 1_715_000_000_000  # Monday 2024-05-06T12:53:20Z
+    said = read({"earlier": [
+        {"start_ms": start, "end_ms": start + 5000, "n_plays": 3, "n_skipped": 1}, {"end": start + 9000, "n_plays": 2},
+        {"start": "2024-05-06T12:53:20Z", "end_ms": start - 5, "n_plays": 1, "hour": 7, "weekday": 5}, {"n_plays": 4},
+    ]}).earlier  # fmt: skip
+    rows = [tuple(row.get(name) for name in schema.ENDED) for row in ended_records(said)]
+    assert rows == [  # start, end, lasted, plays, skipped, hour, weekday
+        (start, start + 5000, 5000, 3, 1, 12, 0),
+        (None, start + 9000, None, 2, None, None, None),
+        (start, start - 5, 0, 1, None, 7, 5),
+        (None, None, None, 4, None, None, None),
+    ]
+    assert ended_records(said, zone="Asia/Tokyo")[0]["hour"] == 21
+
+
+@pytest.mark.parametrize(
+    ("earlier", "words"),
+    [
+        ([{}], "earlier.0.n_plays: {}; field required"),
+        ([{"n_plays": 0}], "earlier.0.n_plays: 0; input should be greater than or equal to 1"),
+        ([{"n_plays": 1, "n_skipped": -1}], "earlier.0.n_skipped: -1; input should be greater than or equal to 0"),
+        ([{"n_plays": 1, "hour": 24}], "earlier.0.hour: 24; input should be less than or equal to 23"),
+        ([{"n_plays": 1, "start": "soon"}], "earlier.0.start: 'soon'; expected milliseconds since 1970"),
+        ([{"n_plays": 1, "track": "t"}], "earlier.0.track is not a column of a play"),
+        ("yesterday", "earlier: 'yesterday'; input should be a valid list"),
+    ],
+)
+def test_what_is_wrong_with_an_earlier_session_is_told(earlier, words):
+    with pytest.raises(BadInput) as refused:
+        read({"earlier": earlier})
+    assert words in str(refused.value)

@@ -226,8 +226,25 @@ def test_profiles_are_counted_and_no_log(tmp_path, embedded):
     assert (counts["passed_over"], counts["rejected"], counts["files"]) == ([], {}, 2)
 
 
-def profile(who, age="", country=""):
-    return f"{who}\tf\t{age}\t{country}\t"
+def profile(who, age="", country="", gender="f"):
+    return f"{who}\t{gender}\t{age}\t{country}\t"
+
+
+def test_a_gender_is_that_of_the_profile_where_it_says_one(tmp_path, embedded):
+    said = {"anna": " F ", "ben": "m", "carl": "", "dora": "unknown"}
+    paths = [
+        written(tmp_path, *(line(who=who) for who in (*said, "eve"))),
+        written(tmp_path, PROFILES[0], *(profile(who, gender=gender) for who, gender in said.items()), name="p.tsv"),
+    ]
+    plays, rejects, _ = read(paths, embedded)
+    assert {p["listener"]: p["gender"] for p in plays} == {
+        "anna": "f",
+        "ben": "m",
+        "carl": None,
+        "dora": None,
+        "eve": None,
+    }
+    assert rejects == []
 
 
 def test_a_listener_was_as_old_as_the_profile_says_less_the_years_since(tmp_path, embedded):

@@ -35,6 +35,8 @@ def test_the_page_has_every_feature_once_with_its_unit_and_sentence():
         (lambda history: history.count("track"), "history: by track"),
         (lambda history: history.count(), "history: of all"),
         (lambda history, now: history.recent.count(same="artist") + now.shuffle, "now: artist, shuffle; recent: artist"),
+        (lambda history: history.sessions.count(), "sessions: how many sessions"),
+        (lambda history, past: history.sessions.lag("n_plays") - past.count(), "past: how many plays; sessions: n_plays"),
         (lambda queue: queue.count(same="track"), "now: track; queue: track"),
         (lambda session: session.length, "session: length"),
         (lambda past: past.similarity(to="skipped"),
@@ -59,6 +61,16 @@ def test_what_a_feature_may_see_in_words(say, words):
 )  # fmt: skip
 def test_which_settings_grant_a_feature_and_what_must_be_asked_for(say, settings):
     assert granted_in(feature("1", "Whatever", name="made_up")(say), registry.task("skip")) == settings
+
+
+def test_the_page_says_where_a_feature_is_built_only_if_it_is_named():
+    made = glossary.page()
+    (row,) = re.findall(r"^\| `plays_so_far` .*$", made, re.M)
+    assert "| skip, by name: online, challenge, last; length: stay |" in row
+    (row,) = re.findall(r"^\| `absence` .*$", made, re.M)
+    assert "| length: stay |" in row
+    (row,) = re.findall(r"^\| `skip_rate_of_session` .*$", made, re.M)
+    assert "| skip: online, challenge, last; length: stay |" in row
 
 
 def test_a_feature_that_two_groups_know_stands_in_the_first():
