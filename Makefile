@@ -44,6 +44,10 @@ bench-next-play: ## what plays next in sessions: two worlds with a known ceiling
 	@scripts/prepare test
 	@.venv/bin/python benchmarks/bench_next_play.py $(WITH)
 
+bench-length: ## how long they stay: a simulated Last.fm-1K whose hazards are known, the published arms, real histories: three hours; WITH=--quick for half an hour
+	@scripts/prepare test
+	@.venv/bin/python benchmarks/bench_length.py $(WITH)
+
 serve: serve-ready ## serve what make demo left behind: a page at http://127.0.0.1:8000, the API's documentation at /docs
 	@test -d demo/skip.bundle || $(MAKE) --no-print-directory demo
 	@.venv/bin/segue serve demo/skip.bundle demo/challenge.bundle demo/length.bundle --state demo/state.sqlite $(WITH)
@@ -62,4 +66,4 @@ clean: ## forget .venv, caches and builds
 core dev report:
 	@scripts/prepare $@
 
-.PHONY: help demo test torture lint format bench bench-skip bench-next bench-serve serve serve-ready clean core dev report
+.PHONY: help demo test torture lint format bench bench-skip bench-next bench-next-play bench-length bench-serve serve serve-ready clean core dev report

@@ -36,9 +36,9 @@ from segue.display_stays import show_stays
 from segue.errors import SegueError
 from segue.exam import resampling
 from segue.library import ingest, open_library
-from segue.published import Scales, mae_normalised_published, normalised_mae
+from segue.published import mae_normalised_published, normalised_mae
 from segue.simulate.lastfm1k import simulate
-from segue.splits import TEST, TRAIN
+from segue.splits import TEST
 from segue.stay_contest import MARK, POINTS, QUESTION, Stays, beside_marks, fit, sessions_of
 from segue.stay_contest import _about as about_of
 from segue.stay_scores import Held, score
@@ -163,7 +163,6 @@ def published(folder: Path, listeners: int, days: int, seed: int) -> None:
     start = asked.batch.take(asked.batch.keys["asked_after"] == 0)
     cut = splits.choose(start.keys, "time")
     held = Held.of(start.take(cut.rows(TEST)))
-    train = start.take(cut.rows(TRAIN))
     assert held.seconds is not None
     mark = np.abs(fit("user-mean", start, cut).predict(held.batch).values[:, 0] - held.seconds)
     arms: list[tuple[str, str, dict[str, Any]]] = [("baseline: user median", "user-median", {})]
@@ -171,7 +170,7 @@ def published(folder: Path, listeners: int, days: int, seed: int) -> None:
         arms += [(f"{name}, dropout {d}", name, {"dropout": d}) for d in (0.0, 0.2)]
     for method in ("kmeans", "spectral"):
         arms += [(f"{method}, 5 clusters, standardise {how}", "clustered", {"method": method, "k": 5, "standardise": how})
-                 for how in ("none", "cluster", "mixed")]  # fmt: skip
+                 for how in ("none", "each", "mixed")]  # fmt: skip
     rows, fits = [], {}
     for words, name, settings in arms:
         begun = time.perf_counter()
@@ -184,12 +183,12 @@ def published(folder: Path, listeners: int, days: int, seed: int) -> None:
             "MAE, min": f"{error.mean() / 60:.2f}",
             "MAE / user mean's": f"{normalised_mae(error, mark):.3f}",
         }
-        row |= published_average(fitted, held, train, error, mark)
+        row |= published_average(fitted, held, error, mark)
         rows.append(row | {"s": f"{time.perf_counter() - begun:.0f}"})
         print(words, row, flush=True)
     grouping = next(f for w, f in fits.items() if "mixed" in w)
     rows.append({"arm": "the user mean itself", "MAE, min": f"{mark.mean() / 60:.2f}", "MAE / user mean's": "1.000",
-                 **published_average(grouping, held, train, mark, mark), "s": ""})  # fmt: skip
+                 **published_average(grouping, held, mark, mark), "s": ""})  # fmt: skip
     columns = list(dict.fromkeys(c for row in rows for c in row))
     print_table(
         [{c: row.get(c, "") for c in columns} for row in rows],
@@ -199,19 +198,11 @@ def published(folder: Path, listeners: int, days: int, seed: int) -> None:
           "becoming better, as the last row shows. It is no measure of anything.")  # fmt: skip
 
 
-def published_average(fitted: Any, held: Held, train: Any, error: Any, mark: Any) -> dict[str, str]:
+def published_average(fitted: Any, held: Held, error: Any, mark: Any) -> dict[str, str]:
     """The published mean over clusters, where the model has clusters and standardises some."""
-    cluster_of = getattr(fitted, "cluster_of", None)
-    if cluster_of is None:
+    if not hasattr(fitted, "clusters"):
         return {}
-    cluster, of_train = cluster_of(held.batch), cluster_of(train)
-    length = train.also["remaining_ms"] / 1000
-    k = int(max(cluster.max(), of_train.max())) + 1
-    spread = np.array([length[of_train == c].std() if (of_train == c).any() else 1.0 for c in range(k)])
-    listeners = np.array([len(np.unique(train.keys["listener"][of_train == c])) for c in range(k)])
-    how = getattr(fitted, "standardise", "mixed")
-    standardised = np.array([how == "cluster" or (how == "mixed" and n < 200) for n in listeners])
-    scales = Scales(standardised, spread, float(length.std()), listeners)
+    cluster, scales = fitted.clusters(held.batch), fitted.scales
     return {"mean over clusters as published": f"{mae_normalised_published(error, mark, cluster, scales):.3f}"}
 
 
@@ -236,7 +227,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as aside:
         folder = asked.folder or Path(aside)
         folder.mkdir(parents=True, exist_ok=True)
-        if "simulated" in parts or "published" in parts:
+        if "simulated" in parts or ("published" in parts and not (folder / f"library-{listeners}-{days}").exists()):
             simulated(folder, listeners, days, wanted if "simulated" in parts else ["user-median"], asked.seed)
         if "real" in parts:
             real(folder, wanted, asked.seed)
