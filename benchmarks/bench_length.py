@@ -5,7 +5,8 @@
     python benchmarks/bench_length.py --only simulated   or real, published, scale
     python benchmarks/bench_length.py --folder F         keeps what is simulated and ingested in F, and takes it up again
 
-simulated   all models beside the truth: the listener's own law and all that was seen of him, which nobody can better
+simulated   all models beside the truth: the listener's own law and all that was seen of them, which nobody can better, and
+            beside who knows the world but has to learn the listener's law from their sessions
 real        split by time within each listener, beside the listener's median and shrunk curve; what is found is of these few people
 published   the comparison as it was published: baseline, GRU, LSTM, layered, with and without dropout; KMeans and spectral
             clusters, standardised, not, and mixed, whose mean over clusters gains where nothing was gained
@@ -36,10 +37,10 @@ from segue.display_stays import show_stays
 from segue.errors import SegueError
 from segue.exam import resampling
 from segue.library import ingest, open_library
-from segue.published import mae_normalised_published, normalised_mae
+from segue.published import FEWEST, mae_normalised_published, normalised_mae
 from segue.simulate.lastfm1k import simulate
 from segue.splits import TEST
-from segue.stay_contest import MARK, POINTS, QUESTION, Stays, beside_marks, fit, sessions_of
+from segue.stay_contest import MARK, POINTS, QUESTION, Stays, beside_marks, ceilings, fit, sessions_of
 from segue.stay_contest import _about as about_of
 from segue.stay_scores import Held, score
 from segue.stay_truth import open_truth
@@ -102,9 +103,7 @@ def contest(asked: Any, names: list[str], truth: Any, seed: int, draws: int) -> 
         memory[name] = took.mb
         print(f"{name}: fitted in {seconds:.1f} s, {took.mb:,.0f} MB; {1e6 * spent:.0f} µs an answer", flush=True)
     if truth is not None:
-        true, at_start = truth.of(held.batch.keys), truth.of(held.start.keys)
-        made, marks["truth"] = score("truth", true, at_start, held, draw)
-        scores.append(made)
+        scores += ceilings(truth, held, draw, marks)
     about = about_of(asked, cut, "time", held, seed) | {"not_installed": {}}
     return Stays(tuple(beside_marks(scores, marks, held, draw)), about), memory
 
@@ -202,8 +201,10 @@ def published_average(fitted: Any, held: Held, error: Any, mark: Any) -> dict[st
     """The published mean over clusters, where the model has clusters and standardises some."""
     if not hasattr(fitted, "clusters"):
         return {}
-    cluster, scales = fitted.clusters(held.batch), fitted.scales
-    return {"mean over clusters as published": f"{mae_normalised_published(error, mark, cluster, scales):.3f}"}
+    found = mae_normalised_published(error, mark, fitted.clusters(held.batch), fitted.scales)
+    return {
+        "mean over clusters as published": f"{found:.3f}" if found == found else f"no cluster of {FEWEST} listeners"
+    }
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ LAYERS = (
     ("arithmetic", (
         "intervals", "metrics", "decode", "exam", "scores",
         "censoring", "survival", "survival_scores", "survival_calibration", "clusters", "published",
+        "features.audio.loudness",
     )),
     ("tables", ("engines", "sessions", "session", "splits", "unfinished")),
     ("sources", ("datasets", "simulate")),
@@ -36,7 +37,8 @@ LAYERS = (
     ("proposers", ("proposers",)),
     ("answers", (
         "contest", "traits", "cold_start", "challenge_score", "playlists_bundle", "recommending",
-        "heard", "live", "bundle", "curves", "attribution", "truth", "stay_truth", "experiment", "training", "submission",
+        "heard", "live", "bundle", "curves", "attribution", "truth", "stay_truth",
+        "stay_learned", "experiment", "training", "submission",
         "submission_score", "checks",
         "importance",
         "gaps", "play_ends", "staying", "stay_scores", "stay_contest", "stay_training", "stay_checks",

@@ -37,9 +37,17 @@ def found(world):
     return compare(library, models=["global-median", "hazard"], settings=QUICK, truth=truth, draws=30)
 
 
-def test_the_marks_come_first_and_the_truth_last(found):
-    assert [s.model for s in found.scores] == ["user-mean", "user-median", "shrunk", "global-median", "hazard", "truth"]
-    assert [s.is_curve for s in found.scores] == [False, False, True, False, True, True]
+def test_the_marks_come_first_and_the_ceilings_last(found):
+    assert [s.model for s in found.scores] == [
+        "user-mean",
+        "user-median",
+        "shrunk",
+        "global-median",
+        "hazard",
+        "truth",
+        "learned",
+    ]
+    assert [s.is_curve for s in found.scores] == [False, False, True, False, True, True, True]
     assert found.decides == "crps_min"
 
 
@@ -50,7 +58,7 @@ def test_numbers_stand_beside_the_listeners_own_mean_and_median_and_curves_besid
             expected = error / found.of(mark).by_group["all"]["mae_min"].value
             assert score.relative[mark].value == pytest.approx(expected)
     shrunk = found.of("shrunk").by_group["all"]["crps_min"].value
-    for name in ("hazard", "truth"):
+    for name in ("hazard", "truth", "learned"):
         assert found.of(name).gain.value == pytest.approx(shrunk - found.of(name).by_group["all"]["crps_min"].value)
     assert [s.model for s in found.scores if s.gain is None] == ["user-mean", "user-median", "shrunk", "global-median"]
     assert [s.model for s in found.scores if s.p_holm is not None] == ["hazard"]
@@ -58,10 +66,11 @@ def test_numbers_stand_beside_the_listeners_own_mean_and_median_and_curves_besid
 
 def test_nobody_is_better_than_the_truth_and_each_curve_has_its_share(found):
     best = found.of("truth").by_group["all"]["crps_min"].value
-    assert all(s.by_group["all"]["crps_min"].value > best for s in found.scores[:-1])
+    assert all(s.by_group["all"]["crps_min"].value > best for s in found.scores if s.model != "truth")
     hazard, truth = found.of("hazard"), found.of("truth")
-    assert hazard.share.value == pytest.approx(hazard.gain.value / truth.gain.value)
-    assert truth.share is None
+    for ceiling in ("truth", "learned"):
+        assert hazard.share[ceiling].value == pytest.approx(hazard.gain.value / found.of(ceiling).gain.value)
+    assert not truth.share
     assert truth.by_group["all"]["coverage"].value == pytest.approx(0.8, abs=0.06)
 
 
@@ -192,4 +201,4 @@ def test_gains_are_those_of_the_examples_and_a_model_alone_is_as_good_as_itself(
         s for s in beside_marks(scores, own, held, resampling(held.batch, draws=10, seed=0)) if s.model == "better"
     )
     assert {m: x.value for m, x in better.relative.items()} == {"user-mean": 0.25, "user-median": 0.5}
-    assert (better.gain.value, better.share.value) == (0.25, 0.5)
+    assert (better.gain.value, better.share["truth"].value) == (0.25, 0.5)

@@ -125,6 +125,21 @@ def test_who_knows_more_is_right_more_often():
     assert losses[0] > losses[1] + 0.02 > losses[2] + 0.04
 
 
+def test_who_has_to_learn_the_listeners_numbers_is_right_as_often_as_it_says_and_knows_less():
+    kept = np.isin(truth().session, truth().session[::3])
+    for k in (0, 2, 12):
+        keys = {"session": truth().session[kept & (truth().logged >= k)]}
+        keys["asked_after"] = np.full(len(keys["session"]), k)
+        known, learned = truth().of(keys), truth().of(keys, knowing="learned")
+        _, tracks = truth().remaining(keys)
+        losses = []
+        for stay in (known, learned):
+            p, happened = column(stay.tracks.alive, TRACKS, 5), tracks > 5
+            losses.append(-np.log(np.where(happened, p, 1 - p)).mean())
+            assert abs((p - happened).sum()) <= 4 * np.sqrt((p * (1 - p)).sum())
+        assert losses[1] > losses[0]
+
+
 def test_the_order_and_number_of_examples_are_those_asked_for():
     t = truth()
     rows = np.array([5, 900, 5, 33])

@@ -9,6 +9,8 @@ from segue.intervals import Interval
 from segue.stay_contest import MARK, Stays
 from segue.stay_scores import NAMES
 
+CEILINGS = {"truth": "truth's", "learned": "learnable"}
+
 
 def number(x: Interval | None, places: int = 2) -> str:
     return "" if x is None else f"{x.value:.{places}f} [{x.low:.{places}f}, {x.high:.{places}f}]"
@@ -36,13 +38,12 @@ def show_stays(found: Stays, as_json: bool) -> None:
         f"{about['source']}: how long they stay, {about['test_sessions']:,} sessions of the test, at the start and later",
     )
     unit = "min" if timed else "tracks"
-    rows = []
+    rows, known = [], {s.model for s in found.scores}
     for s in found.scores:
         row = {"model": s.model, "MAE / user mean's": number(s.relative.get("user-mean")),
                "MAE / user median's": number(s.relative.get("user-median")), f"CRPS gained on {MARK}, {unit}": number(s.gain),
                "p (Holm)": "" if s.p_holm is None else f"{s.p_holm:.3f}"}  # fmt: skip
-        if any(x.share is not None for x in found.scores):
-            row["share of what can be gained"] = number(s.share)
+        row |= {f"share of the {words} gain": number(s.share.get(c)) for c, words in CEILINGS.items() if c in known}
         row |= {"Uno's C": _plain(s.concordance, 3), "Brier": _plain(s.brier, 4), "fit s": _plain(s.fit_seconds, 1),
                 "µs an answer": _plain(s.answer_us, 0)}  # fmt: skip
         rows.append(row)
@@ -55,7 +56,7 @@ def show_stays(found: Stays, as_json: bool) -> None:
         rows,
         f"CRPS in {unit} (of one number: its absolute error) by plays heard, and by sessions of the listener before",
     )
-    curves = [s for s in found.scores if s.covers is not None and s.model != "truth"]
+    curves = [s for s in found.scores if s.covers is not None and s.model not in CEILINGS]
     if curves:
         _show_calibration(curves[-1])
     _say_about(found)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segue import registry, splits
-from segue.batch import Batch, Stay
+from segue.batch import Batch
 from segue.errors import AskedWrongly, MissingExtra
 from segue.exam import clusters, resampling
 from segue.experiment import with_settings
@@ -23,8 +23,12 @@ from segue.models.landmarks import SO_FAR
 from segue.splits import TEST, TRAIN, VALID, Split
 from segue.stay_scores import Held, StayScore, score
 
+if TYPE_CHECKING:
+    from segue.stay_truth import StayTruth
+
 QUESTION = "length"
 MARK, POINTS = "shrunk", ("user-mean", "user-median")  # a curve is measured from the one, a number from the others
+CEILINGS = {"truth": "past", "learned": "learned"}  # of simulated worlds, by what is known there: see StayTruth.of
 OF_HAZARDS = ("global-median", MARK, "hazard")  # models that can do without the starts of sessions
 WINDOWS = {"mssd": (10, 20)}  # sessions shorter than the first are not in the data, longer ones are cut at the second
 WEIGHTED = "the start, and 1, 2, 5 and 10 plays, count alike, and at each of them every session that came so far"
@@ -133,8 +137,9 @@ def compare(
     models : names (`segue list models`); None: all whose extras are installed. `user-mean`, `user-median` and `shrunk` are added
     split : "time", the last days of each listener are the test; "day", the last days of all; "listener", a fifth of them
     settings : hyper-parameters by model
-    truth : the truth folder of the simulated world that the library was made from: what nobody can better is scored, too, and
-        each curve's share of what it gains over `shrunk`
+    truth : the truth folder of the simulated world that the library was made from: what nobody can better is scored, too, by who
+        knows each listener's law (`truth`) and by who has to learn it from their sessions (`learned`), and each curve's share of
+        what these gain over `shrunk`
     draws : of the bootstrap; by day within listener where listeners are few, by listener where many, by session where unknown
     """
     names, asked = names_of(models), sessions_of(library, features=features, progress=progress)
@@ -174,21 +179,30 @@ def compare(
         made, marks[name] = score(name, answer, fitted.predict(held.start), held, draw)
         scores.append(replace(made, fit_seconds=seconds, answer_us=1e6 * spent))
     if true is not None:
-        made, marks["truth"] = score("truth", true(held.batch), true(held.start), held, draw)
-        scores.append(made)
+        scores += ceilings(true, held, draw, marks)
     progress(len(names), len(names), "done")
     about = _about(asked, cut, split, held, seed) | {"not_installed": absent}
     return Stays(tuple(beside_marks(scores, marks, held, draw)), about)
 
 
-def _truth(folder: Path | str | None, held: Held) -> Callable[[Batch], Stay] | None:
+def _truth(folder: Path | str | None, held: Held) -> StayTruth | None:
     if folder is None:
         return None
     from segue.stay_truth import open_truth
 
     known = open_truth(folder)
     known.of(held.batch.take(slice(0, 10)).keys)  # a truth of other logs is refused here
-    return lambda batch: known.of(batch.keys)
+    return known
+
+
+def ceilings(true: StayTruth, held: Held, draw: Resamples, marks: dict[str, dict[str, Floats]]) -> list[StayScore]:
+    """What nobody can better in a simulated world, scored, and added to the marks: by name as CEILINGS has it."""
+    made = []
+    for name, knowing in CEILINGS.items():
+        answer, at_start = (true.of(batch.keys, knowing=knowing) for batch in (held.batch, held.start))
+        one, marks[name] = score(name, answer, at_start, held, draw)
+        made.append(one)
+    return made
 
 
 def unable(batch: Batch, names: Sequence[str]) -> dict[str, str]:
@@ -229,12 +243,11 @@ def beside_marks(
         if one.is_curve and MARK in marks and one.model != MARK:
             gain = (marks[MARK][decides] - own[decides]) * weight
             found = replace(found, gain=draw.ratio(gain, weight))
-            if one.model != "truth":
+            if one.model not in CEILINGS:
                 p[one.model] = draw.p_value(gain / weight.mean())
-            if "truth" in marks and one.model != "truth":
-                found = replace(
-                    found, share=draw.ratio(gain, (marks[MARK][decides] - marks["truth"][decides]) * weight)
-                )
+            best = {c: (marks[MARK][decides] - marks[c][decides]) * weight for c in CEILINGS if c in marks}
+            if best and one.model not in best:
+                found = replace(found, share={c: draw.ratio(gain, of) for c, of in best.items()})
         made.append(found)
     adjusted = dict(zip(p, holm(list(p.values())).tolist(), strict=True))
     return [replace(s, p=p.get(s.model), p_holm=adjusted.get(s.model)) for s in made]

@@ -109,7 +109,9 @@ class StayScore:
     gain: Interval | None = None  # of CRPS over shrunk, in minutes (tracks where there is no clock): above 0 is better
     p: float | None = None
     p_holm: float | None = None
-    share: Interval | None = None  # of what the truth gains over shrunk, where it is known
+    share: Mapping[str, Interval] = field(
+        default_factory=dict
+    )  # of what each ceiling of a simulated world gains over shrunk
     concordance: float = float("nan")  # Uno's C, at the start
     brier: float = float(
         "nan"

@@ -133,12 +133,19 @@ def listeners(w: Stays, seed: int, number: Ints, days: int) -> Listeners:
     """Who they are; whether others are asked for, too, changes nothing."""
     who = key(seed, _WHO, number)
     age = np.clip(np.rint(20 + 10 * np.abs(bell(who, 0)) + 3 * bell(who, 1)), 14, 75).astype(np.int64)
-    level = _whole(w.spread * bell(who, 2) + w.by_age * (age - 28) / 10)
-    median, spread = w.turns.T
-    turns = 1 / (1 + np.exp(-np.log(median / (1 - median)) - spread * np.stack([bell(who, 4), bell(who, 5)], axis=1)))
+    level, evening, turns = own_numbers(w, age, *(bell(who, counter) for counter in range(2, 6)))
     joins = uniform(who, 0) < threshold(0.2)
-    return Listeners(number, age, level, _whole(w.liking * bell(who, 3)), turns, w.per_day[0] * np.exp(w.per_day[1] * bell(who, 6)),
+    return Listeners(number, age, level, evening, turns, w.per_day[0] * np.exp(w.per_day[1] * bell(who, 6)),
                      np.where(joins, uniform(who, 1) * days >> np.int64(32), 0))  # fmt: skip
+
+
+def own_numbers(
+    w: Stays, age: Any, level: Floats, evening: Floats, short: Floats, long: Floats
+) -> tuple[Ints, Ints, Floats]:
+    """A listener's level, liking of evenings and (N, 2) chances to turn, of their age and four standard normal numbers (N,)."""
+    median, spread = w.turns.T
+    turns = 1 / (1 + np.exp(-np.log(median / (1 - median)) - spread * np.stack([short, long], axis=1)))
+    return _whole(w.spread * level + w.by_age * (age - 28) / 10), _whole(w.liking * evening), turns
 
 
 def own_part(w: Stays, level: Any, evening: Any, start_s: Ints) -> Ints:
