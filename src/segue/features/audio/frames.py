@@ -1,0 +1,163 @@
+"""What a spectrum is like at one moment: where its weight lies, how wide, how flat, how far peaks stand above valleys.
+
+Every function gives one row a frame, as librosa defines it, so that numbers compare with published tables.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from segue.batch import Array
+from segue.features.audio.spectrum import BINS, BLOCK, FRAME, HOP, MEL_BANDS, RATE, SILENT, Spectra, decibels
+
+ROLL_OFF = 0.85
+OCTAVES = 7  # bands of spectral contrast: below the lowest edge, then an octave each, the last up to half the rate
+EXTREME = 0.02  # of a band's bins are its peak, and as many its valley
+ROLL_BLOCK = 32  # bins added up before the one is looked for in which the roll-off lies
+CEPSTRUM = 20
+
+
+class Shape(NamedTuple):
+    """(T,) float32 each, in Hz; 0 in a silent frame."""
+
+    centroid: Array  # mean frequency, weighted by magnitude
+    bandwidth: Array  # standard deviation around it, weighted by magnitude
+    roll_off: Array  # the frequency below which .85 of the magnitude lies
+
+
+def shape(spectra: Spectra) -> Shape:
+    """Where the weight of each frame lies.
+
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE).astype(np.float32)
+    >>> round(float(np.median(shape(Spectra.of(tone)).centroid)))
+    1000
+    """
+    hertz = np.fft.rfftfreq(FRAME, 1 / RATE)
+    powers = np.stack([np.ones(BINS), hertz, hertz**2], axis=1)
+    moments = np.empty((len(spectra), 3))
+    roll_off = np.empty(len(spectra), np.float32)
+    for start in range(
+        0, len(spectra), BLOCK
+    ):  # in float64: a narrow tone is the small difference of two large moments
+        block = spectra.magnitude[start : start + BLOCK]
+        np.matmul(block.astype(np.float64), powers, out=moments[start : start + BLOCK])
+        roll_off[start : start + BLOCK] = hertz[_rolled(block)]
+    total = np.where(moments[:, 0] > 0, moments[:, 0], 1.0)
+    centroid = moments[:, 1] / total
+    bandwidth = np.sqrt((moments[:, 2] / total - centroid**2).clip(min=0))
+    return Shape(centroid.astype(np.float32), bandwidth.astype(np.float32), roll_off)
+
+
+def _rolled(magnitude: Array) -> Array:
+    """(B,) the first bin up to which .85 of a frame's magnitude lies: among sums of 32 bins first, then in one of these."""
+    n = len(magnitude)
+    coarse = magnitude[:, : BINS - 1].reshape(n, -1, ROLL_BLOCK).sum(axis=2, dtype=np.float32).cumsum(axis=1)
+    wanted = np.float32(ROLL_OFF) * (coarse[:, -1:] + magnitude[:, -1:])
+    block = (coarse < wanted).sum(axis=1).clip(max=coarse.shape[1] - 1)
+    row = np.arange(n)
+    before = np.where(block > 0, coarse[row, block - 1], 0)
+    fine = magnitude[:, : BINS - 1].reshape(n, -1, ROLL_BLOCK)[row, block].cumsum(axis=1) + before[:, None]
+    found: Array = block * ROLL_BLOCK + (fine < wanted).sum(axis=1)
+    return found
+
+
+def flatness(spectra: Spectra) -> Array:
+    """(T,) float32 geometric over arithmetic mean of the power: 1 for white noise at the limit, near 0 for a tone; silence: 1."""
+    found = np.empty(len(spectra), np.float32)
+    for start in range(0, len(spectra), BLOCK):
+        heard = np.maximum(spectra.power[start : start + BLOCK], SILENT)
+        mean = heard.mean(axis=1)
+        found[start : start + BLOCK] = np.exp(np.log(heard, out=heard).mean(axis=1)) / mean
+    return found
+
+
+def contrast(spectra: Spectra, lowest: float = 200.0) -> Array:
+    """(T, 7) float32 dB between the strongest and the weakest 2 % of each octave, from below `lowest` Hz up.
+
+    High where single tones stand out, low where noise fills the band.
+    Source: D.-N. Jiang, L. Lu, H.-J. Zhang, J.-H. Tao, L.-H. Cai, "Music type classification by spectral contrast feature",
+    ICME 2002; as in librosa.
+    """
+    bands = _octaves(lowest)
+    peak, valley = np.empty((2, len(spectra), len(bands)), np.float32)
+    for start in range(0, len(spectra), BLOCK):
+        rows = slice(start, start + BLOCK)
+        for band, (bins, n) in enumerate(bands):
+            block = spectra.magnitude[rows, bins]
+            if n == 1:
+                peak[rows, band], valley[rows, band] = block.max(axis=1), block.min(axis=1)
+            else:
+                ordered = np.partition(block, (n - 1, block.shape[1] - n), axis=1)
+                peak[rows, band], valley[rows, band] = ordered[:, -n:].mean(axis=1), ordered[:, :n].mean(axis=1)
+    found: Array = decibels(peak) - decibels(valley)
+    return found
+
+
+@cache
+def _octaves(lowest: float) -> tuple[tuple[slice, int], ...]:
+    """Of each band its bins, and how many of these are its extremes."""
+    hertz = np.fft.rfftfreq(FRAME, 1 / RATE)
+    edges = [0.0, *(lowest * 2.0**k for k in range(OCTAVES))]
+    found = []
+    for k in range(OCTAVES):
+        inside = np.flatnonzero((hertz >= edges[k]) & (hertz <= edges[k + 1]))
+        first, last = int(inside[0]) - (k > 0), int(inside[-1])
+        if k == OCTAVES - 1:
+            last = BINS - 1
+        n = max(int(np.rint(EXTREME * (last - first + 1))), 1)
+        found.append((slice(first, last + (k == OCTAVES - 1)), n))  # the upper edge is the next band's, but of the last
+    return tuple(found)
+
+
+def zero_crossings(samples: Array) -> Array:
+    """(T,) float32 share of a frame's samples whose sign is another than that of the sample before; T = 1 + n // 512.
+
+    >>> zero_crossings(np.tile(np.array([1, 1, -1, -1], np.float32), 2000))[3:5].tolist()
+    [0.4995...
+    """  # doctest: +ELLIPSIS
+    half, n_frames = FRAME // 2, 1 + len(samples) // HOP
+    below = samples < -SILENT
+    crossed = np.zeros(
+        (n_frames - 1) * HOP + FRAME, np.uint8
+    )  # what lies around the recording repeats its first and last sample
+    seen = below[1:] != below[:-1]
+    crossed[half + 1 : half + 1 + len(seen)] = seen[: len(crossed) - half - 1]
+    hops = crossed.reshape(-1, HOP).sum(axis=1, dtype=np.int32)
+    n = np.convolve(hops, np.ones(FRAME // HOP, np.int32), "valid")
+    n -= crossed[::HOP][:n_frames]  # the first sample of a frame has none before it
+    made: Array = (n / FRAME).astype(np.float32)
+    return made
+
+
+def level(spectra: Spectra) -> Array:
+    """(T,) float32 root of the mean square of a frame's samples, without a window; full scale is 1."""
+    n_frames = len(spectra)
+    squares = np.zeros((n_frames - 1) * HOP + FRAME, np.float32)
+    inside = squares[FRAME // 2 :]
+    np.square(spectra.samples[: len(inside)], out=inside[: len(spectra.samples)])
+    hops = squares.reshape(-1, HOP).sum(axis=1, dtype=np.float64)
+    mean = np.convolve(hops, np.ones(FRAME // HOP), "valid") / FRAME
+    made: Array = np.sqrt(mean.clip(min=0)).astype(np.float32)
+    return made
+
+
+def cepstrum(log_mel: Array, n: int = CEPSTRUM) -> Array:
+    """(T, n) mel-frequency cepstral coefficients: the cosine transform of the log-mel spectrum, its coarse shape.
+
+    Source: S. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic word recognition", IEEE
+    Trans. ASSP 28, 1980; transform of type II, orthonormal.
+    """
+    made: Array = log_mel @ _cosines(log_mel.shape[1], n)
+    return made
+
+
+@cache
+def _cosines(bands: int = MEL_BANDS, n: int = CEPSTRUM) -> Array:
+    turn = np.pi / bands * (np.arange(bands)[:, None] + 0.5) * np.arange(n)
+    made = np.cos(turn) * np.sqrt(2 / bands)
+    made[:, 0] = np.sqrt(1 / bands)
+    found: Array = made.astype(np.float32)
+    return found
