@@ -136,6 +136,7 @@ FIGURES = {
     ("How long they stay", "leaving"): "segue.figures.staying:hazard",
     ("How long they stay", "length-by-clock"): "segue.figures.stay_clocks:by_clock",
     ("How long they stay", "staying-by-listeners"): "segue.figures.stayers:by_listeners",
+    ("How long they stay", "length-calibration"): "segue.figures.stay_promises:calibration",
     ("How long they stay", "gap-sensitivity"): "segue.figures.cuts:sensitivity",
     ("How long they stay", "ends-known"): "segue.figures.cuts:ends_known",
     ("What distinguishes a skipped play", "telling"): "segue.figures.telling:ranked",

@@ -19,8 +19,8 @@ from segue.intervals import Floats
 def by_clock(scope: Scope) -> Figure:
     """Median and middle half of the minutes of sessions, by the hour and the weekday of their start."""
     of = sessions(scope)
-    clusters, error = _clusters(of)
-    found = {"hour": _spread(of.hour, of.minutes, clusters), "weekday": _spread(of.weekday, of.minutes, clusters)}
+    cluster, error = clusters(of)
+    found = {"hour": _spread(of.hour, of.minutes, cluster), "weekday": _spread(of.weekday, of.minutes, cluster)}
     found = {by: rows for by, rows in found.items() if len(rows) > 1}
     if not found:
         raise NothingToSay("hour and weekday of the start are not known of its sessions")
@@ -44,7 +44,7 @@ def by_clock(scope: Scope) -> Figure:
     )  # fmt: skip
 
 
-def _clusters(of: Sessions) -> tuple[Ints, str]:
+def clusters(of: Sessions) -> tuple[Ints, str]:
     """What counts as one observation: a listener, where there are enough of them, else a session."""
     if len(of.names) >= FEW_SESSIONS:
         return of.listener, "know that sessions of one listener are alike"
