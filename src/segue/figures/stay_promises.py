@@ -37,7 +37,12 @@ def calibration(scope: Scope) -> Figure:
     inner = drawn.mean(share[:, 1:-1].sum(axis=1))
     n = f"{len(row):,} sessions after at least {FEWEST} of their listener"
     chart = draw.rates(
-        rows, "tenth", "tenth of the listener's earlier lengths", y_title="share of sessions", overall=1 / TENTHS
+        rows,
+        "tenth",
+        "tenth of the listener's earlier lengths",
+        y="share",
+        y_title="share of sessions",
+        overall=1 / TENTHS,
     )
     return Figure(
         "Do a listener's earlier sessions tell how long the next one lasts?", _said(inner.value, inner.low, inner.high), rows, n,
