@@ -64,24 +64,28 @@ def _rolled(magnitude: Array) -> Array:
     return found
 
 
-def flatness(spectra: Spectra) -> Array:
-    """(T,) float32 geometric over arithmetic mean of the power: 1 for white noise at the limit, near 0 for a tone; silence: 1."""
+def flatness(spectra: Spectra, lowest: float = 0.0, highest: float = RATE / 2, floor: float = SILENT) -> Array:
+    """(T,) float32 geometric over arithmetic mean of the power from `lowest` to `highest` Hz: .56 for noise, near 0 for a tone.
+
+    1 in silence: less power than `floor` counts as `floor`.
+    """
+    first, last = np.searchsorted(np.fft.rfftfreq(FRAME, 1 / RATE), [lowest, highest + 1e-6])
     found = np.empty(len(spectra), np.float32)
     for start in range(0, len(spectra), BLOCK):
-        heard = np.maximum(spectra.power[start : start + BLOCK], SILENT)
+        heard = np.maximum(spectra.power[start : start + BLOCK, first:last], np.float32(floor))
         mean = heard.mean(axis=1)
         found[start : start + BLOCK] = np.exp(np.log(heard, out=heard).mean(axis=1)) / mean
     return found
 
 
-def contrast(spectra: Spectra, lowest: float = 200.0) -> Array:
-    """(T, 7) float32 dB between the strongest and the weakest 2 % of each octave, from below `lowest` Hz up.
+def contrast(spectra: Spectra, lowest: float = 200.0, highest: float = RATE / 2) -> Array:
+    """(T, 7) float32 dB between the strongest and the weakest 2 % of each octave, from below `lowest` Hz up to `highest`.
 
     High where single tones stand out, low where noise fills the band.
     Source: D.-N. Jiang, L. Lu, H.-J. Zhang, J.-H. Tao, L.-H. Cai, "Music type classification by spectral contrast feature",
     ICME 2002; as in librosa.
     """
-    bands = _octaves(lowest)
+    bands = _octaves(lowest, highest)
     peak, valley = np.empty((2, len(spectra), len(bands)), np.float32)
     for start in range(0, len(spectra), BLOCK):
         rows = slice(start, start + BLOCK)
@@ -97,16 +101,17 @@ def contrast(spectra: Spectra, lowest: float = 200.0) -> Array:
 
 
 @cache
-def _octaves(lowest: float) -> tuple[tuple[slice, int], ...]:
+def _octaves(lowest: float, highest: float) -> tuple[tuple[slice, int], ...]:
     """Of each band its bins, and how many of these are its extremes."""
     hertz = np.fft.rfftfreq(FRAME, 1 / RATE)
+    hertz = hertz[hertz <= highest]
     edges = [0.0, *(lowest * 2.0**k for k in range(OCTAVES))]
     found = []
     for k in range(OCTAVES):
         inside = np.flatnonzero((hertz >= edges[k]) & (hertz <= edges[k + 1]))
         first, last = int(inside[0]) - (k > 0), int(inside[-1])
         if k == OCTAVES - 1:
-            last = BINS - 1
+            last = len(hertz) - 1
         n = max(int(np.rint(EXTREME * (last - first + 1))), 1)
         found.append((slice(first, last + (k == OCTAVES - 1)), n))  # the upper edge is the next band's, but of the last
     return tuple(found)

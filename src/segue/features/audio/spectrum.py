@@ -16,8 +16,8 @@ from functools import cache, cached_property
 import numpy as np
 
 from segue.batch import Array
+from segue.datasets.sound_files import RATE as RATE
 
-RATE = 44_100  # samples a second
 FRAME = 2048  # samples of a frame
 HOP = 512  # samples from one frame to the next
 BINS = FRAME // 2 + 1
@@ -127,7 +127,7 @@ def mel_weights(bands: int = MEL_BANDS) -> Array:
     which is equally strong everywhere gives the same in all bands.
     Source: M. Slaney, Auditory Toolbox, Technical Report 1998-010, Interval Research; as in librosa.
     """
-    edges = _hertz(np.linspace(0, _mels(RATE / 2), bands + 2))
+    edges = mel_edges(bands)
     bins = np.fft.rfftfreq(FRAME, 1 / RATE)[:, None]
     rising = (bins - edges[:-2]) / np.diff(edges)[:-1]
     falling = (edges[2:] - bins) / np.diff(edges)[1:]
@@ -135,9 +135,14 @@ def mel_weights(bands: int = MEL_BANDS) -> Array:
     return made.astype(np.float32)
 
 
+def mel_edges(bands: int = MEL_BANDS) -> Array:
+    """(bands + 2,) Hz: band k rises from edge k to k + 1, its middle, and falls to k + 2."""
+    return _hertz(np.linspace(0, _mels(RATE / 2), bands + 2))
+
+
 def mel_frequencies(bands: int = MEL_BANDS) -> Array:
     """(bands,) the frequency in the middle of each mel band, in Hz."""
-    return _hertz(np.linspace(0, _mels(RATE / 2), bands + 2))[1:-1]
+    return mel_edges(bands)[1:-1]
 
 
 @cache
