@@ -70,8 +70,8 @@ def measure(spectra: Spectra) -> Array:
     whole = moved.sum(axis=1)
     fine = _between(whole[:, None], hertz, FINE)[:, 0]
     heard = (hertz >= FINE[0]) & (hertz < FINE[-1])
-    total = max(float(whole[heard].sum()), 1e-9)
-    syllables = whole[(hertz >= SYLLABLES[0]) & (hertz < SYLLABLES[1])].sum() / total
+    total = max(float(fine.sum()), 1e-9)
+    syllables = float(_between(whole[:, None], hertz, SYLLABLES)[0, 0]) / total
     peak = whole[heard].max() / max(float(np.median(whole[heard])), 1e-9)
     own = max(float(level.var(axis=0, dtype=np.float64).mean()), 1e-9)
     together = level.mean(axis=1).var(dtype=np.float64) / own

@@ -21,7 +21,7 @@ BANDS = 29  # of four mel bands each
 MEL_HEARD = 4 * BANDS  # of 128: up to 14.5 kHz
 TOP = 14_500.0  # Hz
 SILENCE_DB = 60.0  # below the loudest frame
-FLAT_HZ = (250.0, 8_000.0)  # where flatness is measured
+FLAT_HZ = (100.0, 8_000.0)  # where flatness is measured
 OF_BAND = ("mean", "std", "p10", "p90", "slope")
 OF_CEPSTRUM = ("mean", "std", "slope", "bend")
 OF_CONTRAST = ("mean", "std", "p10", "p90")
@@ -46,7 +46,7 @@ _SHAPE = [
     Number("centroid", "octave", "Mean frequency, weighted by magnitude, in octaves over 27.5 Hz"),
     Number("bandwidth", "octave", "Standard deviation of frequency, weighted by magnitude, in octaves over 27.5 Hz"),
     Number("roll_off", "octave", "Frequency below which .85 of the magnitude lies, in octaves over 27.5 Hz"),
-    Number("flatness", "dB", "Geometric over arithmetic mean of the power from 250 to 8,000 Hz: 0 for a flat spectrum"),
+    Number("flatness", "dB", "Geometric over arithmetic mean of the power from 100 to 8,000 Hz: 0 for a flat spectrum"),
     Number("zero_crossings", "share", "Samples whose sign is another than that of the sample before"),
     Number("level", "dB", "Level of a frame over the recording's mean"),
     Number(
