@@ -14,6 +14,7 @@ LAYERS = (
     ("words", ("errors", "schema", "registry", "tensors", "batch", "long_list", "catalogue", "mapped", "nearest")),
     ("arithmetic", (
         "intervals", "metrics", "decode", "exam", "scores",
+        "descriptors", "measured",
         "censoring", "survival", "survival_scores", "survival_calibration", "clusters", "published",
         "features.audio.loudness",
     )),
@@ -21,7 +22,7 @@ LAYERS = (
     ("sources", ("datasets", "simulate")),
     ("library", ("library", "parts", "jobs", "noise", "track_table", "sealed", "profiles")),
     ("lists", (
-        "sound_space", "listening", "lists", "categories", "ranking", "asking", "next_play",
+        "sound_space", "sounding", "listening", "lists", "categories", "ranking", "asking", "next_play",
         "shares", "challenge_set", "challenge_answers", "playlist_challenge",
     )),
     # How a feature is said and counted; knows no task.
@@ -43,6 +44,7 @@ LAYERS = (
         "importance",
         "gaps", "play_ends", "staying", "stay_scores", "stay_contest", "stay_training", "stay_checks",
         "slices", "failings", "explanation",
+        "describing", "sound_table",
     )),
     ("edges", (
         "cli", "cli_challenge", "cli_lists", "cli_length", "cli_listeners", "display_lists", "display_listeners", "display_stays",
