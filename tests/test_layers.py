@@ -37,7 +37,7 @@ LAYERS = (
     ("models", ("models",)),
     ("proposers", ("proposers",)),
     ("answers", (
-        "contest", "traits", "cold_start", "challenge_score", "playlists_bundle", "recommending",
+        "contest", "traits", "cold_start", "challenge_score", "playlists_bundle", "recommending", "ear", "alike",
         "heard", "live", "bundle", "curves", "attribution", "truth", "stay_truth",
         "stay_learned", "experiment", "training", "submission",
         "submission_score", "checks",

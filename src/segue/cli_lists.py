@@ -109,6 +109,12 @@ def recommend(
         list[str] | None, typer.Option(help="A track of the list, by its id or its names. Repeatable, in order.")
     ] = None,
     title: Annotated[str, typer.Option(help="What the list is called.")] = "",
+    like: Annotated[
+        Path | None, typer.Option(help="A file of sound: tracks that sound like it; with a seed or a title, they join it.")
+    ] = None,
+    descriptors: Annotated[
+        Path | None, typer.Option(help="A bundle of segue audio train, which tells more of --like than can be measured.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Tracks wanted.")] = 20,
     per_artist: Annotated[int, typer.Option(min=0, help="Tracks of one artist at most; 0: any.")] = 0,
     where: Annotated[
@@ -119,19 +125,26 @@ def recommend(
     ] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Continue a playlist: tracks that go on with its seeds and its title, and why.
+    """Continue a playlist, or say what to play after a file of sound: tracks that go on with it, and why.
 
     Example: segue recommend next.bundle --seed "Dancing Queen" --title "road trip" -k 20
     """
-    from segue.display_lists import show_recommendation
+    from segue.display_lists import show_followed, show_recommendation
     from segue.playlists_bundle import open_playlists_bundle
+
+    if descriptors is not None and like is None:
+        raise AskedWrongly("--descriptors tells what is heard in a file: give the file with --like, or leave it out")
+    opened = open_playlists_bundle(bundle)
+    asked: Any = {"seeds": seed or (), "title": title or None, "k": k, "per_artist": per_artist, "where": where or (),
+                  "diversity": diversity}  # fmt: skip
+    if like is not None:
+        from segue.alike import like as follow
+
+        show_followed(follow(opened, like, descriptors=descriptors, **asked), as_json)
+        return
     from segue.recommending import recommend as run
 
-    found = run(
-        open_playlists_bundle(bundle), seeds=seed or (), title=title or None, k=k, per_artist=per_artist, where=where or (),
-        diversity=diversity,
-    )  # fmt: skip
-    show_recommendation(found, as_json)
+    show_recommendation(run(opened, **asked), as_json)
 
 
 def submit(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from segue import registry
+from segue.alike import Followed
 from segue.contest import Contest
 from segue.display import print_json, print_table, say
 from segue.recommending import Recommendation
@@ -71,6 +72,33 @@ def _say_what_is_heard(about: Mapping[str, Any]) -> None:
     elif sound.get("models"):
         say(f"How they sound is known of {sound['tracks']:.1%} of the tracks, and of {sound['in_test']:.0%} of what stands in the "
             f"test's lists: {', '.join(sound['models'])} propose no others, and the most played follow.")  # fmt: skip
+
+
+def show_followed(found: Followed, as_json: bool) -> None:
+    """What was heard in a file, then what follows."""
+    from segue.ear import in_words
+    from segue.sounding import shown as valued
+
+    if as_json:
+        print_json(found.to_json())
+        return
+    first, *others = in_words(found.heard)
+    say(first)
+    for line in others:
+        say(f"Note: {line}.")
+    print_table([
+        {"heard": name.replace("_", " "), "is": valued(name, value), "90 % sure": _bounds(name, low, high),
+         "compared": "yes" if name in found.compared_by else ""}
+        for name, (value, low, high) in found.heard.values.items() if value == value
+    ])  # fmt: skip
+    show_recommendation(found.recommendation, False)
+
+
+def _bounds(name: str, low: float, high: float) -> str:
+    from segue.sounding import CLASSES
+    from segue.sounding import shown as valued
+
+    return f"{valued(name, low)} to {valued(name, high)}" if name not in CLASSES and high > low else ""
 
 
 def show_recommendation(found: Recommendation, as_json: bool) -> None:

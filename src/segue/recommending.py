@@ -81,17 +81,38 @@ def recommend(
     """
     if not seeds and not (title or "").strip():
         raise AskedWrongly("nothing is said of the list: give a seed, a title, or both")
-    if k < 1 or per_artist < 0 or not 0 <= diversity <= 1:
-        raise AskedWrongly(
-            f"k={k}, per_artist={per_artist}, diversity={diversity}: expected k from 1, per_artist from 0, diversity from 0 to 1"
-        )
+    check_wishes(k, per_artist, diversity)
     codes = [resolved(bundle, seed) for seed in seeds]
     question = Question(np.array(codes, np.int32), title)
     kept, notes = conditions(bundle, where)
     wanted = k if not (where or per_artist or diversity) else min(len(bundle.vocabulary), LOOKED_AT * k + 200)
     track, score = bundle.proposals(question, wanted, again=again)
-    some = kept[track] if kept is not None else np.ones(len(track), bool)
-    track, score = track[some], score[some]
+    track, score = chosen(bundle, track, score, k=k, per_artist=per_artist, kept=kept, diversity=diversity)
+    check(track[None].astype(np.int32))
+    if len(track) < k:
+        notes.append(f"{len(track)} tracks where {k} were wanted: no more of what is proposed meets the conditions")
+    v = bundle.vocabulary
+    made = tuple(
+        Recommended(v.ids[t], v.title[t], v.artist_name[t], s, why)
+        for t, s, why in zip(track.tolist(), score.tolist(), reasons(bundle, question, track), strict=True)
+    )
+    return Recommendation(made, tuple(zip(seeds, (v.shown(c) for c in codes), strict=True)), tuple(notes))
+
+
+def check_wishes(k: int, per_artist: int, diversity: float) -> None:
+    """Raises AskedWrongly where one is out of range."""
+    if k < 1 or per_artist < 0 or not 0 <= diversity <= 1:
+        raise AskedWrongly(
+            f"k={k}, per_artist={per_artist}, diversity={diversity}: expected k from 1, per_artist from 0, diversity from 0 to 1"
+        )
+
+
+def chosen(
+    bundle: PlaylistsBundle, track: Array, score: Array, *, k: int, per_artist: int, kept: Array | None, diversity: float
+) -> tuple[Array, Array]:  # fmt: skip
+    """The k of some tracks, the best first, that meet conditions (`kept`, as `conditions` gives it), so many of an artist."""
+    if kept is not None:
+        track, score = track[kept[track]], score[kept[track]]
     if diversity:
         track, score = spread_out(bundle, track, score, k if not per_artist else len(track), diversity)
     if per_artist:
@@ -102,16 +123,7 @@ def recommend(
             seen[a] = seen.get(a, 0) + 1
             few.append(a < 0 or seen[a] <= per_artist)
         track, score = track[few], score[few]
-    track, score = track[:k], score[:k]
-    check(track[None].astype(np.int32))
-    if len(track) < k:
-        notes.append(f"{len(track)} tracks where {k} were wanted: no more of what is proposed meets the conditions")
-    v = bundle.vocabulary
-    made = tuple(
-        Recommended(v.ids[t], v.title[t], v.artist_name[t], s, why)
-        for t, s, why in zip(track.tolist(), score.tolist(), reasons(bundle, question, track), strict=True)
-    )
-    return Recommendation(made, tuple(zip(seeds, (v.shown(c) for c in codes), strict=True)), tuple(notes))
+    return track[:k], score[:k]
 
 
 def resolved(bundle: PlaylistsBundle, seed: str) -> int:
