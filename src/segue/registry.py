@@ -85,6 +85,18 @@ MODELS = {
     ("length", "clustered"): "segue.models.clustered:Clustered",
     ("length", "hazard"): "segue.models.hazard:Hazard",
 }
+# what is said of a sound: models of segue audio
+DESCRIBERS = {
+    ("descriptors", "mean"): "segue.models.sound_mean:Mean",
+    ("descriptors", "ridge"): "segue.models.sound_ridge:Ridge",
+    ("descriptors", "kernel"): "segue.models.sound_ridge:Kernel",
+    ("descriptors", "boosting"): "segue.models.sound_trees:Boosting",
+    ("descriptors", "blend"): "segue.models.sound_blend:Blend",
+    ("descriptors", "two-linear"): "segue.models.sound_nets:TwoLinear",
+    ("descriptors", "three-relu"): "segue.models.sound_nets:ThreeRelu",
+    ("descriptors", "three-tanh"): "segue.models.sound_nets:ThreeTanh",
+    ("descriptors", "bins-net"): "segue.models.sound_nets:BinsNet",
+}
 # the settings of the question next-track
 ASKINGS = {
     "continue": "segue.asking:CONTINUE",
@@ -211,6 +223,16 @@ def model(task: str, name: str) -> Any:
     if (task, name) not in MODELS:
         raise UnknownName(f"model for {task}", name, [m for t, m in MODELS if t == task])
     return load(MODELS[(task, name)])
+
+
+def describers() -> list[str]:
+    return [name for _, name in DESCRIBERS]
+
+
+def describer(name: str) -> Any:
+    if ("descriptors", name) not in DESCRIBERS:
+        raise UnknownName("model for descriptors", name, describers())
+    return load(DESCRIBERS["descriptors", name])
 
 
 def asking(name: str) -> Any:

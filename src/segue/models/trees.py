@@ -66,12 +66,17 @@ class Trees:
     n_features: int
 
     @classmethod
-    def from_lightgbm(cls, booster: lightgbm.Booster) -> Trees:
-        """The trees of a binary booster, up to its best iteration. Raises BadInput for what these arrays cannot say."""
+    def from_lightgbm(cls, booster: lightgbm.Booster, objective: str = "binary sigmoid:1") -> Trees:
+        """The trees of a binary booster, up to its best iteration. Raises BadInput for what these arrays cannot say.
+
+        `objective` regression: the trees of one of numbers, which are then what `score` adds up.
+        """
         dump = booster.dump_model()
         kind = f"{dump.get('objective')}{', averaged' * bool(dump['average_output'])}"
-        if kind != "binary sigmoid:1" or dump["num_tree_per_iteration"] != 1:
-            raise BadInput(f"booster is {kind!r}: expected 'binary sigmoid:1'; train with objective='binary'")
+        if kind != objective or dump["num_tree_per_iteration"] != 1:
+            raise BadInput(
+                f"booster is {kind!r}: expected {objective!r}; train with objective='{objective.split()[0]}'"
+            )
         if not dump["tree_info"]:
             raise BadInput("booster has 0 trees: expected at least 1; train it first")
         columns: dict[str, list[Any]] = {name: [] for name in DTYPES}
