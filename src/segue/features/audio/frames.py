@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from segue.batch import Array
-from segue.features.audio.spectrum import BINS, BLOCK, FRAME, HOP, MEL_BANDS, RATE, SILENT, Spectra, decibels
+from segue.features.audio.spectrum import BINS, FRAME, HOP, MEL_BANDS, RATE, SILENT, Spectra, decibels
 
 ROLL_OFF = 0.85
+BLOCK = 256  # frames looked at together: a megabyte
 OCTAVES = 7  # bands of spectral contrast: below the lowest edge, then an octave each, the last up to half the rate
 EXTREME = 0.02  # of a band's bins are its peak, and as many its valley
 ROLL_BLOCK = 32  # bins added up before the one is looked for in which the roll-off lies
@@ -87,15 +88,17 @@ def contrast(spectra: Spectra, lowest: float = 200.0, highest: float = RATE / 2)
     """
     bands = _octaves(lowest, highest)
     peak, valley = np.empty((2, len(spectra), len(bands)), np.float32)
+    single = sum(n == 1 for _, n in bands)  # these are the lowest
+    edges, end = [bins.start for bins, _ in bands[:single]], bands[single - 1][0].stop
     for start in range(0, len(spectra), BLOCK):
         rows = slice(start, start + BLOCK)
-        for band, (bins, n) in enumerate(bands):
-            block = spectra.magnitude[rows, bins]
-            if n == 1:
-                peak[rows, band], valley[rows, band] = block.max(axis=1), block.min(axis=1)
-            else:
-                ordered = np.partition(block, (n - 1, block.shape[1] - n), axis=1)
-                peak[rows, band], valley[rows, band] = ordered[:, -n:].mean(axis=1), ordered[:, :n].mean(axis=1)
+        block = spectra.magnitude[rows]
+        np.maximum.reduceat(block[:, :end], edges, axis=1, out=peak[rows, :single])
+        np.minimum.reduceat(block[:, :end], edges, axis=1, out=valley[rows, :single])
+        for band, (bins, n) in enumerate(bands[single:], single):
+            ordered = np.sort(block[:, bins], axis=1)  # faster than a partition at two places
+            ordered[:, -n:].mean(axis=1, out=peak[rows, band])
+            ordered[:, :n].mean(axis=1, out=valley[rows, band])
     found: Array = decibels(peak) - decibels(valley)
     return found
 

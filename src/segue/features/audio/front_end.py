@@ -16,7 +16,7 @@ import numpy as np
 
 from segue.batch import Array
 from segue.errors import UnknownName
-from segue.features.audio import loudness, modulation, timbre
+from segue.features.audio import loudness, modulation, rhythm, timbre
 from segue.features.audio.number import Number
 from segue.features.audio.spectrum import RATE, Spectra
 
@@ -30,6 +30,26 @@ _LOUDNESS = (
     Number("loudness_range", "LU", "From the 10th to the 95th percentile of loudness over 3 s (EBU Tech 3342)", "loudness"),
     Number("loudness_burst", "LU", "Loudest 400 ms over the integrated loudness", "loudness"),
     Number("peak_over_loudness", "dB", "Greatest sample over the integrated loudness: little where a mix is limited", "loudness"),
+)  # fmt: skip
+_RHYTHM = (
+    Number("tempo", "octave", "Tempo, in octaves over 60 beats a minute", "rhythm"),
+    Number("tempo_second", "octave", "The next likely tempo, in octaves over 60 beats a minute", "rhythm"),
+    Number("tempo_confidence", "share", "How clear the pulse is, less what another tempo explains", "rhythm"),
+    Number("pulse", "1", "How far the onset curve repeats after one to four beats", "rhythm"),
+    Number("steadiness", "share", "How far the beat keeps its place over the whole recording", "rhythm"),
+    Number("beat_contrast", "1", "Onset curve at its best place within the beat over its mean", "rhythm"),
+    Number("onset_rate", "1/s", "Onsets a second", "rhythm"),
+    Number("onset_strength", "dB", "Mean rise of the mel bands at an onset", "rhythm"),
+    Number("onset_unevenness", "1", "Standard deviation of the time between onsets over its mean", "rhythm"),
+    *(
+        Number(f"repeats_after_{word}", "1", f"How far the onset curve repeats after {told}", "rhythm")
+        for word, told in (("half", "half a beat"), ("third", "a third of a beat"), ("two", "two beats"), ("three", "three beats"),
+                           ("four", "four beats"))
+    ),
+    *(
+        Number(f"tempogram_{bpm:03.0f}", "1", f"How far the onset curve repeats at {bpm:.0f} a minute", "rhythm")
+        for bpm in rhythm.TOLD
+    ),
 )  # fmt: skip
 
 
@@ -55,7 +75,7 @@ class FrontEnd:
         return len(self.numbers)
 
 
-FRONT_END = FrontEnd((*timbre.NUMBERS, *modulation.NUMBERS, *_LOUDNESS))
+FRONT_END = FrontEnd((*timbre.NUMBERS, *modulation.NUMBERS, *_RHYTHM, *_LOUDNESS))
 
 
 def about(name: str) -> Number:
@@ -101,7 +121,17 @@ def excerpt(samples: Array) -> Array:
 def _parts(channels: Array, spectra: Spectra) -> Iterator[Array]:
     yield timbre.measure(spectra)
     yield modulation.measure(spectra)
+    yield _rhythm(spectra)
     yield _loudness(channels)
+
+
+def _rhythm(spectra: Spectra) -> Array:
+    found = rhythm.measure(spectra)
+    scalars = (
+        found.confidence, found.pulse, found.steadiness, found.beat_contrast, found.onset_rate, found.onset_strength,
+        found.onset_unevenness, found.half, found.third, found.two, found.three, found.four,
+    )  # fmt: skip
+    return np.array([*np.log2(np.array([found.tempo, found.tempo_second]) / 60), *scalars, *found.tempogram])
 
 
 def _loudness(channels: Array) -> Array:

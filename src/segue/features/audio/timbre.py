@@ -5,7 +5,8 @@ says. Nothing above 14.5 kHz is looked at, for there an MP3 differs from what it
 loudest are not heard: silence inside a recording changes one number, `silence`, and no other.
 
 Sources: G. Tzanetakis, P. Cook, "Musical genre classification of audio signals", IEEE Trans. Speech Audio Proc. 10, 2002 (shape,
-share of quiet frames, cepstra); G. Peeters, "A large set of audio features for sound description", IRCAM, 2004 (slopes, spread).
+share of quiet frames, cepstra); G. Peeters, "A large set of audio features for sound description", IRCAM, 2004 (slopes, spread);
+M. Mandel, D. Ellis, "Song-level features and support vector machines for music classification", ISMIR 2005 (covariance of cepstra).
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import numpy as np
 from segue.batch import Array
 from segue.features.audio import frames
 from segue.features.audio.number import SPREAD, Number, spread, spread_numbers
-from segue.features.audio.spectrum import DYNAMICS_DB, SILENT, Spectra, mel_edges
+from segue.features.audio.spectrum import SILENT, Spectra, decibels, mel_edges
 
 BANDS = 29  # of four mel bands each
 MEL_HEARD = 4 * BANDS  # of 128: up to 14.5 kHz
 TOP = 14_500.0  # Hz
 SILENCE_DB = 60.0  # below the loudest frame
+CORRELATED = 10  # of the coefficients, each with each
 FLAT_HZ = (100.0, 8_000.0)  # where flatness is measured
 OF_BAND = ("mean", "std", "p10", "p90", "slope")
 OF_CEPSTRUM = ("mean", "std", "slope", "bend")
@@ -58,9 +60,15 @@ _WHOLE = [
     Number("quiet", "share", "Heard frames below the mean level"),
     Number("crest", "dB", "Peak sample over the level of the recording"),
 ]
+_TOGETHER = [
+    Number(f"cepstrum_{i:02}_{j:02}", "1", f"Correlation of coefficients {i} and {j} of the cosine transform over time")
+    for i in range(CORRELATED)
+    for j in range(i + 1, CORRELATED)
+]
 NUMBERS = tuple(
     [n for b in _BANDS for n in spread_numbers(b, OF_BAND)]
     + [n for c in _CEPSTRUM for n in spread_numbers(c, OF_CEPSTRUM)]
+    + _TOGETHER
     + [n for c in _CONTRAST for n in spread_numbers(c, OF_CONTRAST)]
     + [n for s in _SHAPE for n in spread_numbers(s, OF_SHAPE)]
     + _WHOLE
@@ -83,21 +91,31 @@ def measure(spectra: Spectra) -> Array:
     mean = float(mel[heard].mean(dtype=np.float64))
     if not mean > SILENT:
         return np.full(len(NUMBERS), np.nan, np.float32)
-    lowest = float(mel.max()) * 10 ** (-DYNAMICS_DB / 10)
-    log_mel = 10 * np.log10(np.maximum(mel, lowest) / np.float32(mean))
-    pooled = np.maximum(mel.reshape(len(mel), BANDS, -1).mean(axis=2), lowest)
-    bands = 10 * np.log10(pooled / np.float32(mean))
+    mean_db = np.float32(10 * np.log10(mean))
+    log_mel = spectra.log_mel[:, :MEL_HEARD] - mean_db
+    bands = decibels(np.add.reduceat(mel, np.arange(0, MEL_HEARD, 4), axis=1) / 4) - mean_db
+    cepstrum = frames.cepstrum(log_mel)
     rms = float(np.sqrt(np.mean(np.square(level[heard], dtype=np.float64))))
     shape = np.stack([*_octaves(spectra), _flatness(spectra), frames.zero_crossings(spectra.samples),
                       20 * np.log10(np.maximum(level, rms * 1e-4) / rms), _flux(log_mel)], axis=1)  # fmt: skip
     whole = [1 - heard.mean(), (level[heard] < rms).mean(), 20 * np.log10(np.abs(spectra.samples).max() / rms)]
     return np.concatenate([
         spread(bands, heard, OF_BAND),
-        spread(frames.cepstrum(log_mel), heard, OF_CEPSTRUM),
+        spread(cepstrum, heard, OF_CEPSTRUM),
+        _together(cepstrum[heard, :CORRELATED]),
         spread(frames.contrast(spectra, highest=TOP), heard, OF_CONTRAST),
         spread(shape, heard, OF_SHAPE),
         np.array(whole, np.float32),
     ])  # fmt: skip
+
+
+def _together(values: Array) -> Array:
+    """(K (K - 1) / 2,) the correlation of each two of K columns; 0 where one never changes."""
+    off = values - values.mean(axis=0, dtype=np.float64)
+    size = np.sqrt((off**2).sum(axis=0))
+    off /= np.where(size > 1e-6, size, np.inf)
+    found: Array = (off.T @ off)[np.triu_indices(values.shape[1], 1)]
+    return found
 
 
 def _octaves(spectra: Spectra) -> list[Array]:
