@@ -44,11 +44,11 @@ LAYERS = (
         "importance",
         "gaps", "play_ends", "staying", "stay_scores", "stay_contest", "stay_training", "stay_checks",
         "slices", "failings", "explanation",
-        "describing", "sound_table",
+        "describing", "sound_contest", "sound_table", "measuring", "described_files",
     )),
     ("edges", (
         "cli", "cli_challenge", "cli_lists", "cli_length", "cli_listeners", "display_lists", "display_listeners", "display_stays",
-        "listener_groups", "listener_table",
+        "listener_groups", "listener_table", "audio_map",
         "display", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
         "figures", "lastfm", "service", "__main__",
     )),

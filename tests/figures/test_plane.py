@@ -215,7 +215,7 @@ def test_the_map_can_be_of_umap_where_it_is_installed_and_says_what_to_install_e
     x = np.random.default_rng(0).normal(size=(60, 4))
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(MissingExtra, match=r"umap-learn is not installed; run: pip install 'segue\[umap\]'"):
-        plane._flattened(x, "umap", 0)
+        plane.flattened(x, "umap", 0)
     asked = {}
 
     class UMAP:
@@ -226,5 +226,5 @@ def test_the_map_can_be_of_umap_where_it_is_installed_and_says_what_to_install_e
             return x[:, :2]
 
     monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=UMAP))
-    drawn, by = plane._flattened(x, "umap", 7)
+    drawn, by = plane.flattened(x, "umap", 7)
     assert (drawn.shape, by, asked["random_state"]) == ((60, 2), "UMAP's, 15 neighbours", 7)

@@ -33,6 +33,7 @@ class Figure:
     alt : what the picture shows, for those who cannot see it; the finding need not be said again
     note : what to read with care, or how it was computed
     units : column → what its head says in tables, with the unit; columns without one are shown by name
+    listed : rows that a page shows; of a table that people look things up in, all
     """
 
     question: str
@@ -43,6 +44,7 @@ class Figure:
     alt: str = ""
     note: str = ""
     units: dict[str, str] = field(default_factory=dict)
+    listed: int = 60
     name: str = ""  # set by the report, as in registry.FIGURES
     section: str = ""
 

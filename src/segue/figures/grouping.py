@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,7 @@ class Grouped:
 
     Parameters
     ----------
-    kind : "tracks", "listeners" or "sessions"
+    kind : "tracks", "listeners", "sessions" or "recordings"
     names : the quantities they are grouped by
     z : these in standard deviations from their mean, a row for each thing
     points : z as distances are measured in it
@@ -57,16 +58,22 @@ class Grouped:
         return np.array([self.z[self.labels == g].mean(0) for g in range(self.choice.cut)])
 
     def apart(self, mean: Points, most: int = 3) -> str:
-        """The quantities in which a mean lies furthest from that of all: half a standard deviation or more, or the furthest."""
-        order = np.argsort(-np.abs(mean), kind="stable")[:most]
-        told = [i for i in order if abs(mean[i]) >= 0.5] or order[:1]
-        return ", ".join(f"{_word(self.names[i], mean[i] > 0)} ({signed(mean[i])})" for i in told)
+        return apart(self.names, mean, most)
 
     @property
     def note(self) -> str:
         return "Quantities are in standard deviations, those of a long tail in logs; what is beyond 4 counts as 4" + (
-            "; key, mode and time signature, no quantities, are left out." if self.kind == "tracks" else "."
+            "; key, mode and time signature, no quantities, are left out."
+            if self.kind in ("tracks", "recordings")
+            else "."
         )
+
+
+def apart(names: Sequence[str], mean: Points, most: int = 3) -> str:
+    """The quantities in which a mean lies furthest from that of all: half a standard deviation or more, or the furthest."""
+    order = np.argsort(-np.abs(mean), kind="stable")[:most]
+    told = [i for i in order if abs(mean[i]) >= 0.5] or order[:1]
+    return ", ".join(f"{_word(names[i], mean[i] > 0)} ({signed(mean[i])})" for i in told)
 
 
 def signed(value: float) -> str:

@@ -22,15 +22,20 @@ RAND = "(adjusted Rand index; 0: by chance, 1: the same)"
 
 def how_many(scope: Scope) -> Figure:
     of = of_tracks(scope)
+    return number(of, f"{of.choice.n:,} of {len(of.z):,} tracks, by {len(of.names)} attributes")
+
+
+def number(of: Grouped, n: str) -> Figure:
+    """How many groups there are, and why so many; `n`: what it is told from."""
     choice = of.choice
-    told = f"{choice.k} groups of tracks can be told" if choice.k > 1 else "No groups of tracks can be told"
+    told = f"{choice.k} groups of {of.kind} can be told" if choice.k > 1 else f"No groups of {of.kind} can be told"
     return Figure(
-        "How many kinds of tracks are there?", f"{told}: {choice.why}.", choice.rows,
-        f"{choice.n:,} of {len(of.z):,} tracks, by {len(of.names)} attributes", _panels(choice),
-        "Four small panels over the number of groups from 1 to 10: variance left within groups, of the tracks and of one cloud; "
-        f"mean silhouette; gap statistic with its error; stability of the least stable group, with a rule at {STABLE}.",
-        "KMeans. One cloud: points without groups that have each attribute's own values and all the correlations of the tracks, "
-        f"so two humps of one attribute make no group; but a bend may be cut into groups without gaps between them. "
+        f"How many kinds of {of.kind} are there?", f"{told}: {choice.why}.", choice.rows, n,
+        panels(choice, of.kind),
+        f"Four small panels over the number of groups from 1 to 10: variance left within groups, of the {of.kind} and of one "
+        f"cloud; mean silhouette; gap statistic with its error; stability of the least stable group, with a rule at {STABLE}.",
+        f"KMeans. One cloud: points without groups that have each attribute's own values and all the correlations of the "
+        f"{of.kind}, so two humps of one attribute make no group; but a bend may be cut into groups without gaps between them. "
         f"Where groups are weak another seed may choose another number. {of.note}",
         {"k": "groups", "left": "share of variance left within groups", "left_one_cloud": "the same of one cloud",
          "silhouette": "mean silhouette", "gap": "gap statistic", "gap_error": "error of the gap statistic",
@@ -41,15 +46,22 @@ def how_many(scope: Scope) -> Figure:
 
 def tracks(scope: Scope) -> Figure:
     of = of_tracks(scope)
-    rows = _described(of)
+    rows = described(of)
     for g, row in enumerate(rows):
         row |= {"example": _example(of, g)} | (_skips(of, g) if scope.tells_skips else {})
+    return kinds(of, rows, _how_skipped(rows))
+
+
+def kinds(of: Grouped, rows: Rows, more: str = "") -> Figure:
+    """What sets groups apart, of rows that `described` made, each with its example; `more` is said after that."""
+    one = of.kind.removesuffix("s")
     return Figure(
-        "What kinds of tracks are there?", _told(of, rows) + _how_skipped(rows), rows, f"{len(of.z):,} tracks", _profile(of),
-        "A cell for each attribute and group with how far the group's mean lies from that of all tracks, in standard deviations.",
-        f"KMeans. An example is the track nearest to the middle of its group; intervals are over tracks. {of.note}",
-        {"group": "group, the largest first", "share": "share of tracks", "apart": "set apart by", "rate": "share of plays skipped",
-         "low": "from", "high": "to", "played": "tracks with plays"} | _units(of),
+        f"What kinds of {of.kind} are there?", told(of, rows) + more, rows, f"{len(of.z):,} {of.kind}", profile(of),
+        f"A cell for each attribute and group with how far the group's mean lies from that of all {of.kind}, in standard "
+        "deviations.",
+        f"KMeans. An example is the {one} nearest to the middle of its group; intervals are over {of.kind}. {of.note}",
+        {"group": "group, the largest first", "share": f"share of {of.kind}", "apart": "set apart by",
+         "rate": "share of plays skipped", "low": "from", "high": "to", "played": "tracks with plays"} | units(of),
     )  # fmt: skip
 
 
@@ -78,7 +90,7 @@ def tree(scope: Scope) -> Figure:
         f"(cophenetic correlation {kept:.2f}); cut in {of.choice.cut}, it agrees with the groups of KMeans to {agrees:.2f} {RAND}."
     )
     return Figure(
-        "Which tracks join first?", _cautious(of, finding), rows, f"{len(points):,} tracks", _branches(rows),
+        "Which tracks join first?", cautious(of, finding), rows, f"{len(points):,} tracks", _branches(rows),
         f"A tree that lies on its side: its root at the left, {len(drawn['leaves'])} branches at the right, each with its number "
         "of tracks and what sets it apart.",
         f"Ward's method; the last {LEAVES} branches are drawn. {of.note}",
@@ -103,7 +115,7 @@ def spectral(scope: Scope) -> Figure:
         f"agree with those of KMeans to {adjusted_rand_score(labels, found):.2f} {RAND}."
     )
     return Figure(
-        "Does another method find the same groups?", _cautious(of, finding), rows, f"{len(points):,} tracks",
+        "Does another method find the same groups?", cautious(of, finding), rows, f"{len(points):,} tracks",
         draw.cells(rows, "kmeans", "spectral", "tracks", "tracks", x_title="group of KMeans", y_title="spectral group"),
         "A cell for each pair of a spectral group and a group of KMeans, with the number of tracks in both.",
         f"On a graph that joins each track to its {NEIGHBOURS} nearest: groups need not be round. {of.note}",
@@ -114,25 +126,25 @@ def spectral(scope: Scope) -> Figure:
 def sessions(scope: Scope) -> Figure:
     of = of_listening(scope)
     kind, k = of.kind, of.choice.k
-    rows = _described(of)
+    rows = described(of)
     for g, row in enumerate(rows):
         for name in ("plays", "share skipped"):
             if name in of.about:
                 row[f"mean {name}"] = float(of.about[name][of.labels == g].mean())
     return Figure(
-        f"What kinds of {kind} are there?", f"{_told(of, rows)} Why {k if k > 1 else 'none'}: {of.choice.why}.", rows,
-        f"{len(of.z):,} {kind} of {PLAYS[kind]} plays or more; their number of groups from {of.choice.n:,} of them", _profile(of),
+        f"What kinds of {kind} are there?", f"{told(of, rows)} Why {k if k > 1 else 'none'}: {of.choice.why}.", rows,
+        f"{len(of.z):,} {kind} of {PLAYS[kind]} plays or more; their number of groups from {of.choice.n:,} of them", profile(of),
         f"A cell for each habit and group with how far the group's mean lies from that of all {kind}, in standard deviations.",
         f"KMeans, its groups chosen as for tracks. Hours are counted from {DAWN} in the morning; the contexts count together as "
         f"one. {of.note}",
-        {"group": "group, the largest first", "share": f"share of {kind}", "apart": "set apart by"} | _units(of),
+        {"group": "group, the largest first", "share": f"share of {kind}", "apart": "set apart by"} | units(of),
     )  # fmt: skip
 
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _described(of: Grouped) -> Rows:
+def described(of: Grouped) -> Rows:
     """A row for each group: its size, what sets it apart, and its mean in each quantity, in standard deviations."""
     sizes, means = np.bincount(of.labels, minlength=of.choice.cut), of.means
     return [
@@ -146,11 +158,11 @@ def _column(name: str) -> str:
     return f"z of {name}"
 
 
-def _units(of: Grouped) -> dict[str, str]:
+def units(of: Grouped) -> dict[str, str]:
     return {_column(name): f"{name.replace('_', ' ')}, sd from the mean" for name in of.names}
 
 
-def _told(of: Grouped, rows: Rows) -> str:
+def told(of: Grouped, rows: Rows) -> str:
     said = "; ".join(f"group {r['group']} ({r['share']:.0%}): {r['apart']}" for r in rows[:4])
     said += f"; and {len(rows) - 4} more." if len(rows) > 4 else "."
     if of.choice.k == 1:
@@ -158,7 +170,7 @@ def _told(of: Grouped, rows: Rows) -> str:
     return f"{of.choice.k} groups of {of.kind}: {said}"
 
 
-def _cautious(of: Grouped, finding: str) -> str:
+def cautious(of: Grouped, finding: str) -> str:
     return (
         finding
         if of.choice.k > 1
@@ -199,7 +211,7 @@ def _example(of: Grouped, g: int) -> str:
 # ── drawings ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _panels(choice: Choice) -> Any:
+def panels(choice: Choice, kind: str) -> Any:
     alt = draw.altair()
     x = alt.X(
         "k:Q", axis=draw.axis("groups", tickMinStep=1, format="d"), scale=alt.Scale(domain=[0.5, 10.5], nice=False)
@@ -207,7 +219,7 @@ def _panels(choice: Choice) -> Any:
     chosen = alt.Chart(draw.values([{"k": choice.k}])).mark_rule(color=draw.MUTED, strokeDash=[4, 3]).encode(x)
     mark: dict[str, Any] = {"point": {"filled": True, "size": 30}, "strokeWidth": 1.8}
     rows = [r | {"gap_low": r["gap"] - r["gap_error"], "gap_high": r["gap"] + r["gap_error"]} for r in choice.rows]
-    kinds = {"left": "tracks", "left_one_cloud": "one cloud"}
+    kinds = {"left": kind, "left_one_cloud": "one cloud"}
     base = alt.Chart(draw.values(rows), width=250, height=150)
 
     def line(name: str, title: str) -> Any:
@@ -234,7 +246,7 @@ def _panels(choice: Choice) -> Any:
     ).resolve_scale(color="independent", size="independent", strokeDash="independent")  # fmt: skip
 
 
-def _profile(of: Grouped) -> Any:
+def profile(of: Grouped) -> Any:
     """A cell for each quantity and group; those that tell groups apart most are on top."""
     means = of.means
     rows = [

@@ -13,19 +13,18 @@ from segue.errors import MissingExtra
 from segue.figures import draw
 from segue.figures.figure import Figure, plain
 
-MOST_SHOWN = 60  # rows of a table on the page; all of them are exported
 LONGEST = 200  # characters of a text in a table
 
 
-def page(report: Any) -> str:
-    """The whole page."""
+def page(report: Any, template: str = "page.html") -> str:
+    """The whole page; a template of its own says what it is a page of."""
     sections: dict[str, list[Figure]] = {}
     for figure in report.figures:
         sections.setdefault(figure.section, []).append(figure)
     script = _text("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _filled(
-        "page.html",
+        template,
         about=report.about,
         sections=sections,
         silent=report.reasons(),
@@ -94,8 +93,8 @@ def _table(figure: Figure) -> dict[str, Any]:
         "heads": [
             {"text": figure.units.get(c, c.replace("_", " ")), "column": c, "numeric": numeric[c]} for c in columns
         ],
-        "rows": [[_cell(row.get(c), numeric[c]) for c in columns] for row in figure.rows[:MOST_SHOWN]],
-        "left_out": max(0, len(figure.rows) - MOST_SHOWN),
+        "rows": [[_cell(row.get(c), numeric[c]) for c in columns] for row in figure.rows[: figure.listed]],
+        "left_out": max(0, len(figure.rows) - figure.listed),
     }
 
 

@@ -230,7 +230,7 @@ def drawn(scope: Scope) -> Figure:
     columns, by, value = _mapped(scope)
     x = columns.values
     seed = int(scope.rng("map").integers(2**31))
-    plane, made_by = _flattened(x, scope.wishes.map, seed)
+    plane, made_by = flattened(x, scope.wishes.map, seed)
     near = min(NEIGHBOURS, len(x) // 2 - 1)
     _, vectors = np.linalg.eigh(_correlation(x))
     kept = {"map": plane, "components": x @ vectors[:, -2:]}
@@ -259,7 +259,7 @@ def drawn(scope: Scope) -> Figure:
     )  # fmt: skip
 
 
-def _flattened(x: Any, how: str, seed: int) -> tuple[Any, str]:
+def flattened(x: Any, how: str, seed: int) -> tuple[Any, str]:
     """Rows on a plane, (N, 2), and by what."""
     if how == "umap":
         try:
