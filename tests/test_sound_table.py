@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segue.describing import ALL, compare
+from segue.sound_contest import ALL, compare
 from segue.errors import AskedWrongly, BadInput
 from segue.sound_table import read_table
 

@@ -1,323 +1,344 @@
-"""How well is a sound described? Every model on the same tracks, each told of by a model that saw nobody of its group.
+"""What is said of the sound of a recording: what can be measured, and what a bundle has learned to guess, with bounds.
 
-    nMSE = Σ (said − true)² / Σ (true − mean)²      of all tracks held back, in the target's own unit; 1: as good as the mean
-    R²   = 1 − nMSE                                 train: of the tracks that the model had learned from
+card.json           what it was learned from and how well, which targets were not learnt
+model.json          the model's plain settings          model.safetensors   its arrays
+golden.json         made-up measurements and what was said of them when it was written
+hashes.json         of all the others
 
-The mean is that of the tested tracks, so that a model that knows nothing scores a little over 1. Intervals: 95 %, bootstrap of
-whole groups. Of a class, the share that is right, and the log-loss as a share of that of the classes' shares.
-"""
+    exact(recording)                                            {"tempo": (120.2, 119.0, 121.4), "loudness": (-9.1, -9.2, -9.0)}
+    DescriptorBundle.open("descriptors.bundle").describe(recording)       {"energy": (.71, .52, .84), …}
+
+A bundle says nothing of targets that it could not learn: where nobody is better than the mean, a number would only look like one.
+"""  # fmt: skip
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segue import descriptors, registry
+from segue import registry
 from segue.batch import Array
-from segue.descriptors import TARGETS, Answer
-from segue.errors import AskedWrongly
-from segue.intervals import Interval, resamples
-from segue.measured import Measured, folds
+from segue.errors import AskedWrongly, BadInput, MissingExtra, SegueError, Tampered
+from segue.measured import Measured
+from segue.measuring import Said, columns, numbers
+from segue.models.describer import FittedDescriber
+from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, verify, write_json
+from segue.sound_contest import MARK, Described, compare
+from segue.sound_table import SoundTable, read_table
 
+if TYPE_CHECKING:
+    from segue.datasets.sound_files import Recording
+
+TASK = "descriptors"
+FORMAT = 1
+GOLDEN = 4  # made-up tracks
+TEMPO_OFF = 0.01  # share: a tempo is measured as closely, but for its octave
+LOUDNESS_OFF = 0.1  # LU
+UNKNOWN = float("nan")
 Progress = Callable[[int, int, str], None]
-SPLITS = ("folds", "70/20/10")
-MARK = "mean"
-ALL = "all"  # the name under which the mean over targets stands
 
 
-@dataclass(frozen=True)
-class Scored:
-    """One model: per target, and over all numbers under `all`."""
+def exact(recording: Recording, *, spectra: Any = None) -> dict[str, Said]:
+    """What can be measured of a recording, by descriptor: a value and its bounds; NaN of classes, which have none.
 
-    model: str
-    nmse: Mapping[str, Interval]
-    nmse_train: Mapping[str, float]
-    coverage: Mapping[str, float]  # of the bounds, which promise .9
-    width: Mapping[str, float]  # mean width of the bounds, in the target's unit
-    classes: Mapping[str, Mapping[str, float]]  # right, of the commonest class, log-loss as a share
-    tempo: Mapping[str, float]  # accuracy_1, accuracy_2: within 4 %, octaves allowed; median error in octaves
-    importance: Mapping[str, Mapping[str, float]]  # nMSE lost where a group of columns is permuted, per target
-    curves: tuple[Any, ...] = ()  # of a network: how it learned, fold by fold
-    fit_seconds: float = 0.0
+    Tempo in BPM (its octave is what listeners mostly tap), loudness in LUFS, key 0 to 11 and mode 0 or 1. What cannot be told,
+    as the tempo of a tone, is not there.
+    """
+    from segue.features.audio import loudness, rhythm
+    from segue.features.audio.front_end import spectra_of
 
-    def r2(self, name: str) -> Interval:
-        of = self.nmse[name]
-        return Interval(1 - of.value, 1 - of.high, 1 - of.low)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "model": self.model, "nmse": {n: vars(i) for n, i in self.nmse.items()},
-            "r2": {n: vars(self.r2(n)) for n in self.nmse}, "nmse_train": dict(self.nmse_train),
-            "r2_train": {n: 1 - v for n, v in self.nmse_train.items()}, "coverage": dict(self.coverage),
-            "width": dict(self.width), "classes": {n: dict(c) for n, c in self.classes.items()}, "tempo": dict(self.tempo),
-            "importance": {n: dict(of) for n, of in self.importance.items()}, "curves": list(self.curves),
-            "fit_seconds": self.fit_seconds,
-        }  # fmt: skip
+    spectra = spectra_of(recording) if spectra is None else spectra
+    found: dict[str, Said] = {}
+    tempo = float(rhythm.measure(spectra).tempo)
+    if np.isfinite(tempo):
+        found["tempo"] = (tempo, tempo * (1 - TEMPO_OFF), tempo * (1 + TEMPO_OFF))
+    level = float(loudness.measure(recording.channels).integrated)
+    if np.isfinite(level):
+        found["loudness"] = (level, level - LOUDNESS_OFF, level + LOUDNESS_OFF)
+    try:
+        from segue.features.audio import harmony
+    except ImportError:
+        return found
+    heard = harmony.measure(spectra)
+    if heard.key >= 0:
+        found |= {"key": (float(heard.key), UNKNOWN, UNKNOWN), "mode": (float(heard.mode), UNKNOWN, UNKNOWN)}
+    return found
 
 
-@dataclass(frozen=True)
-class Described:
-    """What `compare` found."""
+def kind_of(recording: Recording) -> str:
+    """music, speech or other; "" where nobody can say."""
+    try:
+        rule = import_module("segue.features.audio.kind")
+    except ImportError:
+        return ""
+    return str(rule.kind(recording))
 
-    scores: tuple[Scored, ...]
-    about: dict[str, Any]
 
-    def __getitem__(self, model: str) -> Scored:
-        return next(s for s in self.scores if s.model == model)
+@dataclass(frozen=True, eq=False)
+class DescriptorBundle:
+    """An opened bundle: it describes recordings."""
+
+    card: dict[str, Any]
+    fitted: FittedDescriber
 
     @property
-    def best(self) -> Scored:
-        """The model of the least mean nMSE."""
-        return min(self.scores, key=lambda s: s.nmse[ALL].value if ALL in s.nmse else np.inf)
+    def reads(self) -> str:
+        """What is measured for it: front-end, statistics or bins."""
+        return str(self.card["reads"])
 
-    def not_learnt(self) -> list[str]:
-        """The targets of which no model is surely better than the mean: every interval of nMSE reaches 1."""
-        names = [n for n in self.scores[0].nmse if n != ALL]
-        return [n for n in names if all(not s.nmse[n].high < 1 for s in self.scores)]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it describes: the targets that were learnt."""
+        return tuple(n for n in self.fitted.names if n not in self.card["not_learnt"])
 
-    def to_json(self) -> dict[str, Any]:
-        return {"scores": [s.to_json() for s in self.scores], "best": self.best.model, "not_learnt": self.not_learnt(),
-                "about": self.about}  # fmt: skip
+    @classmethod
+    def open(cls, path: str | Path, *, checked: bool = False) -> DescriptorBundle:
+        """Open a bundle, trusting nothing in it.
+
+        Raises
+        ------
+        AskedWrongly : there is none, or it answers another question
+        Tampered : a file is missing, added, changed or damaged, or the golden requests are answered otherwise
+        """
+        return _open(Path(path).expanduser(), checked)
+
+    def describe(self, recording: Recording) -> dict[str, Said]:
+        """By target, its value with bounds between which 90 % lie; of classes the likeliest, without bounds."""
+        return self.said(numbers(recording, self.reads)[None])[0]
+
+    def said(self, measured: Array) -> list[dict[str, Said]]:
+        """The same of tracks (N, F) of which `columns(bundle.reads)` were measured, NaN where not known."""
+        held = Measured(columns(self.reads), np.asarray(measured, np.float32), {}, np.zeros(len(measured), np.int64))
+        answer = self.fitted.predict(held)
+        of = {name: np.stack(answer.of(name), 1) for name in self.names}
+        return [
+            {n: (float(v[i, 0]), float(v[i, 1]), float(v[i, 2])) for n, v in of.items()} for i in range(len(measured))
+        ]
+
+    def __repr__(self) -> str:
+        return f"DescriptorBundle({self.card['model']} of {self.card['tracks']:,} tracks: {', '.join(self.names)})"
 
 
-@dataclass
-class _Told:
-    """What was said of each track while it was held back."""
+@dataclass(frozen=True)
+class Joined:
+    """Tracks of a table, with what was measured of each, and what became of every row and file."""
 
-    values: dict[str, Array] = field(default_factory=dict)
-    low: dict[str, Array] = field(default_factory=dict)
-    high: dict[str, Array] = field(default_factory=dict)
-    log_loss: dict[str, Array] = field(default_factory=dict)
-    permuted: dict[str, dict[str, Array]] = field(default_factory=dict)
-    train: list[dict[str, float]] = field(default_factory=list)
-    curves: list[Any] = field(default_factory=list)
-    seconds: float = 0.0
+    measured: Mapping[str, Measured]  # by what is read
+    counts: dict[str, Any]
 
 
-def compare(
-    measured: Measured | Mapping[str, Measured], *, models: Sequence[str] | None = None, split: str = "folds", n_folds: int = 5,
-    seed: int = 0, draws: int = 500, importance: Sequence[str] = (), progress: Progress = lambda done, n, name: None,
-) -> Described:  # fmt: skip
-    """Fit every model on the same folds of whole groups, and score what it says of those held back.
-
-    Parameters
-    ----------
-    measured : what was measured of the tracks; or several such tables of the same tracks, by what a model reads
-    models : names of `segue list models`; None: all that can read what there is
-    split : folds, of whole groups; or 70/20/10 at random, as published: a tenth is tested, and networks stop by a fifth
-    importance : models of which the columns are permuted, a group at a time
+def joined(
+    table: SoundTable, folders: Sequence[str | Path], *, reads: Sequence[str] = ("front-end",), kept: Path | None = None,
+    jobs: int = 1, progress: Progress = lambda done, n, name: None,
+) -> Joined:  # fmt: skip
+    """Measure the recordings of a table: a row and a file belong together by the file's name, its stem, or its number.
 
     Raises
     ------
-    AskedWrongly : the split is none, or there are too few tracks or groups
-    UnknownName : there is no such model
+    AskedWrongly, BadInput : a folder is not there, or no file belongs to any row
     """
-    tables = {"front-end": measured} if isinstance(measured, Measured) else dict(measured)
-    if split not in SPLITS:
-        raise AskedWrongly(f"split {split!r}: expected {' or '.join(SPLITS)}")
-    some = next(iter(tables.values()))
-    known = descriptors.seen(some.targets)
-    if not known:
-        raise AskedWrongly(
-            f"{len(some)} tracks: expected 20 or more of which a descriptor is known; give a larger table"
+    from segue.datasets.sound_files import find
+    from segue.measuring import sounds
+
+    if not folders:
+        return Joined(
+            {"statistics": table.measured()},
+            {"rows": table.n_rows, "joined": len(table.names), "rejected": table.rejected},
         )
-    chosen = list(models) if models is not None else [n for n in registry.describers() if _reads(n) in tables]
-    for name in chosen:
-        if _reads(name) not in tables:
-            raise AskedWrongly(f"model {name!r} reads {_reads(name)}: give the folders of the recordings, too")
-    if MARK not in chosen:
-        chosen.insert(0, MARK)
-    if split == "folds":
-        fold, tested = folds(some.group, n_folds, seed), range(n_folds)
-    else:
-        fold, tested = np.random.default_rng([seed, 5]).permutation(len(some)) * 10 // len(some), range(1)
-    held = np.isin(fold, list(tested))
-    told, steps = {name: _Told() for name in chosen}, len(chosen) * len(tested)
-    for i, k in enumerate(tested):
-        for j, name in enumerate(chosen):
-            progress(i * len(chosen) + j, steps, f"{name}, fold {i + 1} of {len(tested)}")
-            _tell(told[name], name, tables[_reads(name)], known, fold != k, fold == k, seed, name in importance)
-    progress(steps, steps, "scoring")
-    found = tuple(_score(name, told[name], known, held, some.group, split, draws, seed) for name in chosen)
-    about = {
-        "tracks": len(some), "tested": int(held.sum()), "groups": len(np.unique(some.group)), "grouped_by": some.grouped_by,
-        "known": {n: int(np.isfinite(y).sum()) for n, y in known.items()},
-        "columns": {r: len(t.columns) for r, t in tables.items()},
-        "split": f"{n_folds} folds of whole groups" if split == "folds" else "70/20/10 of tracks at random, as published",
-        "intervals": "95 %, bootstrap by " + ("group" if split == "folds" else "track"), "seed": seed,
-        "cannot_be_learnt": [],
-    }  # fmt: skip
-    about["cannot_be_learnt"] = Described(found, about).not_learnt()
-    return Described(found, about)
-
-
-def _reads(model: str) -> str:
-    return str(registry.describer(model).reads)
-
-
-def _tell(
-    told: _Told,
-    name: str,
-    table: Measured,
-    known: Mapping[str, Array],
-    train: Array,
-    test: Array,
-    seed: int,
-    weigh: bool,
-) -> None:
-    begun = time.perf_counter()
-    kind = registry.describer(name)
-    model = kind(seed=seed) if "seed" in kind.__dataclass_fields__ else kind()
-    fitted = model.fit(table.take(train))
-    told.seconds += time.perf_counter() - begun
-    tested, answer = table.take(test), fitted.predict(table.take(test))
-    of_train, errors = fitted.predict(table.take(train)), {}
-    for target in fitted.names:
-        y = known[target]
-        for store, said in zip((told.values, told.low, told.high), answer.of(target), strict=True):
-            store.setdefault(target, np.full(len(y), np.nan))[test] = said
-        if target in answer.chances:
-            told.log_loss.setdefault(target, np.full(len(y), np.nan))[test] = _log_loss(answer, target, y[test])
+    files = find(folders)
+    row_of, twice = _rows_of(table.names, files)
+    if not row_of:
+        raise BadInput(
+            f"none of {len(files):,} files is named by {table.path}: expected {files[0].name} or {files[0].stem} in its "
+            f"column, found {table.names[0] if table.names else 'no row'}"
+        )
+    found: dict[int, Any] = {}
+    errors: dict[str, str] = {}
+    for made in sounds(row_of, reads=reads, kept=kept, jobs=jobs, progress=progress):
+        if made.error:
+            errors[made.path.name] = made.error
         else:
-            errors[target] = _nmse(of_train.of(target)[0], y[train])
-    told.train.append(errors)
-    if (curve := getattr(fitted.learner, "course", None)) is not None:
-        told.curves.append(curve)
-    if weigh:
-        for group, columns in grouped(fitted.columns).items():
-            said = fitted.predict(_shuffled(tested, columns, seed))
-            for target in descriptors.numbers(fitted.names):
-                of = told.permuted.setdefault(group, {}).setdefault(target, np.full(len(test), np.nan))
-                of[test] = said.of(target)[0]
+            found[row_of[made.path]] = made
+    rows = sorted(found)
+    group, by = table.group[rows], table.grouped_by
+    if by.startswith("track"):
+        folder = [str(found[i].path.parent) for i in rows]
+        if len(set(folder)) >= 5:
+            group, by = np.unique(folder, return_inverse=True)[1].astype(np.int64), "folder of the recordings"
+    targets = {name: y[rows] for name, y in table.said.items()}
+    measured = {}
+    for of in reads:
+        values = np.array([found[i].numbers[of] for i in rows], np.float32).reshape(len(rows), len(columns(of)))
+        measured[of] = Measured(columns(of), values, targets, group, by)
+    rejected = table.rejected | {k: n for k, n in (("no recording of it", len(table.names) - len(row_of)),
+                                                   ("its recording cannot be read", len(errors))) if n}  # fmt: skip
+    counts = {"rows": table.n_rows, "joined": len(rows), "rejected": rejected, "files": len(files),
+              "files_of_no_row": len(files) - len(row_of) - twice, "files_of_a_row_again": twice, "unreadable": errors}  # fmt: skip
+    return Joined(measured, counts)
 
 
-def _score(
-    name: str, told: _Told, known: Mapping[str, Array], held: Array, group: Array, split: str, draws: int, seed: int
-) -> Scored:
-    names = descriptors.numbers([n for n in known if n in told.values])
-    draw = resamples(group[held] if split == "folds" else np.flatnonzero(held), draws=draws, seed=seed)
-    top, bottom = np.zeros((held.sum(), len(names))), np.zeros((held.sum(), len(names)))
-    lost: dict[str, dict[str, float]] = {}
-    for t, target in enumerate(names):
-        y, said = known[target][held], told.values[target][held]
-        there = np.isfinite(y) & np.isfinite(said)
-        bottom[there, t] = (y[there] - y[there].mean()) ** 2
-        top[there, t] = (said[there] - y[there]) ** 2
-        for of, by in told.permuted.items():
-            worse = (by[target][held][there] - y[there]) ** 2
-            lost.setdefault(of, {})[target] = float((worse.sum() - top[there, t].sum()) / bottom[there, t].sum())
-    nmse = _nmse_intervals(names, top, bottom, draw)
-    for by_target in lost.values():
-        by_target[ALL] = float(np.mean(list(by_target.values())))
-    inside, width = {}, {}
-    for target in names:
-        y, low, high = (of[held] for of in (known[target], told.low[target], told.high[target]))
-        there = np.isfinite(y) & np.isfinite(low)
-        inside[target] = float(((low <= y) & (y <= high))[there].mean())
-        width[target] = float((high - low)[there].mean())
-    train = {n: float(np.mean([e[n] for e in told.train if n in e])) for n in names}
-    if names:
-        train[ALL] = float(np.mean(list(train.values())))
-    return Scored(name, nmse, train, inside, width, _of_classes(told, known, held), _of_tempo(told, known, held), lost,
-                  tuple(told.curves), told.seconds)  # fmt: skip
+def _rows_of(names: Sequence[str], files: Sequence[Path]) -> tuple[dict[Path, int], int]:
+    """The row of each file that has one, and how many files are of a row that has another already."""
+    known: dict[str, int] = {}
+    for i, name in enumerate(names):
+        last = Path(name.replace("\\", "/")).name.lower()
+        for called in (last, *((f"#{int(last)}",) if last.isdecimal() and len(last) < 19 else ())):
+            known.setdefault(called, i)
+    found: dict[Path, int] = {}
+    taken: set[int] = set()
+    twice = 0
+    for path in files:
+        name, stem = path.name.lower(), path.stem.lower()
+        number = f"#{int(stem)}" if stem.isdecimal() and len(stem) < 19 else ""
+        row = next((known[called] for called in (name, stem, number) if called in known), None)
+        if row is None:
+            continue
+        if row in taken:
+            twice += 1
+            continue
+        taken.add(row)
+        found[path] = row
+    return found, twice
 
 
-def _nmse_intervals(names: Sequence[str], top: Array, bottom: Array, draw: Any) -> dict[str, Interval]:
-    """Of each target and, under `all`, of their mean: the same draws for all."""
-    if not names:
-        return {}
-    drawn = []
-    for weight in draw.weights():
-        under = weight @ bottom
-        drawn.append(np.where(under > 0, weight @ top / np.where(under > 0, under, 1), np.nan))
-    value, several = top.sum(0) / bottom.sum(0), np.array(drawn)
-    found = {}
-    for t, target in enumerate(names):
-        found[target] = Interval(float(value[t]), *(float(q) for q in np.nanpercentile(several[:, t], [2.5, 97.5])))
-    ends = np.nanpercentile(np.nanmean(several, axis=1), [2.5, 97.5])
-    return found | {ALL: Interval(float(value.mean()), float(ends[0]), float(ends[1]))}
+def train(
+    table: str | Path, folders: Sequence[str | Path], out: str | Path, *, model: str = "blend",
+    settings: Mapping[str, Any] | None = None, seed: int = 0, n_folds: int = 5, kept: Path | None = None, jobs: int = 1,
+    overwrite: bool = False, progress: Progress = lambda done, n, name: None,
+) -> DescriptorBundle:  # fmt: skip
+    """Learn descriptors from a table and its recordings, or from what the table says was measured, and write a bundle.
 
+    How well it does, its card says of the same model on folds of whole groups, beside the mean.
 
-def _of_classes(told: _Told, known: Mapping[str, Array], held: Array) -> dict[str, dict[str, float]]:
-    found = {}
-    for target, log_loss in told.log_loss.items():
-        y = known[target][held]
-        there = np.isfinite(y) & np.isfinite(log_loss[held])
-        _, n = np.unique(y[there], return_counts=True)
-        share = n / n.sum()
-        found[target] = {
-            "right": float((told.values[target][held] == y)[there].mean()), "commonest": float(share.max()),
-            "log_loss_share": float(log_loss[held][there].mean() / max(-(share * np.log(share)).sum(), 1e-12)),
-        }  # fmt: skip
-    return found
-
-
-def _of_tempo(told: _Told, known: Mapping[str, Array], held: Array) -> dict[str, float]:
-    if "tempo" not in told.values:
-        return {}
-    y, said = known["tempo"][held], told.values["tempo"][held]
-    there = np.isfinite(y) & np.isfinite(said)
-    y, said = y[there], np.maximum(said[there], 1.0)
-    near, apart = np.log2(1 + descriptors.FOLDED), descriptors.octaves_apart(said, y)
-    return {"accuracy_1": float((np.abs(np.log2(said / y)) <= near).mean()), "accuracy_2": float((apart <= near).mean()),
-            "median_octaves": float(np.median(np.abs(np.log2(said / y)))), "median_folded": float(np.median(apart))}  # fmt: skip
-
-
-def _nmse(said: Array, y: Array) -> float:
-    there = np.isfinite(y)
-    return float(((said - y)[there] ** 2).sum() / max(((y[there] - y[there].mean()) ** 2).sum(), 1e-12))
-
-
-def _log_loss(answer: Answer, target: str, y: Array) -> Array:
-    """(N,) minus the log of the chance of what was; of a class that was never seen, of the least chance there is."""
-    chances, classes = answer.chances[target], np.array(answer.classes[target], np.float64)
-    hit = y[:, None] == classes
-    p = np.where(hit.any(1), (chances * hit).sum(1), descriptors.SURE)
-    return np.where(np.isfinite(y), -np.log(np.maximum(p, descriptors.SURE)), np.nan)
-
-
-def _shuffled(tracks: Measured, columns: Sequence[str], seed: int) -> Measured:
-    from dataclasses import replace
-
-    order = np.random.default_rng([seed, 6]).permutation(len(tracks))
-    at = [tracks.columns.index(c) for c in columns]
-    values = tracks.values.copy()
-    values[:, at] = values[order][:, at]
-    return replace(tracks, values=values)
-
-
-GROUPS = {  # what a column speaks of, by how it begins; the first that fits
-    "rhythm": ("tempo", "beat", "onset", "pulse", "rhythm"),
-    "modulation": ("modulation", "mod_"),
-    "harmony": ("chroma", "tonnetz", "key", "mode", "tuning", "harmony", "tonal"),
-    "loudness": ("rmse", "loudness", "level", "lra", "range", "peak"),
-    "spectrum": ("bin",),
-}
-
-
-def grouped(columns: Sequence[str]) -> dict[str, list[str]]:
-    """Columns by what they speak of: rhythm, modulation, harmony, loudness; timbre, all others.
-
-    >>> grouped(["mfcc.1", "chroma_stft", "rmse", "zcr"])
-    {'timbre': ['mfcc.1', 'zcr'], 'harmony': ['chroma_stft'], 'loudness': ['rmse']}
+    Raises
+    ------
+    AskedWrongly : what is asked for is not there, or too little is known
+    BadInput : the table is none, or names no recording
     """
-    found: dict[str, list[str]] = {}
-    for column in columns:
-        fits = (g for g, begins in GROUPS.items() if column.startswith(begins))
-        found.setdefault(next(fits, "timbre"), []).append(column)
-    return found
+    from segue.experiment import with_settings
+
+    free(out, overwrite)
+    kind = registry.describer(model)
+    given = {"seed": seed} if "seed" in kind.__dataclass_fields__ else {}
+    chosen = with_settings(kind(), model, given | dict(settings or {}))
+    held = read_table(table)
+    reads = "bins" if kind.reads == "bins" else "front-end" if folders else "statistics"
+    if reads == "bins" and not folders:
+        raise AskedWrongly(f"model {model!r} reads the plain spectrum: give the folders of the recordings, too")
+    kept = kept or Path(f"{out}.measured")
+    found = joined(held, folders, reads=(reads,), kept=kept, jobs=jobs, progress=progress)
+    tracks = found.measured[reads]
+    n_folds = min(n_folds, len(np.unique(tracks.group)))
+    if n_folds < 2:
+        raise AskedWrongly(
+            f"{len(tracks)} tracks of one {tracks.grouped_by}: expected two or more; nothing could be held back"
+        )
+    scored = compare({kind.reads: tracks}, models=list(dict.fromkeys([MARK, model])) if kind.reads == "front-end" else [model],
+                     made={model: chosen}, n_folds=n_folds, seed=seed, progress=progress)  # fmt: skip
+    progress(0, 1, f"{model}, of all tracks")
+    fitted = chosen.fit(tracks)
+    card = _card(held, found, scored, model, reads, seed)
+    return save(out, model, fitted, card, tracks, overwrite=overwrite)
 
 
-def unlearnable(found: Described) -> str:
-    """One sentence: which targets nothing was learnt of."""
-    names = found.not_learnt()
-    if not names:
-        return "Every target is told better than by its mean."
-    return f"Not learnt by any model (its interval of nMSE reaches 1): {', '.join(names)}."
+def _card(table: SoundTable, found: Joined, scored: Described, model: str, reads: str, seed: int) -> dict[str, Any]:
+    import segue
+
+    own = scored[model]
+    return {
+        "segue": segue.__version__, "task": TASK, "model": model, "reads": reads, "table": table.path.name,
+        "counts": {k: v for k, v in found.counts.items() if k != "unreadable"}, "tracks": int(scored.about["tracks"]),
+        "groups": int(scored.about["groups"]), "grouped_by": scored.about["grouped_by"], "seed": seed,
+        "contest": scored.to_json(), "not_learnt": [n for n, i in own.nmse.items() if n != "all" and not i.high < 1] + [
+            n for n, c in own.classes.items() if not c["log_loss_share"] < 1],
+        "limits": "Guesses from sound, no measurements: bounds hold 90 % of tracks like those it learned from. What it could not "
+                  "learn (not_learnt) it leaves unsaid.",
+    }  # fmt: skip
 
 
-__all__ = ["ALL", "MARK", "SPLITS", "TARGETS", "Described", "Scored", "compare", "folds", "grouped", "unlearnable"]
+def save(
+    path: str | Path, model: str, fitted: FittedDescriber, card: dict[str, Any], tracks: Measured, *, overwrite: bool = False
+) -> DescriptorBundle:  # fmt: skip
+    """Write a bundle aside, check that it opens and answers its golden requests, then rename it.
+
+    `tracks` are those it learned from; golden requests are made up, about as far apart as these are.
+    """
+    from safetensors.numpy import save_file
+
+    from segue.models.describer import Scale
+
+    scale = Scale.of(tracks.select(fitted.columns).astype(np.float64))
+    spread = np.where(np.isfinite(scale.spread), scale.spread, 0)
+    drawn = scale.mean + spread * np.random.default_rng(7).normal(size=(GOLDEN, len(fitted.columns)))
+    asked = drawn.astype(np.float32)
+    asked[-1, ::2] = np.nan
+
+    def fill(aside: Path) -> None:
+        settings, arrays = fitted.save()
+        write_json(aside / "card.json", card | {"format": FORMAT})
+        write_json(aside / "model.json", settings)
+        save_file(flat(arrays), aside / "model.safetensors")
+        rows = [[None if np.isnan(v) else float(v) for v in row] for row in asked]
+        write_json(
+            aside / "golden.json",
+            [{"measured": row, "said": one} for row, one in zip(rows, _golden(fitted, asked), strict=True)],
+        )
+
+    made: DescriptorBundle = sealed(path, overwrite, fill, lambda place: _open(place, False))
+    return made
+
+
+def _golden(fitted: FittedDescriber, asked: Array) -> list[list[float]]:
+    answer = fitted.answer(asked).values
+    assert answer.low is not None
+    return [
+        [float(v) for v in (*row, *low[np.isfinite(low)])] for row, low in zip(answer.values, answer.low, strict=True)
+    ]
+
+
+def _open(folder: Path, checked: bool) -> DescriptorBundle:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if not (folder / "hashes.json").is_file():
+        raise AskedWrongly(f"{folder} is not a bundle (no hashes.json): make one with segue audio train")
+    if not checked:
+        verify(folder)
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        task, written_in = card["task"], card["format"]
+    except DAMAGE as cause:
+        raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
+    if task != TASK:
+        raise AskedWrongly(f"{folder} is a bundle for {task}: give one of segue audio train")
+    if written_in != FORMAT:
+        raise BadInput(f"{folder} was written in format {written_in}, this segue reads {FORMAT}: train again")
+    try:
+        settings = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        fitted = registry.describer(card["model"]).open(settings, load_file(folder / "model.safetensors"))
+        known = set(columns(str(card["reads"])))
+        if unknown := [c for c in fitted.columns if c not in known]:
+            raise ValueError(f"it reads {unknown[0]!r}, which this segue does not measure")
+        golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
+        asked = np.array([[np.nan if v is None else v for v in case["measured"]] for case in golden], np.float32)
+        now = _golden(fitted, asked)
+        if len(golden) != GOLDEN or not all(
+            np.allclose(a, b["said"], 1e-4, 1e-5) for a, b in zip(now, golden, strict=True)
+        ):
+            raise Tampered(f"{folder} answers a golden request otherwise than when it was written: {AGAIN}")
+        bundle = DescriptorBundle(card, fitted)
+        if not set(map(str, card["not_learnt"])) <= set(fitted.names):
+            raise ValueError("it leaves unsaid what it does not say")
+    except Tampered:
+        raise
+    except MissingExtra:
+        raise
+    except (*DAMAGE, SafetensorError, SegueError) as cause:
+        raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
+    return bundle

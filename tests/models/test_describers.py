@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segue import registry
-from segue.describing import ALL, compare
+from segue.sound_contest import ALL, compare
 from segue.descriptors import numbers
 from segue.errors import AskedWrongly, Tampered
 from segue.measured import Measured, apart, folds

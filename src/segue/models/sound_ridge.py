@@ -181,7 +181,8 @@ def alike(y: Floats) -> Iterator[tuple[Array, Array]]:
     """
     known = np.isfinite(y)
     most = known.mean(0) >= MOSTLY
-    if most.any() and (together := known[:, most].all(1)).mean() >= MOSTLY**2:
+    together = np.asarray(known[:, most].all(axis=1))
+    if most.any() and together.mean() >= MOSTLY**2:
         known[:, most] = together[:, None]
     patterns, of = np.unique(known, axis=1, return_inverse=True)
     for i in range(patterns.shape[1]):
