@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segue.batch import Array
-from segue.features.audio.spectrum import BINS, FRAME, HOP, MEL_BANDS, RATE, SILENT, Spectra, decibels
+from segue.features.audio.spectrum import BINS, DYNAMICS_DB, FRAME, HOP, MEL_BANDS, RATE, SILENT, Spectra, decibels
 
 ROLL_OFF = 0.85
 BLOCK = 256  # frames looked at together: a megabyte
@@ -79,10 +79,14 @@ def flatness(spectra: Spectra, lowest: float = 0.0, highest: float = RATE / 2, f
     return found
 
 
-def contrast(spectra: Spectra, lowest: float = 200.0, highest: float = RATE / 2) -> Array:
-    """(T, 7) float32 dB between the strongest and the weakest 2 % of each octave, from below `lowest` Hz up to `highest`.
+def contrast(
+    spectra: Spectra, lowest: float = 200.0, highest: float = RATE / 2, dynamics: float = DYNAMICS_DB
+) -> Array:
+    """(T, 7) float32 how far peaks stand above valleys: the strongest over the weakest 2 % of each octave.
 
-    High where single tones stand out, low where noise fills the band.
+    High where single tones stand out, low where noise fills the band. From below `lowest` Hz up to `highest`. As in librosa these
+    are 10 · log10 of magnitudes, so half of what is dB elsewhere; `dynamics`, too: how far below the greatest anything is heard.
+
     Source: D.-N. Jiang, L. Lu, H.-J. Zhang, J.-H. Tao, L.-H. Cai, "Music type classification by spectral contrast feature",
     ICME 2002; as in librosa.
     """
@@ -99,7 +103,7 @@ def contrast(spectra: Spectra, lowest: float = 200.0, highest: float = RATE / 2)
             ordered = np.sort(block[:, bins], axis=1)  # faster than a partition at two places
             ordered[:, -n:].mean(axis=1, out=peak[rows, band])
             ordered[:, :n].mean(axis=1, out=valley[rows, band])
-    found: Array = decibels(peak) - decibels(valley)
+    found: Array = decibels(peak, dynamics) - decibels(valley, dynamics)
     return found
 
 

@@ -102,15 +102,15 @@ class Spectra:
         return decibels(self.mel)
 
 
-def decibels(power: Array) -> Array:
-    """Power in dB, never more than 80 below its greatest.
+def decibels(power: Array, dynamics: float = DYNAMICS_DB) -> Array:
+    """Power in dB, never more than `dynamics` below its greatest.
 
     >>> decibels(np.array([1.0, 0.1, 0.0], np.float32)).round(4).tolist()
     [0.0, -10.0, -80.0]
     """
     made: Array = np.log(np.maximum(power, SILENT))  # the natural one: numpy has it vectorised
     made *= 10 / np.log(10)
-    return np.maximum(made, made.max() - DYNAMICS_DB, out=made) if made.size else made
+    return np.maximum(made, made.max() - np.float32(dynamics), out=made) if made.size else made
 
 
 @cache

@@ -16,7 +16,7 @@ import numpy as np
 from segue.batch import Array
 from segue.features.audio import frames
 from segue.features.audio.number import SPREAD, Number, spread, spread_numbers
-from segue.features.audio.spectrum import SILENT, Spectra, decibels, mel_edges
+from segue.features.audio.spectrum import DYNAMICS_DB, SILENT, Spectra, decibels, mel_edges
 
 BANDS = 29  # of four mel bands each
 MEL_HEARD = 4 * BANDS  # of 128: up to 14.5 kHz
@@ -103,7 +103,7 @@ def measure(spectra: Spectra) -> Array:
         spread(bands, heard, OF_BAND),
         spread(cepstrum, heard, OF_CEPSTRUM),
         _together(cepstrum[heard, :CORRELATED]),
-        spread(frames.contrast(spectra, highest=TOP), heard, OF_CONTRAST),
+        spread(2 * frames.contrast(spectra, highest=TOP, dynamics=DYNAMICS_DB / 2), heard, OF_CONTRAST),
         spread(shape, heard, OF_SHAPE),
         np.array(whole, np.float32),
     ])  # fmt: skip
