@@ -17,7 +17,7 @@ ROLL_OFF = 0.85
 BLOCK = 256  # frames looked at together: a megabyte
 OCTAVES = 7  # bands of spectral contrast: below the lowest edge, then an octave each, the last up to half the rate
 EXTREME = 0.02  # of a band's bins are its peak, and as many its valley
-ROLL_BLOCK = 32  # bins added up before the one is looked for in which the roll-off lies
+TOGETHER = 32  # bins added up before more is made of them
 CEPSTRUM = 20
 
 
@@ -36,33 +36,41 @@ def shape(spectra: Spectra) -> Shape:
     >>> round(float(np.median(shape(Spectra.of(tone)).centroid)))
     1000
     """
-    hertz = np.fft.rfftfreq(FRAME, 1 / RATE)
-    powers = np.stack([np.ones(BINS), hertz, hertz**2], axis=1)
-    moments = np.empty((len(spectra), 3))
-    roll_off = np.empty(len(spectra), np.float32)
-    for start in range(
-        0, len(spectra), BLOCK
-    ):  # in float64: a narrow tone is the small difference of two large moments
-        block = spectra.magnitude[start : start + BLOCK]
-        np.matmul(block.astype(np.float64), powers, out=moments[start : start + BLOCK])
-        roll_off[start : start + BLOCK] = hertz[_rolled(block)]
-    total = np.where(moments[:, 0] > 0, moments[:, 0], 1.0)
-    centroid = moments[:, 1] / total
-    bandwidth = np.sqrt((moments[:, 2] / total - centroid**2).clip(min=0))
-    return Shape(centroid.astype(np.float32), bandwidth.astype(np.float32), roll_off)
+    n = len(spectra)
+    total, centroid, bandwidth, roll_off = np.empty((4, n))
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        total[rows], centroid[rows], bandwidth[rows], roll_off[rows] = _moments(spectra.magnitude[rows])
+    return Shape(*(np.where(total > 0, own, 0).astype(np.float32) for own in (centroid, bandwidth, roll_off)))
 
 
-def _rolled(magnitude: Array) -> Array:
-    """(B,) the first bin up to which .85 of a frame's magnitude lies: among sums of 32 bins first, then in one of these."""
-    n = len(magnitude)
-    coarse = magnitude[:, : BINS - 1].reshape(n, -1, ROLL_BLOCK).sum(axis=2, dtype=np.float32).cumsum(axis=1)
-    wanted = np.float32(ROLL_OFF) * (coarse[:, -1:] + magnitude[:, -1:])
-    block = (coarse < wanted).sum(axis=1).clip(max=coarse.shape[1] - 1)
-    row = np.arange(n)
-    before = np.where(block > 0, coarse[row, block - 1], 0)
-    fine = magnitude[:, : BINS - 1].reshape(n, -1, ROLL_BLOCK)[row, block].cumsum(axis=1) + before[:, None]
-    found: Array = block * ROLL_BLOCK + (fine < wanted).sum(axis=1)
-    return found
+def _moments(magnitude: Array) -> tuple[Array, Array, Array, Array]:
+    """(B,) each: sum, mean, standard deviation and roll-off, from the moments of every 32 bins about their middle.
+
+    So no two large sums are subtracted, and float32 is enough, of a narrow tone, too.
+    """
+    n, step = len(magnitude), RATE / FRAME
+    parted = np.ascontiguousarray(magnitude[:, : BINS - 1]).reshape(-1, TOGETHER)
+    off = (np.arange(TOGETHER) - (TOGETHER - 1) / 2) * step
+    powers = np.stack([np.ones(TOGETHER), off, off**2], axis=1).astype(np.float32)
+    weight, first, second = (parted @ powers).reshape(n, -1, 3).astype(np.float64).transpose(2, 0, 1)
+    last = magnitude[:, -1:].astype(np.float64)  # the bin at half the rate stands alone
+    weight, first, second = (
+        np.hstack([own, end]) for own, end in ((weight, last), (first, 0 * last), (second, 0 * last))
+    )
+    middle = np.append(np.arange(weight.shape[1] - 1) * TOGETHER * step - off[0], RATE / 2)
+    total = weight.sum(axis=1)
+    over = np.where(total > 0, total, 1.0)
+    mean = (weight @ middle + first.sum(axis=1)) / over
+    away = middle - mean[:, None]
+    variance = (weight * away**2 + 2 * away * first + second).sum(axis=1) / over
+    sums = weight.cumsum(axis=1)
+    wanted = ROLL_OFF * total[:, None]
+    block = (sums[:, :-1] < wanted).sum(axis=1)
+    row, inside = np.arange(n), block.clip(max=weight.shape[1] - 2)
+    fine = parted.reshape(n, -1, TOGETHER)[row, inside].cumsum(axis=1) + (sums - weight)[row, inside][:, None]
+    rolled = (inside * TOGETHER + (fine < wanted).sum(axis=1)) * step
+    return total, mean, np.sqrt(variance.clip(min=0)), rolled
 
 
 def flatness(spectra: Spectra, lowest: float = 0.0, highest: float = RATE / 2, floor: float = SILENT) -> Array:
@@ -71,11 +79,11 @@ def flatness(spectra: Spectra, lowest: float = 0.0, highest: float = RATE / 2, f
     1 in silence: less power than `floor` counts as `floor`.
     """
     first, last = np.searchsorted(np.fft.rfftfreq(FRAME, 1 / RATE), [lowest, highest + 1e-6])
-    found = np.empty(len(spectra), np.float32)
+    found, each = np.empty(len(spectra), np.float32), np.full(last - first, 1 / (last - first), np.float32)
     for start in range(0, len(spectra), BLOCK):
         heard = np.maximum(spectra.power[start : start + BLOCK, first:last], np.float32(floor))
-        mean = heard.mean(axis=1)
-        found[start : start + BLOCK] = np.exp(np.log(heard, out=heard).mean(axis=1)) / mean
+        mean = heard @ each
+        found[start : start + BLOCK] = np.exp(np.log(heard, out=heard) @ each) / mean
     return found
 
 
@@ -101,8 +109,8 @@ def contrast(
         np.minimum.reduceat(block[:, :end], edges, axis=1, out=valley[rows, :single])
         for band, (bins, n) in enumerate(bands[single:], single):
             ordered = np.sort(block[:, bins], axis=1)  # faster than a partition at two places
-            ordered[:, -n:].mean(axis=1, out=peak[rows, band])
-            ordered[:, :n].mean(axis=1, out=valley[rows, band])
+            each = np.full(n, 1 / n, np.float32)
+            peak[rows, band], valley[rows, band] = ordered[:, -n:] @ each, ordered[:, :n] @ each
     found: Array = decibels(peak, dynamics) - decibels(valley, dynamics)
     return found
 
