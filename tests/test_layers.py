@@ -47,9 +47,10 @@ LAYERS = (
         "describing", "sound_contest", "sound_table", "measuring", "described_files",
     )),
     ("edges", (
-        "cli", "cli_challenge", "cli_lists", "cli_length", "cli_listeners", "display_lists", "display_listeners", "display_stays",
+        "cli", "cli_audio", "cli_challenge",
+        "cli_lists", "cli_length", "cli_listeners", "display_lists", "display_listeners", "display_stays",
         "listener_groups", "listener_table", "audio_map",
-        "display", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
+        "display", "display_audio", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
         "figures", "lastfm", "service", "__main__",
     )),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from segue import __version__, cli_length, cli_listeners, cli_lists
+from segue.cli_audio import audio
 from segue.cli_challenge import challenge
 from segue.display import (
     flag,
@@ -33,6 +34,7 @@ app = typer.Typer(
     help="From listening logs to what happens next: will they skip, what plays next, how long will they stay?",
 )  # fmt: skip
 app.add_typer(challenge, name="challenge")
+app.add_typer(audio, name="audio")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write.")]
@@ -557,6 +559,7 @@ def serve(
         float, typer.Option(min=0, help="Requests a second of one key or address and process; 0: any.")
     ] = 0.0,
     body_mb: Annotated[float, typer.Option(min=0.001, help="Megabytes of one request at most.")] = 2.0,
+    sound_mb: Annotated[float, typer.Option(min=0.001, help="The same of a recording that is sent.")] = 64.0,
     keep_days: Annotated[
         float, typer.Option(min=0.01, help="Sessions that nobody touches for so long are dropped.")
     ] = 90.0,
@@ -573,7 +576,8 @@ def serve(
     run(
         [str(b) for b in bundles], host=host, port=port, state=str(state), durability=durability, workers=workers,
         listeners=listeners, catalogue=catalogue, keys=keys, open=open_,
-        rate=rate, body_mb=body_mb, keep_days=keep_days, state_mb=state_mb, said=lambda line: typer.echo(line, err=True),
+        rate=rate, body_mb=body_mb, sound_mb=sound_mb, keep_days=keep_days, state_mb=state_mb,
+        said=lambda line: typer.echo(line, err=True),
     )  # fmt: skip
 
 
@@ -625,6 +629,7 @@ def list_(
 
     def models() -> list[dict[str, str]]:
         own = [{"task": t, "name": n, "says": registry.model(t, n).sentence} for t, n in registry.MODELS]
+        own += [{"task": t, "name": n, "says": registry.describer(n).sentence} for t, n in registry.DESCRIBERS]
         return own + [
             {"task": cli_lists.QUESTION, "name": n, "says": registry.proposer(s, n).sentence}
             for s, n in registry.PROPOSERS
@@ -766,7 +771,7 @@ def main() -> None:
     except SystemExit as end:
         if end.code == 130:  # what typer makes of an interruption, in silence
             sys.stderr.write(
-                "segue: interrupted; ingest, features, lookup and simulate go on from where they stopped when run again, "
+                "segue: interrupted; ingest, features, lookup, simulate and audio go on from where they stopped when run again, "
                 "other verbs start anew\n"
             )
         raise

@@ -183,6 +183,20 @@ def joined(
     return Joined(measured, counts)
 
 
+def measured_of(
+    table: str | Path, folders: Sequence[str | Path], *, models: Sequence[str] | None = None, kept: Path | None = None,
+    jobs: int = 1, progress: Progress = lambda done, n, name: None,
+) -> Joined:  # fmt: skip
+    """What models can be compared on: what a table says was measured, or its recordings, measured for each model as it reads."""
+    held = read_table(table)
+    if not folders:
+        found = joined(held, ())
+        return Joined({"front-end": found.measured["statistics"]}, found.counts)
+    wanted = [registry.describer(n).reads for n in models or registry.describers() if n != MARK]
+    reads = tuple(dict.fromkeys(wanted)) or ("front-end",)
+    return joined(held, folders, reads=reads, kept=kept or Path(f"{table}.measured"), jobs=jobs, progress=progress)
+
+
 def _rows_of(names: Sequence[str], files: Sequence[Path]) -> tuple[dict[Path, int], int]:
     """The row of each file that has one, and how many files are of a row that has another already."""
     known: dict[str, int] = {}

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from segue import registry
-from segue.sound_contest import ALL, compare
 from segue.descriptors import numbers
 from segue.errors import AskedWrongly, Tampered
 from segue.measured import Measured, apart, folds
 from segue.models.describer import COVER
+from segue.sound_contest import ALL, compare
 
 TORCH = importlib.util.find_spec("torch") is not None
 QUICK = {
@@ -168,7 +168,7 @@ def test_damage_is_told(fitted, name):
 
 
 def test_too_little_to_learn_from_is_asked_wrongly():
-    with pytest.raises(AskedWrongly, match="expected 20 tracks or more"):
+    with pytest.raises(AskedWrongly, match="expected 12 tracks or more"):
         made("mean").fit(TRACKS.take(slice(0, 10)))
 
 

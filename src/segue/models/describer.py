@@ -24,6 +24,7 @@ from segue.models.model import Saved, sane
 COVER = 0.9  # of new tracks lie within the bounds
 FOLDS = 5  # of the training tracks, for the errors out of fold
 ERRORS = 33  # quantiles of them that are kept
+LEAST = 12  # tracks of which a target is known
 TEMPO = "tempo"  # the column that holds a measured tempo, where one does
 
 
@@ -68,11 +69,12 @@ class Describer(ABC):
         ------
         AskedWrongly : there are too few tracks or groups, or nothing is known of them
         """
-        known = descriptors.seen(train.targets)
+        known = descriptors.seen(train.targets, LEAST)
         if not known or len(np.unique(train.group)) < 2:
+            n = len(np.unique(train.group))
             raise AskedWrongly(
-                f"{len(train)} tracks in {len(np.unique(train.group))} groups ({train.grouped_by}): expected 20 tracks or more of "
-                "which a descriptor is known, of two groups or more"
+                f"{len(train)} tracks in {n} groups ({train.grouped_by}): expected {LEAST} tracks or more of which a descriptor is "
+                "known, of two groups or more"
             )
         usable = np.isfinite(train.values).mean(0) >= 0.5
         columns = tuple(c for c, good in zip(train.columns, usable, strict=True) if good)
