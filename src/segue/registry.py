@@ -53,6 +53,7 @@ SERVICES = {
     "skip": "segue.service.skip",
     "next-track": "segue.service.next_track",
     "length": "segue.service.length",
+    "descriptors": "segue.service.describing",
 }
 MODELS = {
     ("skip", "prior"): "segue.models.baseline:Prior",

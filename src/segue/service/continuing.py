@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from segue.alike import like
 from segue.catalogue import Catalogue
+from segue.ear import Heard
 from segue.errors import SegueError
 from segue.playlists_bundle import PlaylistsBundle, open_playlists_bundle
 from segue.recommending import conditions, recommend, resolved
 from segue.service.list_sent import MOST_NAMED, Seed, Wanted
 from segue.service.problems import Problem, shown
+from segue.sound_space import NO_SOUND
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,12 @@ class Continuing:
     def about(self) -> dict[str, Any]:
         card = self.bundle.card
         return {"name": self.name, "task": card["task"], "setting": self.setting, "model": card["model"],
-                "offers": self.offers, "card": card}  # fmt: skip
+                "offers": self.offers, "hears": self.hears, "card": card}  # fmt: skip
+
+    @property
+    def hears(self) -> bool:
+        """Whether it can say what sounds like a recording: it knows attributes of tracks."""
+        return bool(set(self.bundle.sound) - set(NO_SOUND))
 
     def search(self, text: str, limit: int) -> list[dict[str, Any]]:
         """Tracks whose names hold a text, the most played first."""
@@ -75,6 +83,29 @@ class Continuing:
             for seed, code in zip(seeds, taken, strict=True)
         ]  # fmt: skip
         return {"model": self.name, "setting": self.setting, "seeds": said, "notes": notes, "tracks": found["tracks"]}
+
+    def follow(self, heard: Heard, seeds: Sequence[Seed], wanted: Wanted, described_by: str | None) -> dict[str, Any]:
+        """Tracks that sound like a recording, as they are sent. Raises Problem."""
+        known = [code for code in self._understood(seeds) if code is not None]
+        v = self.bundle.vocabulary
+        try:
+            found = like(
+                self.bundle, heard, seeds=[v.ids[code] for code in known], title=wanted.title or None, k=wanted.k,
+                per_artist=wanted.per_artist, where=wanted.where, diversity=wanted.diversity, again=wanted.again,
+            ).to_json()  # fmt: skip
+        except SegueError as cause:
+            raise Problem(422, str(cause), field="body", value=shown(heard.name), remedy="see /docs") from None
+        return {"model": self.name, "setting": self.setting, "described_by": described_by, **found}
+
+    def check_hears(self, wanted: Wanted) -> None:
+        """Before a recording is heard. Raises Problem where no track can be said to sound like anything, or a condition cannot be
+        read."""
+        if not self.hears:
+            raise Problem(
+                422, f"{self.name} knows no attributes of tracks: none can be said to sound like a recording", field="model",
+                value=self.name, remedy="ingest the lists with --tracks attributes.csv, train again, and serve that",
+            )  # fmt: skip
+        self._check_conditions(wanted)
 
     def _understood(self, seeds: Sequence[Seed]) -> list[int | None]:
         """Which track each seed is; None for an id that is not known. Raises Problem where a name is nobody's."""
@@ -106,6 +137,9 @@ class Continuing:
                 422, lost if n_seeds else "nothing is said of the list", field="tracks", value=n_seeds,
                 remedy="give a track that it knows (GET /v1/tracks?q=…), a title, or both",
             )  # fmt: skip
+        self._check_conditions(wanted)
+
+    def _check_conditions(self, wanted: Wanted) -> None:
         for i, said in enumerate(wanted.where):
             try:
                 conditions(self.bundle, [said])

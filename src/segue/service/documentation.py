@@ -44,7 +44,10 @@ def page(described: dict[str, Any], *, address: str, keyed: bool) -> bytes:
 
 
 def _operation(path: str, method: str, said: dict[str, Any], to: str) -> dict[str, Any]:
-    body = said.get("requestBody", {}).get("content", {}).get("application/json", {})
+    content = said.get("requestBody", {}).get("content", {})
+    if "application/octet-stream" in content:
+        to = f"-H 'Content-Type: application/octet-stream' --data-binary @song.mp3 {to}"
+    body = content.get("application/json", {})
     examples = {name: one["value"] for name, one in body.get("examples", {}).items()} or {"": None}
     sent = [{"name": name, "curl": _curl(path, method, value, to)} for name, value in examples.items()]
     answers = [{"status": status, "says": one.get("description", ""), "example": _example(one)}

@@ -67,6 +67,17 @@ CONTINUED: dict[str, Any] = {
     "tracks": [{"track": "spotify:track:8", "title": "Song 8", "artist": "Paper Motel", "score": 1.9,
                 "reasons": ["with Song 3 · Quiet Harbour in 214 playlists"]}],
 }  # fmt: skip
+FOLLOWED: dict[str, Any] = {
+    "model": "next", "setting": "continue", "described_by": "descriptors",
+    "file": {
+        "name": "song.mp3", "kind": "music", "seconds": 212.4, "notes": [], "warning": None, "compared_by": ["energy", "tempo"],
+        "descriptors": {"tempo": {"value": 121.0, "low": 119.8, "high": 122.2},
+                        "energy": {"value": 0.69, "low": 0.51, "high": 0.84}},
+    },
+    "seeds": [], "notes": ["31.0% of 2,262 tracks can be compared with it, by energy and tempo"],
+    "tracks": [{"track": "spotify:track:8", "title": "Song 8", "artist": "Paper Motel", "score": 0.98,
+                "reasons": ["sounds like it: tempo 120 (file 121), energy .70 (.69)"]}],
+}  # fmt: skip
 
 PROBLEM: dict[str, Any] = {
     "type": "about:blank", "title": "Unprocessable Content", "status": 422, "field": "next.skipped", "value": True,

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from segue.service.keys import is_key, owner
 from segue.service.measures import Measures
 from segue.service.problems import BUSY, MEDIA, Problem
-from segue.service.settings import Limits
+from segue.service.settings import SOUND, Limits
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -153,27 +153,30 @@ class Guard:
 
     def _bounded(self, scope: Any, receive: Receive) -> Receive:
         """The body, not longer than it may be. That it comes in time is seen to below (`segue.service.protocol`)."""
+        is_sound = scope["path"] == SOUND
+        most = self.limits.sound if is_sound else self.limits.body
         for name, value in scope["headers"]:
-            if name == b"content-length" and (not value.isdigit() or int(value) > self.limits.body):
-                raise self._too_large()
+            if name == b"content-length" and (not value.isdigit() or int(value) > most):
+                raise _too_large(most, is_sound)
         got = 0
 
         async def receiving() -> Message:
             nonlocal got
             message = await receive()
             got += len(message.get("body", b""))
-            if got > self.limits.body:
-                raise self._too_large()
+            if got > most:
+                raise _too_large(most, is_sound)
             return message
 
         return receiving
 
-    def _too_large(self) -> Problem:
-        return Problem(
-            413, f"the body has over {self.limits.body / 1e6:g} MB", field="body",
-            remedy="send fewer sessions at a time, or start the service with a larger --body-mb",
-            headers={"Connection": "close"},
-        )  # fmt: skip
+
+def _too_large(most: int, is_sound: bool) -> Problem:
+    less, option = ("an excerpt, or an MP3", "sound") if is_sound else ("fewer sessions at a time", "body")
+    return Problem(
+        413, f"the body has over {most / 1e6:g} MB", field="body",
+        remedy=f"send {less}, or start the service with a larger --{option}-mb", headers={"Connection": "close"},
+    )  # fmt: skip
 
 
 def _name(host: str) -> str:

@@ -14,9 +14,11 @@ from segue.service.book import Book
 from segue.service.continuing import Continuing
 from segue.service.described import body, parameter, session_of
 from segue.service.desk import Desk
-from segue.service.examples import CONTINUED, LIST, LIST_BY_ID, TITLED, answers_of
-from segue.service.list_sent import MOST_PROPOSED, Continued, Seed, Wanted
+from segue.service.examples import CONTINUED, FOLLOWED, LIST, LIST_BY_ID, TITLED, answers_of
+from segue.service.hearing import Hearing, check_extra, plain_name
+from segue.service.list_sent import MOST_NAMED, MOST_PROPOSED, Continued, Seed, Wanted
 from segue.service.problems import Problem, of_validation, shown
+from segue.service.settings import SOUND
 
 BODIES = (Continued,)
 TASK = "next-track"
@@ -30,6 +32,12 @@ QUERY = [
     parameter("where", "string", "A condition on an attribute, as energy>=0.6; repeatable"),
     parameter("diversity", "number", "0: by score alone; towards 1, tracks unlike those before"),
 ]  # fmt: skip
+ASKED_OF_SOUND = [
+    *QUERY, parameter("name", "string", "The file's name; a track of that name is left out"),
+    parameter("seed", "string", "A track of the list that it goes into, as an id or by its names; repeatable"),
+]  # fmt: skip
+BYTES = ("application/octet-stream", "application/ogg", "video/ogg")  # what else the file of a recording may be called
+_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 def router(desk: Desk, book: Book) -> Any:
@@ -37,6 +45,7 @@ def router(desk: Desk, book: Book) -> Any:
     from fastapi import APIRouter
 
     made, aside = APIRouter(prefix="/v1"), Aside(desk)
+    hearing = Hearing()
     asked_of_lists = {"a list": LIST, "tracks by their ids": LIST_BY_ID, "a title alone": TITLED}
 
     async def answered(model: str | None, seeds: list[Seed], wanted: Wanted) -> Any:
@@ -59,6 +68,37 @@ def router(desk: Desk, book: Book) -> Any:
         sent = wire.read(Continued, await request.body())
         return await answered(request.query_params.get("model"), sent.tracks, sent)
 
+    @made.post(SOUND.removeprefix("/v1"), response_model=None, tags=["a list that is sent"],
+               summary="What plays after this recording?", responses=answers_of(FOLLOWED),
+               openapi_extra={"parameters": ASKED_OF_SOUND, "requestBody": {
+                   "required": True, "content": {"application/octet-stream": _FILE, "audio/*": _FILE}}})  # fmt: skip
+    async def like(request: Request) -> Any:
+        """The bytes of a WAV, FLAC, Ogg, MP3 or AIFF file, its first five minutes are heard. What can be measured is told, and
+        more where a bundle of `segue audio train` is served beside; then the tracks that sound like it. With a title or seeds, the
+        ten that sound most like it join these. Nothing of it is kept."""
+        unknown_parameters(request, *(p["name"] for p in ASKED_OF_SOUND))
+        query, wanted = request.query_params, _wanted(request)
+        served: Continuing = book.shelf.choose(TASK, query.get("model"), "tracks")
+        seeds = _seeds(query.getlist("seed"))
+        served.check_hears(wanted)
+        check_extra()
+        _check_sound(request)
+        describing = next((s for s in book.shelf.all if s.offers == "descriptors"), None)
+        name = plain_name(query.get("name"))
+        desk.elsewhere += 1
+        try:
+            heard = await hearing.hear(request.stream(), name, describing and str(describing.path))
+        finally:
+            desk.elsewhere -= 1
+
+        def work() -> tuple[int, bytes]:
+            found = served.follow(heard, seeds, wanted, describing and describing.name)
+            return len(found["tracks"]), encoded(found)
+
+        n, sent = await aside.do(work)
+        desk.measures.answers(served.name, n)
+        return reply(sent)
+
     @made.get("/sessions/{session}/next-track", response_model=None, tags=["a session that is kept"],
               summary="What plays next in this session?", openapi_extra={"parameters": QUERY},
               responses=answers_of(CONTINUED))  # fmt: skip
@@ -73,6 +113,28 @@ def router(desk: Desk, book: Book) -> Any:
         )
 
     return made
+
+
+def _seeds(said: list[str]) -> list[Seed]:
+    """Raises Problem."""
+    if len(said) > MOST_NAMED:
+        said_of = f"seed: {len(said)} tracks, expected at most {MOST_NAMED}"
+        raise Problem(422, said_of, field="seed", value=len(said), remedy="send fewer")
+    try:
+        return [Seed.model_validate(one) for one in said]
+    except ValidationError as cause:
+        raise of_validation(cause) from None
+
+
+def _check_sound(request: Request) -> None:
+    """What is sent says of itself that it is sound, or nothing. Raises Problem."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and not kind.startswith("audio/") and kind not in BYTES:
+        raise Problem(
+            415, f"content-type: {shown(kind)} is no sound, expected audio/* or application/octet-stream", field="content-type",
+            value=shown(kind), remedy="send the bytes of the file as they are, as curl --data-binary @song.mp3 does with "
+            "-H 'Content-Type: application/octet-stream'",
+        )  # fmt: skip
 
 
 def _wanted(request: Request) -> Wanted:

@@ -8,8 +8,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from segue.service.guard import HEADERS, head_of
 from segue.service.problems import BUSY, MEDIA, Problem
+from segue.service.settings import SOUND
 
 HEADER_S, BODY_S, HEADER_BYTES = 10.0, 10.0, 32_768
+SOUND_S = 60.0  # for the body, where a recording is sent
 _BODY = BUSY.body()
 _LINES = [name + b": " + value for name, value in (*HEADERS, *head_of(BUSY, _BODY))]
 # what is sent where there is no room: worked out once, for then there is no time either
@@ -42,7 +44,7 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
         if self._of_headers > HEADER_BYTES:
             self._close()
         elif not self._whole and self._timer is None:
-            self._timer = self.loop.call_later(HEADER_S if self._of_headers >= 0 else BODY_S, self._too_slow)
+            self._timer = self.loop.call_later(HEADER_S if self._of_headers >= 0 else self._body_s, self._too_slow)
 
     def on_message_begin(self) -> None:
         self._whole = False
@@ -76,6 +78,10 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
         self.transport.write(_FULL)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
+    @property
+    def _body_s(self) -> float:
+        return SOUND_S if self.url.partition(b"?")[0] == SOUND.encode() else BODY_S
+
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -84,7 +90,7 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
     def _too_slow(self) -> None:
         self._timer = None
         if self._of_headers < 0 and not self.transport.is_closing():
-            body = Problem(408, f"the body did not come within {BODY_S:g} s", remedy="send it again").body()
+            body = Problem(408, f"the body did not come within {self._body_s:g} s", remedy="send it again").body()
             head = [
                 "HTTP/1.1 408 Request Timeout",
                 f"content-type: {MEDIA}",

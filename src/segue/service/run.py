@@ -33,8 +33,8 @@ def serve(
     bundles: Sequence[str], *, host: str = "127.0.0.1", port: int = 8000, state: str = "segue-state.sqlite",
     durability: str = "process", workers: int = 0, listeners: str | Path | None = None,
     catalogue: str | Path | None = None,
-    keys: str | Path | None = None, open: bool = False, rate: float = 0.0, body_mb: float = 2.0, keep_days: float = 90.0,
-    state_mb: float = 4096.0, said: Callable[[str], None] = lambda line: None,
+    keys: str | Path | None = None, open: bool = False, rate: float = 0.0, body_mb: float = 2.0, sound_mb: float = 64.0,
+    keep_days: float = 90.0, state_mb: float = 4096.0, said: Callable[[str], None] = lambda line: None,
 ) -> None:  # fmt: skip
     """Serve bundles until a signal ends it.
 
@@ -74,7 +74,8 @@ def serve(
     settings = Settings(
         bundles=[str(Path(b).expanduser().resolve()) for b in bundles], state=str(place),
         durability=durability, keys=None if keys is None else read_keys(Path(keys).expanduser()), local=local and not open,
-        limits=Limits(body=int(body_mb * 1e6), rate=rate), keep_days=keep_days, state_mb=state_mb, checked=True,
+        limits=Limits(body=int(body_mb * 1e6), sound=int(sound_mb * 1e6), rate=rate), keep_days=keep_days, state_mb=state_mb,
+        checked=True,
         catalogue=None if catalogue is None else str(_catalogue(catalogue, place)),
     )  # fmt: skip
     _check_state(settings, zone, listeners, said)

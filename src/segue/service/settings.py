@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+SOUND = "/v1/next-track/like"  # where recordings are sent
+
 
 @dataclass(frozen=True)
 class Limits:
     """How much one may send."""
 
     body: int = 2_000_000  # bytes
+    sound: int = 64_000_000  # bytes, where a recording is sent
     rate: float = 0.0  # requests a second of one key or address; 0: as many as the service can
     path: int = 2_000  # bytes of path and query
 

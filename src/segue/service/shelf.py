@@ -72,6 +72,11 @@ class Shelf:
             if any(name == s.name for s in made):
                 raise AskedWrongly(f"two bundles are called {name!r}: rename one of their folders")
             made.append(registry.load(registry.SERVICES[_task(path)]).opened(path, name, checked=checked))
+        if all(s.offers == "descriptors" for s in made):
+            raise AskedWrongly(
+                f"{', '.join(str(f) for f in folders)} describes recordings and answers nothing alone: "
+                "serve a bundle of segue train next-track, too"
+            )
         zones = {s.zone for s in made if s.zone is not None}
         if len(zones) > 1:
             raise AskedWrongly(
