@@ -75,24 +75,14 @@ def listen(
     """
     from segue.datasets.sound_files import read
 
+    from segue.describing import DescriptorBundle, exact, kind_of
+
+    opened = None if descriptors is None else DescriptorBundle.open(Path(descriptors))  # before the work
     recording = read(path, most_s=most_s)
-    values = _described(recording, descriptors)
-    return Heard(in_one_line(Path(path).name), values, _kind(recording), recording.seconds, tuple(recording.notes))
-
-
-def _described(recording: Any, descriptors: str | os.PathLike[str] | None) -> dict[str, Said]:
-    from segue import describing
-
-    exactly: dict[str, Said] = dict(describing.exact(recording))
-    if descriptors is None:
-        return exactly
-    return exactly | dict(describing.DescriptorBundle.open(Path(descriptors)).describe(recording))
-
-
-def _kind(recording: Any) -> str:
-    from segue.features.audio import kind
-
-    return str(kind.kind(recording))
+    values: dict[str, Said] = dict(exact(recording))
+    if opened is not None:
+        values |= opened.describe(recording)
+    return Heard(in_one_line(Path(path).name), values, kind_of(recording), recording.seconds, tuple(recording.notes))
 
 
 def _finite(value: float) -> float | None:
