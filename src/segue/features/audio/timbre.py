@@ -1,8 +1,9 @@
 """What a recording sounds like, whatever is played: its mel bands, cepstrum, contrast and the shape of its spectrum over time.
 
 Levels are relative to the recording's mean power, so that a copy at half the volume has the same timbre; how loud it is, loudness
-says. Nothing above 14.5 kHz is looked at, for there an MP3 differs from what it was made of. Frames more than 60 dB under the
-loudest are not heard: silence inside a recording changes one number, `silence`, and no other.
+says. Nothing above 14.5 kHz is looked at by bands, cepstrum, contrast and flatness, nor any valley more than 60 dB (contrast)
+or 80 dB (flatness) under the loudest peak: there an MP3 differs from what it was made of. Frames more than 60 dB under the
+loudest are not heard: silence inside a recording tells in `silence`, and hardly in any other number.
 
 Sources: G. Tzanetakis, P. Cook, "Musical genre classification of audio signals", IEEE Trans. Speech Audio Proc. 10, 2002 (shape,
 share of quiet frames, cepstra); G. Peeters, "A large set of audio features for sound description", IRCAM, 2004 (slopes, spread);
@@ -16,7 +17,7 @@ import numpy as np
 from segue.batch import Array
 from segue.features.audio import frames
 from segue.features.audio.number import SPREAD, Number, spread, spread_numbers
-from segue.features.audio.spectrum import DYNAMICS_DB, SILENT, Spectra, decibels, mel_edges
+from segue.features.audio.spectrum import SILENT, Spectra, decibels, mel_edges
 
 BANDS = 29  # of four mel bands each
 MEL_HEARD = 4 * BANDS  # of 128: up to 14.5 kHz
@@ -103,7 +104,7 @@ def measure(spectra: Spectra) -> Array:
         spread(bands, heard, OF_BAND),
         spread(cepstrum, heard, OF_CEPSTRUM),
         _together(cepstrum[heard, :CORRELATED]),
-        spread(2 * frames.contrast(spectra, highest=TOP, dynamics=DYNAMICS_DB / 2), heard, OF_CONTRAST),
+        spread(2 * frames.contrast(spectra, highest=TOP, dynamics=SILENCE_DB / 2), heard, OF_CONTRAST),
         spread(shape, heard, OF_SHAPE),
         np.array(whole, np.float32),
     ])  # fmt: skip
@@ -124,7 +125,7 @@ def _octaves(spectra: Spectra) -> list[Array]:
 
 
 def _flatness(spectra: Spectra) -> Array:
-    floor = max(float(spectra.power.max()) * 1e-10, 1e-30)
+    floor = max(float(spectra.power.max()) * 1e-8, 1e-30)
     return 10 * np.log10(frames.flatness(spectra, *FLAT_HZ, floor=floor))
 
 
