@@ -47,7 +47,7 @@ def tracks(n=200, seed=0):
     energy = 1 / (1 + np.exp(-(1.5 * x[:, 0] - x[:, 1] + 0.4 * noise[:, 0])))
     instrumental = np.where(x[:, 2] > -0.5, 1 / (1 + np.exp(-(x[:, 0] + x[:, 2] + 0.4 * noise[:, 1]))), 0.0)
     tempo = np.exp2(np.log2(90) + 0.35 * np.clip(x[:, 3] + 0.2 * noise[:, 2], -2, 2))
-    x[:, 7] = tempo * np.exp2(rng.integers(-1, 2, n))
+    x[:, 7] = np.log2(tempo / 60) + rng.integers(-1, 2, n)
     mode = (x[:, 4] > 0).astype(float)
     key = np.argmax(x[:, 4:7], 1).astype(float)
     targets = {"energy": energy, "instrumentalness": instrumental, "tempo": tempo, "loudness": -20 + 6 * x[:, 0] + noise[:, 0],

@@ -25,7 +25,8 @@ COVER = 0.9  # of new tracks lie within the bounds
 FOLDS = 5  # of the training tracks, for the errors out of fold
 ERRORS = 33  # quantiles of them that are kept
 LEAST = 12  # tracks of which a target is known
-TEMPO = "tempo"  # the column that holds a measured tempo, where one does
+TEMPO = "tempo"  # the column that holds a measured tempo, where one does: in octaves over `SLOW`
+SLOW = 60.0  # beats a minute
 
 
 class Learner(Protocol):
@@ -124,7 +125,7 @@ class FittedDescriber:
         """Of x (N, F), the columns of this model in order, NaN where not known."""
         x = np.asarray(x, np.float64)
         parts = self.learner.predict(x)
-        measured = x[:, self.columns.index(TEMPO)] if self.octave else None
+        measured = SLOW * np.exp2(x[:, self.columns.index(TEMPO)]) if self.octave else None
         values, chances = _put_together(self.plans, parts, self.errors, measured)
         low, high = np.full_like(values, np.nan), np.full_like(values, np.nan)
         for t, plan in enumerate(self.plans):
@@ -173,7 +174,7 @@ def _finished(
         apart_by = (y[:, p] - out[:, p])[np.isfinite(y[:, p]) & np.isfinite(out[:, p])]
         if kind == "number" and len(apart_by):
             errors[p] = np.quantile(apart_by, middle)
-    measured = x[:, columns.index(TEMPO)] if TEMPO in columns and TEMPO in known else None
+    measured = SLOW * np.exp2(x[:, columns.index(TEMPO)]) if TEMPO in columns and TEMPO in known else None
     values, _ = _put_together(plans, out, errors, None)
     octave = False
     if measured is not None:  # it decides where, out of fold, that errs less
