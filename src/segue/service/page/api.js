@@ -28,6 +28,10 @@ export class Api {
   nextTrack = (list, { model, signal } = {}) =>
     this.#fetch("/v1/next-track", { model }, { method: "POST", signal, body: JSON.stringify(list) });
 
+  /** The bytes of a file of sound, as they are. */
+  like = (file, { model, k, signal } = {}) =>
+    this.#fetch("/v1/next-track/like", { model, k, name: file.name.slice(-200) }, { method: "POST", signal, body: file, kind: "application/octet-stream" });
+
   length = (session, { model, signal } = {}) =>
     this.#fetch("/v1/length", { model }, { method: "POST", signal, body: JSON.stringify(session) });
 
@@ -35,9 +39,9 @@ export class Api {
     return this.#fetch(path, asked, { signal });
   }
 
-  async #fetch(path, asked = {}, given = {}) {
+  async #fetch(path, asked = {}, { kind = "application/json", ...given } = {}) {
     const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value != null && value !== ""));
-    const headers = { Accept: "application/json", ...(given.body && { "Content-Type": "application/json" }),
+    const headers = { Accept: "application/json", ...(given.body && { "Content-Type": kind }),
       ...(this.key && { Authorization: `Bearer ${this.key}` }) };
     let answer, said;
     try {

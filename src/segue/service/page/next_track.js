@@ -1,7 +1,8 @@
 /** The panel of the task next-track: how the session goes on, why, and a queue that fills itself. */
 
-import { button, el, enable, named, replace } from "./dom.js";
+import { el, replace } from "./dom.js";
 import { card } from "./next_card.js";
+import { proposal, queued } from "./proposals.js";
 
 const PROPOSED = 5;
 const LOW = 3; // tracks in a queue that fills itself: with fewer, the best proposal is added
@@ -68,7 +69,7 @@ export function mount({ asking, about }, page, models) {
       missing ? el("p", { class: "missing" }, missing) : null,
       ...notes.map((note) => el("p", { class: "note" }, `${note[0].toUpperCase()}${note.slice(1)}.`)));
     const place = [...list.querySelectorAll("button")].indexOf(document.activeElement);
-    replace(list, ...tracks.map((track) => row(track)));
+    replace(list, ...tracks.map((track) => proposal(track, page)));
     const buttons = list.querySelectorAll("button");
     if (place >= 0) (buttons[Math.min(place, buttons.length - 1)] ?? title).focus(); // the keyboard stays where it was
     fill();
@@ -84,19 +85,4 @@ export function mount({ asking, about }, page, models) {
     page.say(`The queue goes on with ${best.title ?? best.track}`);
     session.fill(queued(best));
   }
-
-  function row(track) {
-    const add = button("", () => {
-      enable(add, false); // it is not queued twice
-      page.say(`Queued ${track.title ?? track.track}`);
-      session.add(queued(track));
-    }, { class: "add" });
-    add.append(el("span", { "aria-hidden": "true" }, "+ "), "Queue", named(` ${track.title ?? track.track}`, { class: "unseen" }));
-    return el("li", { "data-track": track.track }, el("div", { class: "what" }, named(track.title ?? track.track, { class: "title" }),
-      track.artist ? named(track.artist, { class: "artist" }) : null), why(track.reasons), add);
-  }
 }
-
-const queued = ({ track, title, artist }) => ({ track, ...(title && { title }), ...(artist && { artist }) });
-
-const why = (reasons) => el("ul", { class: "why", "aria-label": "Reasons" }, ...reasons.map((reason) => el("li", {}, named(reason))));

@@ -77,13 +77,13 @@ async function start(page) {
   }
   heard(at("heard"), page);
   queue(at("queue"), page);
-  const modelsOf = (task) => page.models.filter((model) => model.task === task);
-  const panels = PANELS.filter(({ task }) => modelsOf(task).length);
+  const modelsOf = ({ task, able = () => true }) => page.models.filter((model) => model.task === task && able(model));
+  const panels = PANELS.filter((panel) => modelsOf(panel).length);
   if (panels.length) headed(panels[0]);
-  for (const { task, module } of panels) {
+  for (const panel of panels) {
     const about = el("div", { class: "of-panel" });
     at("about").append(about);
-    (await import(module)).mount({ asking: at("panels"), circumstances: at("circumstances"), about }, page, modelsOf(task));
+    (await import(panel.module)).mount({ asking: at("panels"), circumstances: at("circumstances"), about }, page, modelsOf(panel));
   }
   search(at("find"), page);
   exportsOfOnes(at("exports"), page);
