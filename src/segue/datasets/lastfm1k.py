@@ -29,8 +29,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from segue import schema
 from segue.datasets import made_up, starts
+from segue.datasets.columns_of_lines import Bits, Block, Fields, Ints, blocks, runs
 from segue.datasets.json_list import said
 from segue.datasets.source import LogFile, Piece, Source, Unit, names
 from segue.datasets.starts import MBID, Starts
@@ -41,6 +44,7 @@ PROFILE = ("#id", "gender", "age", "country", "registered")
 _LINE = re.compile(r"[^\t]+\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?(\t[^\t]*){4}")
 PROFILED = 2009  # the year of which a stated age is
 YOUNGEST, OLDEST = 5, 110  # at a play; beyond, the stated age was not meant
+MOSTLY = 0.9  # of a block's lines are as they should be, or all are read one by one
 _UNIT_LINES = 150_000  # at least, of a unit; its last listener may have many more
 
 
@@ -127,11 +131,15 @@ def _stretches(file: LogFile, in_file: dict[bytes, str], name: str) -> Iterator[
         lines     a a b b a c c        blocks     a a b b a | c c
     """
     ordinals: dict[bytes, int] = {}
-    blocks: list[tuple[int, int, int]] = []  # of each: its first listener's ordinal, where it begins, its first line
-    at, now = 0, None
-    for end, number, line in starts.lines(file):
-        listener, _, rest = (line or b"").partition(b"\t")
-        if listener != now and rest.count(b"\t") == 4:  # a damaged line stays with those above it
+    blocks_of: list[tuple[int, int, int]] = []  # of each: its first listener's ordinal, where it begins, its first line
+    end, now = 0, None
+    for block in blocks(file):
+        whole, fields = block.with_fields(len(LOG))  # a damaged line stays with those above it
+        lines, (listeners, of) = np.flatnonzero(whole), fields.coded_bytes(0)
+        for n in np.flatnonzero(np.diff(of, prepend=-1)).tolist():
+            listener, line = listeners[of[n]], int(lines[n])
+            if listener == now:
+                continue
             now = listener
             if in_file.setdefault(listener, name) != name:
                 raise BadInput(
@@ -139,18 +147,18 @@ def _stretches(file: LogFile, in_file: dict[bytes, str], name: str) -> Iterator[
                     f"{name}: expected each listener in one file; give each log once, or put its parts together"
                 )
             if listener in ordinals:
-                while blocks[-1][0] > ordinals[listener]:
-                    blocks.pop()
+                while blocks_of[-1][0] > ordinals[listener]:
+                    blocks_of.pop()
             else:
-                blocks.append((len(ordinals), at, number))
+                blocks_of.append((len(ordinals), block.at + int(block.begins[line]), block.first + line))
                 ordinals[listener] = len(ordinals)
-        at = end
+        end = block.end(len(block) - 1)
     begin, first_line = 0, 1
-    for _, there, line_there in blocks[1:]:
+    for _, there, line_there in blocks_of[1:]:
         if line_there - first_line >= _UNIT_LINES:
             yield _of(file, Stretch, begin=begin, end=there, first_line=first_line)
             begin, first_line = there, line_there
-    yield _of(file, Stretch, begin=begin, end=at, first_line=first_line)
+    yield _of(file, Stretch, begin=begin, end=end, first_line=first_line)
 
 
 def _of(file: LogFile, kind: Any, **more: Any) -> Any:
@@ -205,15 +213,39 @@ def _with_people(plays: Any, people: People, engine: Any) -> tuple[Any, dict[str
 
 
 def _add_plays(rows: Starts, file: Stretch) -> None:
-    shown = file.shown
-    for end, number, line in starts.lines(file, file.begin, file.first_line):
-        if line != b"":  # a blank line is no row
-            place = (shown, number)
-            cells = _cells(rows, place, line, len(LOG))
-            if cells:
-                _add_play(rows, place, cells)
-        if end >= file.end:
-            return
+    for block in blocks(file, file.begin, file.first_line, file.end):
+        plain, fields, start_ms = _plain(rows, block)
+        if plain.sum() < MOSTLY * len(plain):
+            plain[:] = False
+        before: Ints = np.cumsum(plain) - plain  # plain lines above each
+        for low, high, is_plain in runs(plain):
+            if is_plain:
+                at = slice(int(before[low]), int(before[low]) + high - low)
+                some = fields.take(at)
+                ids, of_ids = some.coded(4)
+                rows.add_all(file.shown, block.first + np.arange(low, high), start_ms[at], some.coded(0), some.coded(3),
+                             some.coded(5), ([i.lower() for i in ids], of_ids))  # fmt: skip
+                continue
+            for n in range(low, high):
+                if (line := block.line(n)) != b"":  # a blank line is no row
+                    place = (file.shown, block.first + n)
+                    if cells := _cells(rows, place, line, len(LOG)):
+                        _add_play(rows, place, cells)
+
+
+def _plain(rows: Starts, block: Block) -> tuple[Bits, Fields, Ints]:
+    """(N,) which lines of a block can be read as columns; the fields of these, and their starts."""
+    plain, fields = block.with_fields(len(LOG))
+    if not block.is_text():
+        return np.zeros(len(plain), bool), fields.take(slice(0)), np.zeros(0, np.int64)
+    start_ms, right = fields.clock_ms(1)
+    for c in (2, 4):
+        right &= (fields.length(c) == 0) | fields.is_mbid(c)
+    for c, is_sound in ((0, lambda text: text.strip() != ""), (3, rows.key), (5, rows.key)):
+        words, of = fields.coded(c)
+        right &= np.array([bool(is_sound(word)) for word in words], bool)[of]
+    plain[plain] = right
+    return plain, fields.take(right), start_ms[right]
 
 
 def _cells(rows: Starts, place: tuple[str, int], line: bytes | None, n: int) -> list[str] | None:

@@ -41,7 +41,7 @@ MBID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 OPTIONS: dict[str, tuple[str, ...]] = {"gap_min": ("30",), "tz": ("UTC",)}
 _NUMBERS = ("row", "line", "start_ms", "length_ms", "file", "listener", "track", "artist", "album")
 _LONGEST_MS = 86_400_000  # no track takes more than a day
-_EARLIEST_MS, _LATEST_MS = 631_152_000_000, 4_102_444_800_000  # 1990 and 2100: a clock outside was never set
+EARLIEST_MS, LATEST_MS = 631_152_000_000, 4_102_444_800_000  # 1990 and 2100: a clock outside was never set
 _QUARTER_MS = 900_000  # clocks on earth differ by whole quarters of an hour
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _SPOKEN = re.compile(r"(\d{1,2}) ([A-Za-z]{3,9})\.? (\d{4}),? (\d{1,2}):(\d{2})(?::(\d{2}))?")
@@ -86,7 +86,7 @@ def stamp(number: float) -> int | None:
 
 
 def _within(ms: float) -> int | None:
-    return round(ms) if _EARLIEST_MS <= ms < _LATEST_MS else None  # NaN is not, either
+    return round(ms) if EARLIEST_MS <= ms < LATEST_MS else None  # NaN is not, either
 
 
 def lines(file: LogFile, begin: int = 0, first: int = 1) -> Iterator[tuple[int, int, bytes | None]]:
@@ -100,14 +100,12 @@ def lines(file: LogFile, begin: int = 0, first: int = 1) -> Iterator[tuple[int, 
     ------
     BadInput : it is all one line, for its lines do not end as they do today; or it cannot be unpacked
     """
-    with _opened(file, begin) as source:
+    with opened(file, begin) as source:
         at, number = begin, first
         while line := source.readline(LONGEST_LINE):
             at += len(line)
             if number == 1 and not line.endswith(b"\n") and b"\r" in line[:-1]:
-                raise BadInput(
-                    f"{file.shown}: its lines end as on an old Mac (CR alone): save it with line ends of today"
-                )
+                raise BadInput(old_mac(file))
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
                 while more := source.readline(LONGEST_LINE):
                     at += len(more)
@@ -119,8 +117,12 @@ def lines(file: LogFile, begin: int = 0, first: int = 1) -> Iterator[tuple[int, 
             number += 1
 
 
+def old_mac(file: LogFile) -> str:
+    return f"{file.shown}: its lines end as on an old Mac (CR alone): save it with line ends of today"
+
+
 @contextmanager
-def _opened(file: LogFile, begin: int) -> Iterator[Any]:
+def opened(file: LogFile, begin: int) -> Iterator[Any]:
     """The file from a byte on: a plain one goes there, a packed one is unpacked up to there."""
     if begin and file.member is None and not is_gzip(file.path):
         with file.path.open("rb") as source:
@@ -132,6 +134,10 @@ def _opened(file: LogFile, begin: int) -> Iterator[Any]:
         while begin:
             begin -= len(packed.read(min(begin, 1 << 20))) or begin
         yield packed
+
+
+Ints = Any  # numpy's, which is imported where it is used
+Coded = tuple[list[str], Ints]  # different values, and which of them each row has
 
 
 class Starts:
@@ -151,7 +157,7 @@ class Starts:
         self._plays = array("q")  # as many numbers a play as there are _NUMBERS; texts by their codes
         self._words: dict[str, dict[Any, int]] = {name: {} for name in _NUMBERS[4:]}
         self._artists: dict[str, int] = {}  # as written → code
-        self._titles: dict[str, str] = {}  # as written → key
+        self._keys: dict[str, str] = {}  # of names as written
         self._named: list[tuple[str, str | None, str]] = []  # by track: artist, album and title as written
 
     def reject(self, place: tuple[str, int], column: str, value: Any, reason: str) -> None:
@@ -184,11 +190,9 @@ class Starts:
         """
         by = self._artists.get(artist)
         if by is None:
-            named = key(artist)
+            named = self.key(artist)
             by = self._artists[artist] = self._code("artist", named) if named else -1
-        what = self._titles.get(title)
-        if what is None:
-            what = self._titles[title] = key(title)
+        what = self.key(title)
         if by < 0 or not what:
             column, value = ("artist", artist) if by < 0 else ("track", title)
             return self.reject(place, column, value, f"expected the name of the {column}")
@@ -202,6 +206,53 @@ class Starts:
         file, who = self._code("file", place[0]), self._code("listener", listener)
         self._plays.extend((row, place[1], start_ms, length, file, who, track, by, on))
         return None
+
+    def add_all(
+        self, shown: str, lines: Ints, start_ms: Ints, listener: Coded, artist: Coded, title: Coded, identity: Coded
+    ) -> None:
+        """Plays of a file, M of them in its order, as `add` would one by one: without albums and lengths.
+
+        Parameters
+        ----------
+        lines : (M,) their numbers, which break ties, too
+        listener … identity : the different values as they come, and (M,) which of them each play has; of no artist and no title the
+            `key` is empty
+        """
+        import numpy as np
+
+        if not len(lines):
+            return
+        file = self._code("file", shown)
+        who = np.array([self._code("listener", word) for word in listener[0]])[listener[1]]
+        for name in artist[0]:
+            if name not in self._artists:
+                self._artists[name] = self._code("artist", self.key(name))
+        by = np.array([self._artists[name] for name in artist[0]])[artist[1]]
+        by_id = np.array([word != "" for word in identity[0]])[identity[1]]
+        by_name = len(identity[0]) + artist[1] * len(title[0]) + title[1]
+        _, first, which = np.unique(np.where(by_id, identity[1], by_name), return_index=True, return_inverse=True)
+        codes = np.zeros(len(first), np.int64)
+        for n in np.argsort(first).tolist():
+            row = first[n]
+            written, called = artist[0][artist[1][row]], title[0][title[1][row]]
+            if by_id[row]:
+                codes[n] = self._code("track", identity[0][identity[1][row]])
+            else:
+                codes[n] = self._code("track", (int(by[row]), self.key(called)))
+            if codes[n] == len(self._named):
+                self._named.append((written.strip(), None, called.strip()))
+        made = np.empty((len(lines), len(_NUMBERS)), np.int64)
+        for c, values in enumerate((lines, lines, start_ms, 0, file, who, codes[which], by, -1)):
+            made[:, c] = values
+        self._plays.frombytes(made.tobytes())
+        self.n += len(lines)
+
+    def key(self, text: str) -> str:
+        """`key`, worked out once for each name as written."""
+        found = self._keys.get(text)
+        if found is None:
+            found = self._keys[text] = key(text)
+        return found
 
     def _code(self, name: str, word: Any) -> int:
         words = self._words[name]
