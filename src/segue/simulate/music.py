@@ -28,7 +28,7 @@ from segue.simulate.instruments import RATE, Floats, Wave, hertz
 
 PROGRESSIONS = {  # degrees of the scale, a bar each; every one begins on the tonic
     1: ((1, 4, 5, 1), (1, 5, 4, 1), (1, 6, 4, 5), (1, 4, 1, 5)),
-    0: ((1, 4, 5, 1), (1, 6, 4, 5), (1, 4, 1, 5), (1, 5, 6, 5)),
+    0: ((1, 4, 5, 1), (1, 6, 4, 5), (1, 4, 1, 5), (1, 5, 6, 1)),
 }
 SCALES = {1: (0, 2, 4, 5, 7, 9, 11), 0: (0, 2, 3, 5, 7, 8, 10)}
 N_OF_ARTIST = 8  # songs, of a collection
