@@ -61,6 +61,15 @@ def test_a_track_of_which_too_little_is_known_is_never_near(bundle):
     assert "214 tracks where 240 were wanted" in like(bundle, FAST, k=240).recommendation.notes[-1]
 
 
+def test_a_recording_with_several_ids_is_proposed_once(tmp_path):
+    lists, known = genres()
+    twin = replace(known, title=("Same Song",) * 240, artist_name=("Same Artist",) * 230 + known.artist_name[230:])
+    card = {"task": "next-track", "setting": "continue", "again": False, "model": "playlist-knn"}
+    bundle = save(tmp_path / "next.bundle", "playlist-knn", ListKnn().fit(lists, twin), twin, card)
+    names = [(one.title, one.artist) for one in like(bundle, FAST, k=20).recommendation.tracks]
+    assert len(names) == len(set(names)) == 4
+
+
 def test_with_a_title_the_nearest_ten_join_the_seeds_and_the_model_goes_on(bundle):
     alone, titled = like(bundle, FAST, k=20), like(bundle, FAST, k=20, title="sleep 3")
     note = titled.recommendation.notes[-1]

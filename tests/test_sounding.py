@@ -86,6 +86,17 @@ def test_the_reason_says_in_what_they_agree_and_what_was_heard():
     assert placed.reason(3, tracks) == "sounds like it: loudness -5.0 dB (file -6.0 dB)"  # 150 BPM is nothing like 121
 
 
+def test_a_file_is_as_loud_as_it_was_exported_so_that_its_level_counts_less():
+    tracks = known(loudness=[-16.0, -10.0])  # a standard deviation of 3
+    assert Sounding.of({"loudness": exactly(-13.0)}, tracks).trust.tolist() == [0.5]
+
+
+def test_what_is_nearer_than_usual_and_yet_far_is_no_agreement():
+    tracks = known(tempo=[100.0, 104.0, 108.0, 112.0, 160.0], energy=[0.5, 0.2, 0.9, 0.1, 0.7])
+    said = Sounding.of({"tempo": exactly(190.0), "energy": exactly(0.7)}, tracks).reason(4, tracks)
+    assert said == "sounds like it: energy .70 (file .70)"
+
+
 def test_to_agree_in_what_is_unusual_counts_most():
     tracks = known(energy=[0.5] * 9 + [0.99], tempo=[*(100.0 + 10 * i for i in range(9)), 140.0])
     found = Sounding.of({"energy": exactly(0.99), "tempo": exactly(140.0)}, tracks).agreement(9)

@@ -93,7 +93,7 @@ def like(
         )
         question = Question(np.concatenate([codes, joined]).astype(np.int32), title)
         stands = codes if not (bundle.again if again is None else again) else codes[:0]
-        track, score = bundle.proposals(question, min(len(v), n_wanted + len(own) + len(codes)), again=True)
+        track, score = bundle.proposals(question, min(len(v), 2 * n_wanted + len(own) + len(codes)), again=True)
     else:
         joined, question, stands = codes, Question(codes, None), codes
         track, score = placed.scores()
@@ -102,7 +102,8 @@ def like(
     some = ~np.isin(track, np.concatenate([own, stands]))
     if kept is not None:
         some &= kept[track]
-    track, score = track[some][:n_wanted], score[some][:n_wanted]
+    track, score = track[some][: 2 * n_wanted], score[some][: 2 * n_wanted]
+    track, score = (of[_once(bundle, track)][:n_wanted] for of in (track, score))
     track, score = chosen(bundle, track, score, k=k, per_artist=per_artist, kept=None, diversity=diversity)
     check(track[None].astype(np.int32))
     if len(track) < k:
@@ -129,6 +130,15 @@ def _why(
         one = [w for w in others if not (w == STANDS and code in joined)]
         made.append((*one[: 2 if sound else 3], *([sound] if sound else [])))
     return made
+
+
+def _once(bundle: PlaylistsBundle, track: Array) -> list[int]:
+    """The places of tracks that no other before them is called like: a recording has many ids."""
+    v, seen = bundle.vocabulary, dict[object, int]()
+    for place, code in enumerate(track.tolist()):
+        title, artist = words(v.title[code]), words(v.artist_name[code])
+        seen.setdefault((title, artist) if title and artist else code, place)
+    return list(seen.values())
 
 
 def itself(name: str, bundle: PlaylistsBundle) -> Array:

@@ -26,7 +26,8 @@ from segue.sound_space import NO_SOUND, Placed, likeness
 Said = tuple[float, float, float]  # a value and its bounds, in the units of `segue.datasets.attributes`; NaN: no bounds
 BOUNDS_Z = 1.645  # standard errors from the value to a bound that promises 90 %
 MOST_SAID = 3  # attributes in a reason
-ALIKE = 0.5  # of the usual squared distance: what lies farther off does not agree
+ALIKE = 0.5  # of the variance of tracks, and of their usual squared distance: what lies farther off does not agree
+LEVEL_OFF = 3.0  # dB: a file is as loud as it was exported, and tables were measured by other meters
 SAME = "(the same)"
 CLASSES = ("key", "mode", "time_signature")  # a bound means nothing of these
 TONES = ("C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B")
@@ -78,6 +79,12 @@ class Sounding:
         found: Array = ((self.placed.points - self.point) ** 2).mean(axis=0)
         return found
 
+    @cached_property
+    def variance(self) -> Array:
+        """(D,) of the tracks, in each column."""
+        found: Array = self.placed.points.var(axis=0)
+        return found
+
     def scores(self) -> tuple[Array, Array]:
         """The V tracks (V,) int32, and how much each sounds like it (V,) float32: 1 at the same place, towards 0 far away."""
         width = np.sqrt(self.trust)
@@ -90,8 +97,8 @@ class Sounding:
         return found
 
     def agreement(self, code: int) -> dict[str, tuple[float, float]]:
-        """By attribute, how much nearer a track lies than tracks do on the whole, and how near, as a share of that. Key and mode
-        are one.
+        """By attribute, how much nearer a track lies than tracks do on the whole, and its squared distance as a share of theirs,
+        or of their variance where that is less. Key and mode are one.
 
         Tracks lie far from what is unusual on the whole: to agree in that counts most. Empty where the track has no place.
         """
@@ -100,11 +107,12 @@ class Sounding:
             return {}
         (row,) = rows
         own, usual = self.trust * (self.placed.points[row] - self.point) ** 2, self.trust * self.usual
+        near = self.trust * np.minimum(self.usual, self.variance)
         found: dict[str, tuple[float, float]] = {}
         for name in dict.fromkeys(map(self._spoken, self.placed.space.columns)):
             some = np.array([self._spoken(column) == name for column in self.placed.space.columns])
             gain = float((usual - own)[some].sum())
-            found[name] = (gain, float(own[some].sum() / max(usual[some].sum(), 1e-30)))
+            found[name] = (gain, float(own[some].sum() / max(near[some].sum(), 1e-30)))
         return found
 
     def _spoken(self, column: str) -> str:
@@ -152,6 +160,7 @@ def _compared(name: str, own: Mapping[str, float], his: Mapping[str, float]) -> 
 
 
 def _error(said: Said, name: str) -> float:
-    """The standard error that bounds speak of; 0 where there are none."""
+    """The standard error that bounds speak of; 0 where there are none, but for a loudness."""
     _, low, high = said
-    return (high - low) / 2 / BOUNDS_Z if name not in CLASSES and high > low else 0.0
+    bounds = (high - low) / 2 / BOUNDS_Z if name not in CLASSES and high > low else 0.0
+    return float(np.hypot(bounds, LEVEL_OFF)) if name == "loudness" else bounds
