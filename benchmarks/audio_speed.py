@@ -21,7 +21,7 @@ import soundfile
 
 from segue.datasets.sound_files import Recording, read
 from segue.display import print_table
-from segue.features.audio import bins, front_end, librosa_means, loudness, modulation, rhythm, timbre
+from segue.features.audio import bins, front_end, harmony, librosa_means, loudness, modulation, rhythm, timbre
 from segue.features.audio.spectrum import RATE, Spectra
 from segue.simulate.music import Song, render
 
@@ -100,6 +100,7 @@ PIECES: dict[str, Callable[[Recording, Spectra], object]] = {
     "timbre": lambda r, s: timbre.measure(s),
     "modulation": lambda r, s: modulation.measure(s),
     "rhythm": lambda r, s: rhythm.measure(s),
+    "harmony": lambda r, s: harmony.measure(s),
     "loudness, two channels": lambda r, s: loudness.measure(r.channels),
     "10,000 bins (baseline, apart)": lambda r, s: bins.bins(r.mono),
 }
@@ -110,7 +111,7 @@ def run(asked: argparse.Namespace) -> None:
     os.sched_setaffinity(0, {min(cores)})
     warnings.simplefilter("ignore")  # librosa's, of a deprecated name
     try:
-        rounds = 3 if asked.quick else 9
+        rounds = 3 if asked.quick else 7
         clips = [Recording(Path(f"{k}.wav"), render(song, 30), 30.0) for k, song in enumerate(SONGS)]
         _whole(clips, rounds)
         _pieces(clips, rounds)

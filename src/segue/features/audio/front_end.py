@@ -7,7 +7,6 @@ the volume, in mono, as MP3 or at another rate has nearly the same numbers, but 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,12 +15,14 @@ import numpy as np
 
 from segue.batch import Array
 from segue.errors import UnknownName
-from segue.features.audio import loudness, modulation, rhythm, timbre
+from segue.features.audio import harmony, loudness, modulation, rhythm, timbre
 from segue.features.audio.number import Number
 from segue.features.audio.spectrum import RATE, Spectra
 
 if TYPE_CHECKING:
     from segue.datasets.sound_files import Recording
+    from segue.features.audio.harmony import Harmony
+    from segue.features.audio.rhythm import Rhythm
 
 LONGEST_S = 180
 BOTH_SPEAKERS = 10 * np.log10(2)  # one channel is played from two: so it is as loud as the same in both
@@ -51,6 +52,32 @@ _RHYTHM = (
         for bpm in rhythm.TOLD
     ),
 )  # fmt: skip
+_HARMONY = (
+    *(
+        Number(name, unit, sentence, "harmony")
+        for name, unit, sentence in (
+            ("key_confidence", "share", "How well the profile of the key fits, less where another fits nearly as well"),
+            ("key_fit", "1", "Correlation of the tones with the profiles of the key"),
+            ("key_margin", "1", "How much less well the next best key fits"),
+            ("majorness", "1", "Correlation with the best major key less that with the best minor key"),
+            ("tuning", "cent", "How far the tones lie from an A of 440 Hz, above or below"),
+            ("tuning_clearness", "share", "How near all tones lie to one tempered scale"),
+            ("lasting", "share", "Of the peaks' magnitude, what is at the same pitch .37 s later"),
+            ("tone_change", "share", "How much the tones differ from those of .37 s before"),
+            ("tone_entropy", "share", "Entropy of the twelve tones: 1 where all are as strong"),
+        )
+    ),
+    *(Number(f"degree_{k:02}", "share", f"Share of the tone {k} semitones above the tonic", "harmony") for k in range(12)),
+    *(
+        Number(f"near_{mode}_{k:02}", "1", f"Correlation with the {mode} key {k} semitones above the tonic", "harmony")
+        for mode in ("major", "minor") for k in range(12)
+    ),
+    *(Number(f"tone_{k:02}", "share", f"Share of the tone {name}", "harmony") for k, name in enumerate(harmony.NAMES)),
+    *(
+        Number(f"key_{mode}_{k:02}", "1", f"Correlation with {name} {mode}", "harmony")
+        for mode in ("major", "minor") for k, name in enumerate(harmony.NAMES)
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,7 +102,7 @@ class FrontEnd:
         return len(self.numbers)
 
 
-FRONT_END = FrontEnd((*timbre.NUMBERS, *modulation.NUMBERS, *_RHYTHM, *_LOUDNESS))
+FRONT_END = FrontEnd((*timbre.NUMBERS, *modulation.NUMBERS, *_RHYTHM, *_HARMONY, *_LOUDNESS))
 
 
 def about(name: str) -> Number:
@@ -94,13 +121,22 @@ def about(name: str) -> Number:
     raise UnknownName("number of the front end", name, FRONT_END.names)
 
 
-def measure(recording: Recording, *, spectra: Spectra | None = None) -> Array:
+def measure(
+    recording: Recording, *, spectra: Spectra | None = None, its_rhythm: Rhythm | None = None,
+    its_harmony: Harmony | None = None,
+) -> Array:  # fmt: skip
     """(F,) float32 in the order of `FRONT_END.names`; NaN where nothing can be said: in silence, or because it is too short.
 
-    `spectra`: of the recording, where they have been computed already (`spectra_of`).
+    What has been computed already of the recording may be given: its spectra (`spectra_of`), and rhythm and harmony of these.
     """
     found = spectra if spectra is not None else spectra_of(recording)
-    return np.concatenate(list(_parts(excerpt(recording.channels), found))).astype(np.float32)
+    return np.concatenate([
+        timbre.measure(found),
+        modulation.measure(found),
+        _of_rhythm(its_rhythm or rhythm.measure(found)),
+        _of_harmony(its_harmony or harmony.measure(found)),
+        _of_loudness(excerpt(recording.channels)),
+    ]).astype(np.float32)  # fmt: skip
 
 
 def spectra_of(recording: Recording) -> Spectra:
@@ -118,15 +154,7 @@ def excerpt(samples: Array) -> Array:
     return samples[spare // 2 : spare // 2 + LONGEST_S * RATE] if spare > 0 else samples
 
 
-def _parts(channels: Array, spectra: Spectra) -> Iterator[Array]:
-    yield timbre.measure(spectra)
-    yield modulation.measure(spectra)
-    yield _rhythm(spectra)
-    yield _loudness(channels)
-
-
-def _rhythm(spectra: Spectra) -> Array:
-    found = rhythm.measure(spectra)
+def _of_rhythm(found: Rhythm) -> Array:
     scalars = (
         found.confidence, found.pulse, found.steadiness, found.beat_contrast, found.onset_rate, found.onset_strength,
         found.onset_unevenness, found.half, found.third, found.two, found.three, found.four,
@@ -134,7 +162,17 @@ def _rhythm(spectra: Spectra) -> Array:
     return np.array([*np.log2(np.array([found.tempo, found.tempo_second]) / 60), *scalars, *found.tempogram])
 
 
-def _loudness(channels: Array) -> Array:
+def _of_harmony(found: Harmony) -> Array:
+    scalars = (
+        found.confidence, found.fit, found.margin, found.majorness, abs(found.tuning_cents), found.tuning_clearness, found.lasting,
+        found.change, found.spread,
+    )  # fmt: skip
+    tonic = max(found.key, 0)  # where no tone is heard, all these are NaN
+    turned = [np.roll(row, -tonic) for row in (found.chroma, found.keys[:12], found.keys[12:])]
+    return np.concatenate([scalars, *turned, found.chroma, found.keys])
+
+
+def _of_loudness(channels: Array) -> Array:
     found = loudness.measure(channels)
     integrated = found.integrated + BOTH_SPEAKERS * (channels.shape[1] == 1)
     return np.array([integrated, found.range, found.momentary_max - found.integrated, found.peak - integrated])
