@@ -161,7 +161,9 @@ def _row(made: Sound, known: DescriptorBundle | None, names: Sequence[str]) -> d
            "error": made.error}  # fmt: skip
     said = dict(made.exactly)
     if known is not None and not made.error:
-        said |= known.said(made.numbers[known.reads][None])[0]
+        measured = made.numbers[known.reads]
+        said |= known.said(measured[None])[0]
+        row["notes"] = "; ".join(filter(None, [row["notes"], known.note(measured)]))
     for name in names:
         value, low, high = said.get(name, (np.nan,) * 3)
         whole = TARGETS[name].kind == "class"

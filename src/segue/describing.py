@@ -40,6 +40,7 @@ FORMAT = 1
 GOLDEN = 4  # made-up tracks
 TEMPO_OFF = 0.01  # share: a tempo is measured as closely, but for its octave
 LOUDNESS_OFF = 0.1  # LU
+UNLIKE = 0.2  # of the columns: of the tracks that it learned from, one in fifty lies beyond each
 UNKNOWN = float("nan")
 Progress = Callable[[int, int, str], None]
 
@@ -114,12 +115,21 @@ class DescriptorBundle:
 
     def said(self, measured: Array) -> list[dict[str, Said]]:
         """The same of tracks (N, F) of which `columns(bundle.reads)` were measured, NaN where not known."""
-        held = Measured(columns(self.reads), np.asarray(measured, np.float32), {}, np.zeros(len(measured), np.int64))
-        answer = self.fitted.predict(held)
+        answer = self.fitted.predict(self._held(measured))
         of = {name: np.stack(answer.of(name), 1) for name in self.names}
         return [
             {n: (float(v[i, 0]), float(v[i, 1]), float(v[i, 2])) for n, v in of.items()} for i in range(len(measured))
         ]
+
+    def note(self, measured: Array) -> str:
+        """That a track (F,) is unlike all that the bundle learned from, so that bounds promise too much; "" where it is not."""
+        (share,) = self.fitted.unlike(self._held(measured[None]))
+        if share < UNLIKE:
+            return ""
+        return f"{share:.0%} of what was measured lies beyond nearly all that the bundle learned from: bounds are too narrow"
+
+    def _held(self, measured: Array) -> Measured:
+        return Measured(columns(self.reads), np.asarray(measured, np.float32), {}, np.zeros(len(measured), np.int64))
 
     def __repr__(self) -> str:
         return f"DescriptorBundle({self.card['model']} of {self.card['tracks']:,} tracks: {', '.join(self.names)})"

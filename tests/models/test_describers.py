@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,6 +166,14 @@ def test_damage_is_told(fitted, name):
     for dropped in list(arrays)[:4]:
         with pytest.raises(Tampered):
             kind.open(settings, {k: a for k, a in arrays.items() if k != dropped})
+
+
+def test_a_track_unlike_all_others_is_told_apart(fitted):
+    model = fit(fitted, "ridge")
+    far = NEW.take(slice(0, 2))
+    far = replace(far, values=far.values * np.float32([[1], [50]]))
+    assert model.unlike(NEW).mean() < 0.06
+    assert model.unlike(far)[1] > 0.6
 
 
 def test_too_little_to_learn_from_is_asked_wrongly():

@@ -94,9 +94,12 @@ class Describer(ABC):
             n = sum(len(plan.kinds) for plan in plans)
             if errors.shape != (n, ERRORS) or bounds.shape != (len(plans), 2) or not plans or not sane(errors, bounds):
                 raise ValueError("its errors are not those of its parts")
+            usual = np.asarray(arrays["fit.usual"], np.float64)
+            if usual.shape != (2, len(columns)) or not sane(usual):
+                raise ValueError("what it was trained on is not told of its columns")
             own = {k[8:]: a for k, a in arrays.items() if k.startswith("learner.")}
             learner = cls.open_learner(settings["learner"], own, (len(columns), n))
-            return FittedDescriber(columns, plans, learner, errors, bounds, bool(settings["octave"]))
+            return FittedDescriber(columns, plans, learner, errors, bounds, usual, bool(settings["octave"]))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as cause:
             raise Tampered(
                 f"the model of descriptors is damaged ({cause}): get the bundle again from its source"
@@ -112,11 +115,20 @@ class FittedDescriber:
     learner: Learner
     errors: Floats  # (P, R) quantiles of the errors out of fold of each number; 0 of a chance
     bounds: Floats  # (T, 2) what is added to a value on its scale, to get its lower and its upper bound
+    usual: Floats  # (2, F) between which 98 % of the training tracks lie, column by column
     octave: bool = False  # whether a measured tempo decides all but the octave
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(plan.target.name for plan in self.plans)
+
+    def unlike(self, tracks: Measured) -> Floats:
+        """(N,) the share of columns in which a track lies beyond nearly all that it learned from; of most tracks about .02."""
+        x = tracks.select(self.columns)
+        with np.errstate(invalid="ignore"):
+            beyond = (x < self.usual[0]) | (x > self.usual[1])
+        share: Floats = beyond.mean(axis=1)
+        return share
 
     def predict(self, tracks: Measured) -> Answer:
         return self.answer(tracks.select(self.columns))
@@ -143,6 +155,7 @@ class FittedDescriber:
         return said, {f"learner.{k}": a for k, a in arrays.items()} | {
             "fit.errors": self.errors,
             "fit.bounds": self.bounds,
+            "fit.usual": self.usual,
         }
 
 
@@ -192,7 +205,8 @@ def _finished(
             had = np.isfinite(known[plan.target.name]) & np.isfinite(values[:, t])
             off = plan.target.scaled(known[plan.target.name][had]) - plan.target.scaled(values[had, t])
             bounds[t] = conformal(off)
-    return FittedDescriber(columns, plans, learner, errors, bounds, octave)
+    usual = np.nan_to_num(np.nanpercentile(x, [1, 99], axis=0))
+    return FittedDescriber(columns, plans, learner, errors, bounds, usual, octave)
 
 
 def conformal(off: Floats) -> Floats:
