@@ -84,10 +84,11 @@ def test_spectra_computed_before_give_the_same(song, numbers):
     np.testing.assert_array_equal(known, numbers)
 
 
-@pytest.mark.parametrize(("suffix", "subtype"), [(".flac", "PCM_16"), (".mp3", None)])
-def test_another_format_changes_little(song, numbers, tmp_path, suffix, subtype):
+@pytest.mark.parametrize(("suffix", "rate"), [(".flac", RATE), (".mp3", RATE), (".flac", 48_000), (".flac", 32_000)])
+def test_another_format_or_rate_changes_little(song, numbers, tmp_path, suffix, rate):
     soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: no file can be written")
-    soundfile.write(tmp_path / f"song{suffix}", song, RATE, subtype=subtype)
+    soxr = pytest.importorskip("soxr", reason="soxr is not installed: no rate can be changed")
+    soundfile.write(tmp_path / f"song{suffix}", soxr.resample(song, RATE, rate), rate)
     found = measure(read(tmp_path / f"song{suffix}"))
     known = np.array([n.group in ("timbre", "rhythm", "harmony", "loudness") for n in FRONT_END.numbers])
     off = np.abs(found - numbers) / (0.5 + np.abs(numbers))

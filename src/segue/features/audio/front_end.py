@@ -2,7 +2,7 @@
 
 All are computed from one spectrum. Each part is a file of its own, with its sources; this one puts them together and tells what
 each number is. Of a recording longer than three minutes the middle three are measured, so that memory is bounded. A copy at half
-the volume, in mono, as MP3 or at another rate has nearly the same numbers, but for the level itself.
+the volume, as MP3 or at another rate (from 32,000 samples a second up) has nearly the same numbers, but for the level itself.
 """
 
 from __future__ import annotations
