@@ -223,7 +223,7 @@ def run(capsys, monkeypatch):
     return started
 
 
-@pytest.mark.parametrize("verb", ["train", "describe", "compare"])
+@pytest.mark.parametrize("verb", ["train", "describe", "compare", "map"])
 def test_a_verb_of_audio_has_a_sentence_and_an_example_that_can_be_typed(run, verb):
     status, out, err = run(verb, "--help")
     assert (status, err) == (0, "")

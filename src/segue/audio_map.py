@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class AudioMap(Report):
 
 def audio_map(
     places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, bundle: str | os.PathLike[str] | None = None,
-    seed: int = 0, progress: Progress = lambda done, n, name: None,
+    seed: int = 0, jobs: int = 1, kept: Path | None = None, progress: Progress = lambda done, n, name: None,
 ) -> AudioMap:  # fmt: skip
     """Look at a collection of recordings.
 
@@ -90,12 +91,14 @@ def audio_map(
     ----------
     places : files and folders of sound, or one table (.csv, .tsv)
     bundle : what `segue audio train` wrote: recordings are then compared by energy, valence and their like
+    jobs : processes that listen
+    kept : a folder in which what was heard is kept, so that another run goes on from there; None: nowhere
     progress : told how many are done, of how many, and what is at work
 
     Raises
     ------
     AskedWrongly : a place is not there, tables and folders are mixed, or there is no recording at all
-    BadInput : a table is none
+    BadInput : a table is none, or no file could be read
     MissingExtra : what reads sound or draws is not installed
     """
     from threadpoolctl import threadpool_limits
@@ -105,7 +108,7 @@ def audio_map(
         raise AskedWrongly(f"seed={seed}: expected 0 or more")
     begun = time.perf_counter()
     asked = [Path(p).expanduser() for p in ([places] if isinstance(places, str | os.PathLike) else places)]
-    of = _collection(asked, bundle, progress)
+    of = _collection(asked, bundle, jobs, kept, progress)
     if not len(of):
         raise AskedWrongly(f"{of.place} holds no recording: there is nothing to look at")
     made: list[Figure] = []
@@ -123,7 +126,7 @@ def audio_map(
         for name, figure in _HERE.items():
             if name == "left-out" and is_all:
                 continue
-            draws(HERE, name, lambda figure=figure: figure(of))  # type: ignore[misc]
+            draws(HERE, name, partial(figure, of))
         space: Nearness | None = None
         try:
             space = nearness(of)
@@ -132,7 +135,7 @@ def audio_map(
         else:
             _compared(space, seed, draws, silent)
     about = {
-        "place": of.place, "recordings": len(of), "by": "nothing: see below" if space is None else space.by, "seed": seed,
+        "place": of.place, "recordings": len(of), "by": "" if space is None else space.by, "seed": seed,
         "bundle": str(bundle) if bundle else "", "segue": segue.__version__, "seconds": round(time.perf_counter() - begun, 1),
     }  # fmt: skip
     return AudioMap(tuple(made), tuple(silent), about, of, space)
@@ -152,71 +155,83 @@ def _compared(space: Nearness, seed: int, draws: Callable[..., None], silent: li
         silent.append(("groups", str(why)))
     draws(NEAR, "neighbours", lambda: neighbours.neighbours(space))
     try:
-        at = neighbours.plane(space, seed)
+        plane = neighbours.plane(space, seed)
     except NothingToSay as why:
         silent.append(("drawing", str(why)))
     else:
-        kinds = {"keys": neighbours.by_key(space), "genre": [space.collection.genres[i] for i in space.rows]}
+        kinds = {"key": neighbours.by_key(space), "genre": [space.collection.genres[i] for i in space.rows]}
         if groups is not None and groups.choice.k > 1:
             kinds = {"group": gathered.names(groups)} | kinds
-        known = {by: kind for by, kind in kinds.items() if len({k for k in kind if k}) > 1} or {
-            "recordings": ["all"] * len(at)
-        }
+        known = {by: kind for by, kind in kinds.items() if _tells(kind)} or {"recording": ["all"] * len(space.rows)}
         for by, kind in known.items():
-            draws(NEAR, f"drawing-by-{by}", lambda by=by, kind=kind: neighbours.drawing(space, at, by, kind))
+            draws(NEAR, f"drawing-by-{by}", partial(neighbours.drawing, space, plane, by, kind, _ALSO.get(by, "")))
     draws(NEAR, "tree", lambda: neighbours.tree(space))
     if groups is not None:
-        draws(GROUPS, "how-many", lambda: gathered.how_many(groups, space))
+        draws(GROUPS, "how-many", lambda: gathered.how_many(groups))
         draws(GROUPS, "kinds-of-music", lambda: gathered.kinds(groups, space))
 
 
-def _collection(asked: list[Path], bundle: str | os.PathLike[str] | None, progress: Progress) -> Collection:
+_ALSO = {
+    "key": " A major key and the minor one with its tones count as one.",
+    "group": " Groups are those of the section on groups.",
+}
+
+
+def _tells(kind: list[str]) -> bool:
+    """Two kinds at least, of a quarter of the recordings at least."""
+    known = [k for k in kind if k]
+    return len(set(known)) > 1 and 4 * len(known) >= len(kind)
+
+
+def _collection(
+    asked: list[Path], bundle: str | os.PathLike[str] | None, jobs: int, kept: Path | None, progress: Progress
+) -> Collection:
     tables = [place for place in asked if place.is_file() and place.suffix.lower() in TABLES]
     if not tables:
-        from segue.datasets.sound_files import find
-
-        names = () if bundle else _front_end().names
-        place = ", ".join(in_one_line(str(p)) for p in asked)
-        return collection(place, list(_heard(find(asked), bundle, progress)), number_names=names)
+        return _heard(asked, bundle, jobs, kept, progress)
     if len(asked) > 1:
-        raise AskedWrongly(f"{asked[0]} and {len(asked) - 1} more: expected one table, or folders and files of sound")
+        raise AskedWrongly(f"{tables[0]} and {len(asked) - 1} more: expected one table, or folders and files of sound")
     if bundle:
-        raise AskedWrongly(f"--bundle describes sound, and {asked[0]} is a table: give the folder of the recordings")
-    return read(asked[0])
+        raise AskedWrongly(f"--bundle describes sound, and {tables[0]} is a table: give the folder of the recordings")
+    return read(tables[0])
 
 
-def _heard(files: list[Path], bundle: str | os.PathLike[str] | None, progress: Progress) -> Iterator[dict[str, Any]]:
+def _heard(
+    asked: list[Path], bundle: str | os.PathLike[str] | None, jobs: int, kept: Path | None, progress: Progress
+) -> Collection:
     """A row for each file; one that cannot be read says why."""
-    from segue import describing
-    from segue.datasets.sound_files import read as read_sound
-    from segue.features.audio.kind import kind
+    from segue import describing, measuring
+    from segue.datasets.sound_files import find
+    from segue.described_files import named
 
+    files = find(asked)
     known = None if bundle is None else describing.DescriptorBundle.open(Path(bundle))
-    for n, path in enumerate(files):
-        progress(n, len(files), in_one_line(path.name))
-        row: dict[str, Any] = {"file": in_one_line(str(path))}
-        try:
-            recording = read_sound(path)
-            said = dict(describing.exact(recording)) | (dict(known.describe(recording)) if known else {})
-            row |= {name: value for name, (value, _, _) in said.items()} | {"kind": str(kind(recording))}
-            if known is None:
-                row["numbers"] = _measure(recording)
-        except BadInput as why:
-            row["error"] = in_one_line(str(why))
-        yield row
-    progress(len(files), len(files), "comparing")
+    reads = "front-end" if known is None else known.reads
+    rows: dict[Path, dict[str, Any]] = {}
+    for made in measuring.sounds(files, reads=(reads,), exactly=True, kept=kept, jobs=jobs, progress=progress):
+        row: dict[str, Any] = {"file": in_one_line(str(made.path)), "kind": made.kind, "error": made.error}
+        if not made.error:
+            said = dict(made.exactly) | (known.said(made.numbers[reads][None])[0] if known else {})
+            row |= {name: value for name, (value, _, _) in said.items()} | {"genre": genre(made.path)}
+            row["artist"], row["title"] = named(made.path)
+            row["numbers"] = made.numbers[reads]
+        rows[made.path] = row
+    place = ", ".join(in_one_line(str(p)) for p in asked)
+    if all(rows[path]["error"] for path in files):
+        raise BadInput(f"none of {len(files):,} files in {place} could be read; the first: {rows[files[0]]['error']}")
+    names = measuring.columns(reads) if known is None else ()
+    return collection(place, [rows[path] for path in files], number_names=names)
 
 
-def _front_end() -> Any:
-    from segue.features.audio.front_end import FRONT_END
+def genre(path: Path) -> str:
+    """The genre that a file says of itself; "" where it says none."""
+    import soundfile
 
-    return FRONT_END
-
-
-def _measure(recording: Any) -> Any:
-    from segue.features.audio.front_end import measure
-
-    return measure(recording)
+    try:
+        with soundfile.SoundFile(str(path)) as source:
+            return in_one_line(str(source.genre or "").strip())[:100]
+    except (soundfile.LibsndfileError, UnicodeDecodeError, TypeError):
+        return ""
 
 
 def check_map(target: Path, overwrite: bool) -> None:

@@ -29,9 +29,8 @@ def kinds(of: Collection) -> Figure:
     left_out = sum(n for k, n in counts.items() if k not in (*MUSIC, "error"))
     finding = f"{recordings(len(of))}{said}."
     if left_out:
-        finding += (
-            f" Tempo, key and neighbours are told of music: the {left_out:,} others are left out of what follows."
-        )
+        others = "other is" if left_out == 1 else "others are"
+        finding += f" Tempo, key and neighbours are told of music: the {left_out:,} {others} left out of what follows."
     return Figure(
         "What is in this collection?", finding, rows, recordings(len(of)), None if len(rows) == 1 else _upright(rows),
         "A bar for each kind of sound, and one for what could not be read.",
@@ -99,9 +98,9 @@ def keys(of: Collection) -> Figure:
     if len(some) == 1:
         finding = f"It is in {often[0]}."
     return Figure(
-        "In which keys is it?", finding, rows, recordings(len(some)), _on_fifths(rows, shown),
-        "A bar for each pair of keys that have the same tones, in the order of fifths; major and minor differ in their "
-        "fill.",
+        "In which keys is it?", finding, rows, recordings(len(some)), _on_fifths(rows),
+        "A bar for each pair of keys that have the same tones, in the order of fifths: what is in major upwards, in minor "
+        "downwards.",
         "Keys side by side share all tones but one: songs in them follow each other well. The key is the descriptor that is told "
         "worst; a major key and the minor one with its tones are confused most.",
     )  # fmt: skip
@@ -144,7 +143,8 @@ def _spread(of: Collection, name: str, known: Floats, question: str, title: str,
         return Figure(
             question, f"{middle[0].upper()}{middle[1:]}.", [{name: float(known[0])}], "1 recording", note=note
         )
-    width = BINS[name] * max(1.0, float(np.ceil(np.ptp(known) / BINS[name] / MOST_BARS)))
+    bars = float(np.clip(3 * len(known) ** 0.5, 6, MOST_BARS))
+    width = BINS[name] * max(1.0, float(np.ceil(np.ptp(known) / BINS[name] / bars)))
     edges = np.arange(np.floor(known.min() / width), np.floor(known.max() / width) + 2) * width
     counts = np.histogram(known, edges)[0]
     rows: Rows = [
@@ -155,9 +155,13 @@ def _spread(of: Collection, name: str, known: Floats, question: str, title: str,
     finding = f"The median is {middle}" + (
         f"; eight of ten recordings lie between {low} and {high}." if len(known) >= 10 else "."
     )
+    alt = draw.altair()
+    at = draw.axis(title, values=edges.tolist()) if len(edges) < 20 else draw.axis(title)
+    x = alt.X("from:Q", bin="binned", axis=at, scale=alt.Scale(zero=False, nice=False))
+    whole = draw.axis("recordings", tickMinStep=1, format=",d")
     return Figure(
         question, finding, rows, f"{recordings(len(known))} of which it is known",
-        draw.histogram(rows, "from", "to", "recordings", title, "recordings"),
+        draw.histogram(rows, "from", "to", "recordings", "", "").encode(x, alt.Y("recordings:Q", axis=whole)),
         f"Bars of {width:g} over the {name}, with the number of recordings in each.", note,
     )  # fmt: skip
 
@@ -181,15 +185,22 @@ def _upright(rows: Rows) -> Any:
     return draw.bars(rows, "kind", "recordings", "kind of sound", "recordings").properties(width=420, height=180)
 
 
-def _on_fifths(rows: Rows, shown: list[str]) -> Any:
-    """Bars stacked by mode: full, hollow and between, so that they are told apart without colour."""
+def _on_fifths(rows: Rows) -> Any:
+    """Bars for major, and what is of no known mode, upwards; for minor downwards: colour is not the only sign."""
     alt = draw.altair()
-    own = {"field": "mode", "type": "nominal", "title": None, "legend": alt.Legend(orient="top")}
-    hues = alt.Scale(domain=shown, range=list(draw.COLOURS[: len(shown)]))
-    fill = alt.FillOpacity(**own, scale=alt.Scale(domain=shown, range=[0.9, 0.15, 0.5][: len(shown)]))
+    names = list(dict.fromkeys(row["mode"] for row in rows))
+    hues = {"major": draw.COLOURS[0], "minor": draw.COLOURS[1], "mode not known": draw.COLOURS[4]}
     order = [signature_name(turn) for turn in range(12)]
-    return alt.Chart(draw.values(rows), width=draw.WIDTH, height=220).mark_bar(strokeWidth=1.5).encode(
-        alt.X("tones of:N", sort=order, scale=alt.Scale(domain=order), axis=draw.axis("keys with the same tones", labelAngle=-40)),
-        alt.Y("recordings:Q", axis=draw.axis("recordings", tickMinStep=1, format="d")),
-        fill, alt.Fill(**own, scale=hues), alt.Stroke(**own, scale=hues),
+    drawn = [row | {"up": -row["recordings"] if row["mode"] == "minor" else row["recordings"]} for row in rows]
+    both = "minor" in names and len(names) > 1
+    axis = draw.axis("recordings: in major up, in minor down" if both else "recordings", tickMinStep=1,
+                     labelExpr="format(abs(datum.value), ',d')")  # fmt: skip
+    across = draw.axis(
+        "keys with the same tones, in the order of fifths", labelAngle=-40, labelOverlap=False, domain=False
+    )
+    return alt.Chart(draw.values(drawn), width=draw.WIDTH, height=220).mark_bar().encode(
+        alt.X("tones of:N", sort=order, scale=alt.Scale(domain=order), axis=across),
+        alt.Y("up:Q", axis=axis),
+        alt.Color("mode:N", title=None, scale=alt.Scale(domain=names, range=[hues[n] for n in names]),
+                  legend=alt.Legend(orient="top")),
     )  # fmt: skip

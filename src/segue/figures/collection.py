@@ -2,8 +2,8 @@
 
     file       name              kind     error              tempo   energy
     a/x.mp3    Song (Artist)     music                       121     .71
-    a/y.mp3    y.mp3             speech                      nan     nan       heard, and left out where music is compared
-    a/z.mp3    z.mp3                      it is broken …     nan     nan       not read
+    a/y.mp3    y                 speech                      nan     nan       heard, and left out where music is compared
+    a/z.mp3    z                          it is broken …     nan     nan       not read
 
 It comes from a table: what `segue audio describe` wrote, or any CSV with a row a track and attributes under the names that
 `segue.datasets.attributes` knows, in its units.
@@ -88,13 +88,14 @@ def collection(place: str, rows: Sequence[Mapping[str, Any]], *, number_names: S
     if len(rows) > MOST:
         raise BadInput(f"{place} holds {len(rows):,} recordings: expected {MOST:,} at most; map a part of them")
     known = [name for name in ATTRIBUTES if name != LATER]
-    sound = {name: np.array([_number(row.get(name)) for row in rows]) for name in known}
+    sound = {name: np.array([_fitting(name, _number(row.get(name))) for row in rows]) for name in known}
     text = {key: tuple(str(row.get(key) or "") for row in rows) for key in ("file", "kind", "error", "genre")}
     blank = np.full(len(number_names), np.nan)
-    numbers = np.array([row.get("numbers", blank) for row in rows], np.float64).reshape(len(rows), len(number_names))
+    numbers = np.array([row.get("numbers", blank) if number_names else blank for row in rows], np.float64)
     return Collection(
         place, text["file"], _names(rows), text["kind"], text["error"], _genres(text["genre"]),
-        {name: value for name, value in sound.items() if np.isfinite(value).any()}, numbers, tuple(number_names),
+        {name: value for name, value in sound.items() if np.isfinite(value).any()},
+        numbers.reshape(len(rows), len(number_names)), tuple(number_names),
     )  # fmt: skip
 
 
@@ -137,17 +138,22 @@ def _rows(path: Path, columns: Sequence[str], lines: Iterable[list[str]]) -> Ite
         cells += [""] * (len(columns) - len(cells))
         row: dict[str, Any] = {name: in_one_line(cells[place].strip()) for name, place in said.items()}
         row["file"] = in_one_line(cells[key].strip()) if key is not None else row["title"]
-        yield row | {name: _checked(name, cells[at[name]], scale) for name, scale in scales.items()}
+        yield row | {name: _read(name, cells[at[name]]) * scale for name, scale in scales.items()}
 
 
-def _checked(name: str, cell: str, scale: float) -> float:
-    """A cell as a number in our unit; NaN where it is none, or out of range."""
-    wanted, text = ATTRIBUTES[name], cell.strip().lower()
+def _read(name: str, cell: str) -> float:
+    """A cell as a number; NaN where it is none."""
+    text = cell.strip().lower()
     if name == "mode":
         text = {"major": "1", "minor": "0"}.get(text, text)
     if name == "release_year":
         text = text[:4]
-    value = _number(text) * scale
+    return _number(text)
+
+
+def _fitting(name: str, value: float) -> float:
+    """A value in our unit; NaN where it is out of range, or says that nobody knows."""
+    wanted = ATTRIBUTES[name]
     fits = wanted.low <= value <= wanted.high and (not wanted.is_whole or value == int(value))
     return value if fits else np.nan
 
@@ -160,11 +166,13 @@ def _number(value: Any) -> float:
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """ "title (artist)" where a title is known, else the file's name; with its folders where two would be called the same."""
+    """ "title (artist)" where a title is known, else the file's name without its ending; with its folders, where two are alike."""
     called = []
     for row in rows:
         title, artist = row.get("title"), row.get("artist")
-        called.append(f"{title} ({artist})" if title and artist else str(title or Path(str(row["file"])).name))
+        called.append(
+            f"{title} ({artist})" if title and artist else str(title or Path(str(row["file"])).stem or row["file"])
+        )
     often = Counter(called)
     whole = [n if often[n] == 1 else f"{n}, {row['file']}" for n, row in zip(called, rows, strict=True)]
     seen: Counter[str] = Counter()

@@ -28,7 +28,7 @@ def gathered(of: Nearness, seed: int) -> Grouped:
     if differ < LEAST or points.shape[1] < 2 or len(of.names) < 2:
         raise NothingToSay(
             f"it takes {LEAST} recordings that differ, in two quantities or more, to tell groups from chance: here {differ} "
-            f"differ, in {points.shape[1]}"
+            "do"
         )
     rng = np.random.default_rng([seed, 1])
     choice = choose(points[rng.permutation(len(points))[:JUDGED]], rng)
@@ -36,8 +36,8 @@ def gathered(of: Nearness, seed: int) -> Grouped:
     return Grouped("recordings", [name.replace("_", " ") for name in of.names], of.z, points, labels, choice, {})
 
 
-def how_many(of: Grouped, space: Nearness) -> Figure:
-    return groups.number(of, f"{of.choice.n:,} of {len(of.z):,} recordings, by {space.by}")
+def how_many(of: Grouped) -> Figure:
+    return groups.number(of, f"{of.choice.n:,} of {len(of.z):,} recordings, by {len(of.names)} quantities")
 
 
 def kinds(of: Grouped, space: Nearness) -> Figure:

@@ -28,7 +28,6 @@ PAIRS = 4_000  # of the collection, that a difference is held against
 NOT_SHARES = (*CATEGORIES, *NO_SOUND, "tempo", "loudness", "flatness", "dyn_range_mean")
 PLAIN = {  # numbers of the front end that say something to a person → what they are called
     "loudness_range": "loudness range", "centroid_p50": "brightness", "flatness_mean": "noisiness", "onset_rate": "onset rate",
-    "silence": "share of silence",
 }  # fmt: skip
 UNITS = {"loudness": "dB", "loudness range": "LU", "noisiness": "dB", "onset rate": "a second"}
 
@@ -64,7 +63,7 @@ class Nearness:
         keep = np.argsort(is_own, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(found, keep, 1).astype(np.int64), np.take_along_axis(away, keep, 1) / self._typical
 
-    def name(self, i: int) -> str:
+    def name(self, i: Any) -> str:
         return self.collection.names[int(self.rows[i])]
 
     def share(self, i: int, j: int, most: int = 3) -> str:
@@ -74,11 +73,14 @@ class Nearness:
             often = float((self._differ[:, q] <= abs(self.raw[i, q] - self.raw[j, q])).mean())
             if often <= ALIKE:
                 a, b = spoken(name, self.raw[i, q]), spoken(name, self.raw[j, q])
-                told.append((often, f"{plain(name)} {a}" if a == b else f"{plain(name)} {a} and {b}"))
-        keys = key_names(self.collection)
-        if (key := keys[self.rows[i]]) and key == keys[self.rows[j]]:
+                told.append((often, f"{plain(name)} {b}" if a == b else f"{plain(name)} {a.split()[0]} and {b}"))
+        if (key := self._keys[self.rows[i]]) and key == self._keys[self.rows[j]]:
             told.append((0.04, f"both {key}"))
         return ", ".join(text for _, text in sorted(told)[:most]) or "no one quantity: a little of all"
+
+    @cached_property
+    def _keys(self) -> list[str]:
+        return key_names(self.collection)
 
     @cached_property
     def _pairs(self) -> tuple[Ints, Ints]:

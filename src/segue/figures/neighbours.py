@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from segue.figures import draw
 from segue.figures.audible import recordings, signature_name
-from segue.figures.collection import Floats
+from segue.figures.collection import Floats, Ints
 from segue.figures.figure import Figure, NothingToSay, Rows
 from segue.figures.grouping import apart
 from segue.figures.nearness import Nearness, plain, signature
 from segue.figures.scope import MOST_ROWS, brief
 
 NEIGHBOURS = 5
-LEAST_DRAWN, MOST_DRAWN = 6, 500  # recordings on a plane
+LEAST_DRAWN, MAPPED, MOST_DRAWN = 6, 2_000, 500  # recordings on a plane: laid out, and of those drawn
 LABELS = 45  # names on it, at most
 LEAVES = 40  # of a tree
+UNKNOWN = "not known"
 ORDINALS = ("nearest", "2nd", "3rd", "4th", "5th")
 
 
 def neighbours(of: Nearness) -> Figure:
     found, away = of.nearest(NEIGHBOURS)
-    order = sorted(range(len(of.rows)), key=lambda i: of.name(i).casefold())
+    order = sorted(range(len(of.rows)), key=lambda i: _counted(of.name(i)))
     rows: Rows = []
     for i in order[:MOST_ROWS]:
         row: dict[str, Any] = {"recording": brief(of.name(i), 48)}
         for place, j in zip(ORDINALS, found[i], strict=False):
-            row[place] = f"{brief(of.name(j), 48)}: {of.share(i, j)}"
+            row[place] = f"{brief(of.name(j), 48)}: {of.share(i, j, 3 if place == ORDINALS[0] else 2)}"
         rows.append(row)
     first, alone = int(away[:, 0].argmin()), int(away[:, 0].argmax())
     finding = f"The nearest to each other are {brief(of.name(first))} and {brief(of.name(found[first, 0]))}: "
@@ -46,37 +49,49 @@ def neighbours(of: Nearness) -> Figure:
     return Figure("What sounds most like what?", finding, rows, recordings(len(of.rows)), note=note, listed=MOST_ROWS)
 
 
-def plane(of: Nearness, seed: int) -> Floats:
-    """(V, 2) a drawing of the space, by t-SNE."""
+def _counted(name: str) -> list[tuple[int, str]]:
+    """A name as people sort it: song 2 before song 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,15})", name.casefold())]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Recordings on a plane."""
+
+    some: Ints  # (P,) which of the space
+    at: Floats  # (P, 2)
+    seed: int
+
+
+def plane(of: Nearness, seed: int) -> Plane:
+    """A drawing of the space, by t-SNE; of many recordings, of some drawn at random."""
     from segue.figures.plane import flattened
 
     if len(of.rows) < LEAST_DRAWN:
         raise NothingToSay(f"a drawing takes {LEAST_DRAWN} recordings of music, and it has {len(of.rows)}")
     if len(np.unique(of.points, axis=0)) < LEAST_DRAWN:
         raise NothingToSay("too few of its recordings differ to draw who is near whom")
-    jitter = np.random.default_rng(seed).normal(
-        0, 1e-6, of.points.shape
-    )  # copies lie on each other: t-SNE divides by distances
-    return np.asarray(flattened(of.points + jitter, "t-sne", seed)[0], np.float64)
+    rng = np.random.default_rng([seed, 2])
+    some = np.sort(rng.permutation(len(of.rows))[:MAPPED])
+    points = of.points[some] + rng.normal(0, 1e-6, (len(some), of.points.shape[1]))  # copies may not lie on each other
+    return Plane(some, np.asarray(flattened(points, "t-sne", seed)[0], np.float64), seed)
 
 
-def drawing(of: Nearness, at: Floats, by: str, kind: Sequence[str]) -> Figure:
-    """The plane, coloured by a kind of each recording (V,); "": not known."""
+def drawing(of: Nearness, plane: Plane, by: str, kind: Sequence[str], also: str = "") -> Figure:
+    """The plane, coloured by a kind of each recording (V,); "": not known. `also`: what is to be said of the kinds."""
     from sklearn.manifold import trustworthiness
 
+    at = plane.at
     near = min(15, len(at) // 2 - 1)
-    trust = float(trustworthiness(of.points, at, n_neighbors=near))
+    trust = float(trustworthiness(of.points[plane.some], at, n_neighbors=near))
     names = _kinds(kind)
-    kept = [k if k in names else "others" for k in kind]
-    names = [*names, *(["others"] if "others" in kept else [])]
-    some = (
-        np.arange(len(at))
-        if len(at) <= MOST_DRAWN
-        else np.sort(np.random.default_rng(0).permutation(len(at))[:MOST_DRAWN])
-    )
+    kept = [k if k in names else "others" if k else UNKNOWN for k in kind]
+    names += [name for name in ("others", UNKNOWN) if name in kept]
+    few = np.random.default_rng(plane.seed).permutation(len(at))[:MOST_DRAWN]
     rows: Rows = [
-        {"recording": brief(of.name(i), 28), "x": float(at[i, 0]), "y": float(at[i, 1]), by: kept[i]} for i in some
-    ]
+        {"recording": brief(of.name(plane.some[i]), 28), "x": float(at[i, 0]), "y": float(at[i, 1]), by: kept[plane.some[i]]}
+        for i in few
+    ]  # fmt: skip
     rows.sort(key=lambda row: names.index(row[by]))
     told, chance = _together(of, kept)
     finding = (
@@ -89,7 +104,7 @@ def drawing(of: Nearness, at: Floats, by: str, kind: Sequence[str]) -> Figure:
         _drawn(rows, by, names),
         f"A cloud of {len(rows)} recordings on a plane, those alike near each other, told apart by their {by}.",
         f"The plane is t-SNE's, of {of.by}. Who is near whom can be trusted as far as said; the sizes of clumps, the distances "
-        "between them and the directions mean nothing. Names are written where there is room.",
+        f"between them and the directions mean nothing. Names are written where there is room.{also}",
         {"x": "x, no unit", "y": "y, no unit"},
     )  # fmt: skip
 
@@ -109,7 +124,8 @@ def tree(of: Nearness) -> Figure:
     n = len(of.rows)
     if n < 3:
         raise NothingToSay(f"a tree takes three recordings of music, and it has {n}")
-    points = of.points[:most]
+    some = np.sort(np.random.default_rng(3).permutation(n)[:most])
+    points, z = of.points[some], of.z[some]
     away = pdist(points)
     if not away.max() > 0:
         raise NothingToSay("its recordings do not differ")
@@ -124,14 +140,13 @@ def tree(of: Nearness) -> Figure:
     ]
     for i, leaf in enumerate(drawn["leaves"]):
         under = nodes[leaf].pre_order()
-        inner = min(under, key=lambda u: float(((points[u] - points[under].mean(0)) ** 2).sum()))
-        more = f" and {len(under) - 1} more: {apart(names, of.z[under].mean(0), 1)}" if len(under) > 1 and names else ""
-        rows.append({"kind": "branch", "height": 0.0, "from": 10.0 * i + 5, "recordings": len(under),
-                     "name": brief(of.name(inner), 40) + more})  # fmt: skip
-    a, b = (nodes[int(k)].pre_order() for k in joined[0, :2])
-    finding = (
-        f"{brief(of.name(a[0]))} and {brief(of.name(b[0]))} join first. A tree keeps the distances between recordings "
-    )
+        inner = under[int(((points[under] - points[under].mean(0)) ** 2).sum(1).argmin())]
+        name = brief(of.name(some[inner]), 40)
+        if len(under) > 1:
+            name += f" and {len(under) - 1} more" + (f": {apart(names, z[under].mean(0), 1)}" if names else "")
+        rows.append({"kind": "branch", "height": 0.0, "from": 10.0 * i + 5, "recordings": len(under), "name": name})
+    a, b = (brief(of.name(some[nodes[int(k)].pre_order()[0]])) for k in joined[0, :2])
+    finding = f"{a} and {b} join first. A tree keeps the distances between recordings "
     finding += f"{'well' if kept >= 0.75 else 'only in part'} (cophenetic correlation {kept:.2f})."
     return Figure(
         "Which recordings join first?", finding, rows, recordings(len(points)), branches(rows),
@@ -172,12 +187,15 @@ def _kinds(kind: Sequence[str], most: int = 12) -> list[str]:
 
 
 def _together(of: Nearness, kind: Sequence[str]) -> tuple[float | None, float]:
-    """The share of recordings whose nearest is of their kind, and of all pairs of which that is so."""
+    """The share of recordings whose nearest is of their kind, and of all pairs of which that is so; of those of a known kind."""
     codes = np.unique(kind, return_inverse=True)[1]
-    sizes = np.bincount(codes)
-    found, _ = of.nearest(1)
-    n = len(codes)
-    return float((codes[found[:, 0]] == codes).mean()), float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
+    found = of.nearest(1)[0][:, 0]
+    known = np.array([k != UNKNOWN for k in kind])
+    sizes = np.bincount(codes[known])
+    n, both = int(known.sum()), known & known[found]
+    if n < 2 or not both.any():
+        return None, 0.0
+    return float((codes[found] == codes)[both].mean()), float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
 
 
 def _drawn(rows: Rows, by: str, names: list[str]) -> Any:
@@ -196,25 +214,31 @@ def _drawn(rows: Rows, by: str, names: list[str]) -> Any:
         x, y, alt.Color(f"{by}:N", scale=alt.Scale(domain=names, range=hues), legend=legend),
         alt.Shape(f"{by}:N", scale=alt.Scale(domain=names, range=shapes), legend=legend),
     )  # fmt: skip
-    told = alt.Chart(draw.values(_with_room(rows, height)), width=draw.WIDTH, height=height)
-    text = told.mark_text(dx=6, align="left", fontSize=9, color=draw.INK).encode(x, y, alt.Text("recording:N"))
-    return alt.layer(points, text)
+    told = _with_room(rows, height)
+    layers = [points]
+    for side, dx in (("left", 6), ("right", -6)):
+        some = alt.Chart(draw.values([row for row, at in told if at == side]), width=draw.WIDTH, height=height)
+        text = some.mark_text(dx=dx, align=side, fontSize=10, color=draw.INK)
+        layers.append(text.encode(x, y, alt.Text("recording:N")))
+    return alt.layer(*layers)
 
 
-def _with_room(rows: Rows, height: int) -> Rows:
-    """The points whose names can be written without one running into another or into a point; at most so many."""
+def _with_room(rows: Rows, height: int) -> list[tuple[dict[str, Any], str]]:
+    """The points whose names can be written without one running into another or into a point, and how the name is aligned."""
     at = np.array([[row["x"], -row["y"]] for row in rows])
     spread = np.where(np.ptp(at, axis=0) > 0, np.ptp(at, axis=0), 1.0)
     at = (at - at.min(0)) / spread * np.array([draw.WIDTH - 28, height - 28]) + 14
-    kept: list[int] = []
+    kept: list[tuple[dict[str, Any], str]] = []
     boxes: list[tuple[float, float, float, float]] = []
     for i in np.random.default_rng(0).permutation(len(rows)):
-        left, top = at[i, 0] + 4, at[i, 1] - 6
-        box = (left, top, left + 5.4 * len(rows[i]["recording"]) + 4, top + 12)
-        hit = (at[:, 0] > box[0] - 3) & (at[:, 0] < box[2] + 3) & (at[:, 1] > box[1] - 3) & (at[:, 1] < box[3] + 3)
-        hit[i] = False
-        free = all(box[0] > b[2] or box[2] < b[0] or box[1] > b[3] or box[3] < b[1] for b in boxes)
-        if free and not hit.any() and box[2] < draw.WIDTH + 60 and len(kept) < LABELS:
-            kept.append(i)
-            boxes.append(box)
-    return [rows[i] for i in kept]
+        long = 5.8 * len(rows[i]["recording"]) + 4
+        for side, left in (("left", at[i, 0] + 4), ("right", at[i, 0] - 4 - long)):
+            box = (left, at[i, 1] - 6, left + long, at[i, 1] + 6)
+            hit = (at[:, 0] > box[0] - 3) & (at[:, 0] < box[2] + 3) & (at[:, 1] > box[1] - 3) & (at[:, 1] < box[3] + 3)
+            hit[i] = False
+            free = all(box[0] > b[2] or box[2] < b[0] or box[1] > b[3] or box[3] < b[1] for b in boxes)
+            if free and not hit.any() and box[0] >= 0 and box[2] < draw.WIDTH + 40 and len(kept) < LABELS:
+                kept.append((rows[i], side))
+                boxes.append(box)
+                break
+    return kept
