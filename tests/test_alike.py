@@ -134,7 +134,8 @@ def test_what_cannot_be_answered_is_refused(bundle, heard, how, error, words):
 
 def test_what_is_no_music_is_said(bundle):
     bird = replace(FAST, kind="other")
-    assert bird.warning.startswith("it sounds like no music")
+    assert bird.warning.startswith("it sounds like no music: ")
+    assert replace(bird, reason="no scale").warning.startswith("it sounds like no music (no scale): ")
     assert not FAST.warning
     assert like(bundle, bird).to_json()["file"]["warning"] == bird.warning
 
@@ -150,6 +151,23 @@ def test_what_was_heard_is_the_same_after_json():
         30.5,
         ("a note",),
     )
+
+
+@pytest.mark.slow
+def test_a_rendered_song_is_heard_and_followed(bundle, tmp_path):
+    pytest.importorskip("soxr", reason="pip install 'segue[audio]'")
+    soundfile = pytest.importorskip("soundfile", reason="pip install 'segue[audio]'")
+    from segue.simulate.music import Song, render
+
+    song = Song(tempo=120, key=9, mode=0)
+    soundfile.write(tmp_path / "song.flac", render(song, seconds=12), 44_100)
+    found = like(bundle, tmp_path / "song.flac", k=20)
+    assert found.heard.values["tempo"][0] == pytest.approx(120, rel=0.01)
+    assert [found.heard.values[n][0] for n in ("key", "mode")] == [9, 0]
+    assert (found.heard.kind, found.heard.warning) == ("music", "")
+    assert set(found.compared_by) == {"tempo", "key", "mode"}
+    assert len(found.recommendation.tracks) == 20
+    assert all(one.reasons for one in found.recommendation.tracks)
 
 
 def test_a_path_is_listened_to_with_the_descriptors_that_were_given(bundle, monkeypatch):

@@ -29,20 +29,21 @@ class Heard:
     kind: str = ""  # music, speech or other; "": not told
     seconds: float = math.nan  # of the whole file
     notes: tuple[str, ...] = ()
+    reason: str = ""  # why it is of that kind
 
     @property
     def warning(self) -> str:
         """That it is no music; "" where it is, or nobody says."""
-        said = _SOUNDS_LIKE.get(self.kind, "")
-        return f"{said}: what is said of it, and what follows, means little" if said else ""
+        said, why = _SOUNDS_LIKE.get(self.kind, ""), f" ({self.reason})" if self.reason else ""
+        return f"{said}{why}: what is said of it, and what follows, means little" if said else ""
 
     def to_json(self) -> dict[str, Any]:
         descriptors = {
             n: {"value": _finite(v), "low": _finite(low), "high": _finite(high)}
             for n, (v, low, high) in self.values.items()
         }
-        return {"name": self.name, "kind": self.kind or None, "seconds": _finite(self.seconds), "notes": list(self.notes),
-                "descriptors": descriptors}  # fmt: skip
+        return {"name": self.name, "kind": self.kind or None, "reason": self.reason or None, "seconds": _finite(self.seconds),
+                "notes": list(self.notes), "descriptors": descriptors}  # fmt: skip
 
     @classmethod
     def of_json(cls, said: Mapping[str, Any]) -> Heard:
@@ -54,7 +55,8 @@ class Heard:
         values = {
             n: (_number(d["value"]), _number(d["low"]), _number(d["high"])) for n, d in said["descriptors"].items()
         }
-        return cls(said["name"], values, said["kind"] or "", _number(said["seconds"]), tuple(said["notes"]))
+        return cls(said["name"], values, said["kind"] or "", _number(said["seconds"]), tuple(said["notes"]),
+                   said["reason"] or "")  # fmt: skip
 
 
 def listen(
@@ -74,15 +76,22 @@ def listen(
     MissingExtra : what reads sound is not installed
     """
     from segue.datasets.sound_files import read
-
-    from segue.describing import DescriptorBundle, exact, kind_of
+    from segue.describing import DescriptorBundle, exactly
+    from segue.features.audio.front_end import spectra_of
+    from segue.features.audio.kind import judge
+    from segue.measuring import numbers
 
     opened = None if descriptors is None else DescriptorBundle.open(Path(descriptors))  # before the work
     recording = read(path, most_s=most_s)
-    values: dict[str, Said] = dict(exact(recording))
+    spectra = spectra_of(recording)
+    told = exactly(recording, spectra)
+    values, notes = dict(told.said), list(recording.notes)
     if opened is not None:
-        values |= opened.describe(recording)
-    return Heard(in_one_line(Path(path).name), values, kind_of(recording), recording.seconds, tuple(recording.notes))
+        measured = numbers(recording, opened.reads, spectra)
+        values |= opened.said(measured[None])[0]
+        notes += [note] if (note := opened.note(measured)) else []
+    why = "" if told.kind == MUSIC else judge(spectra).reason
+    return Heard(in_one_line(Path(path).name), values, told.kind, recording.seconds, tuple(notes), why)
 
 
 def _finite(value: float) -> float | None:

@@ -70,7 +70,8 @@ CONTINUED: dict[str, Any] = {
 FOLLOWED: dict[str, Any] = {
     "model": "next", "setting": "continue", "described_by": "descriptors",
     "file": {
-        "name": "song.mp3", "kind": "music", "seconds": 212.4, "notes": [], "warning": None, "compared_by": ["energy", "tempo"],
+        "name": "song.mp3", "kind": "music", "reason": None, "seconds": 212.4, "notes": [], "warning": None,
+        "compared_by": ["energy", "tempo"],
         "descriptors": {"tempo": {"value": 121.0, "low": 119.8, "high": 122.2},
                         "energy": {"value": 0.69, "low": 0.51, "high": 0.84}},
     },
