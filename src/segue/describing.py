@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,40 +44,48 @@ UNKNOWN = float("nan")
 Progress = Callable[[int, int, str], None]
 
 
-def exact(recording: Recording, *, spectra: Any = None) -> dict[str, Said]:
+@dataclass(frozen=True, eq=False)
+class Exactly:
+    """What can be told of a recording without a model."""
+
+    said: dict[str, Said]
+    kind: str  # music, speech or other
+
+
+def exactly(recording: Recording, spectra: Any = None) -> Exactly:
+    """Tempo, key, mode, loudness and kind at once. `spectra`: of the front end, where they are known."""
+    from segue.features.audio import harmony, loudness, rhythm
+    from segue.features.audio.front_end import spectra_of
+    from segue.features.audio.kind import judge
+
+    spectra = spectra_of(recording) if spectra is None else spectra
+    beat, tones = rhythm.measure(spectra), harmony.measure(spectra)
+    found: dict[str, Said] = {}
+    if np.isfinite(beat.tempo):
+        found["tempo"] = (beat.tempo, beat.tempo * (1 - TEMPO_OFF), beat.tempo * (1 + TEMPO_OFF))
+    if tones.key >= 0:
+        found |= {"key": (float(tones.key), UNKNOWN, UNKNOWN), "mode": (float(tones.mode), UNKNOWN, UNKNOWN)}
+    level = float(loudness.measure(recording.channels).integrated)
+    if np.isfinite(level):
+        found["loudness"] = (level, level - LOUDNESS_OFF, level + LOUDNESS_OFF)
+    return Exactly(found, judge(spectra, beat, tones).name)
+
+
+def exact(recording: Recording) -> dict[str, Said]:
     """What can be measured of a recording, by descriptor: a value and its bounds; NaN of classes, which have none.
 
     Tempo in BPM (its octave is what listeners mostly tap), loudness in LUFS, key 0 to 11 and mode 0 or 1. What cannot be told,
     as the tempo of a tone, is not there.
     """
-    from segue.features.audio import loudness, rhythm
-    from segue.features.audio.front_end import spectra_of
-
-    spectra = spectra_of(recording) if spectra is None else spectra
-    found: dict[str, Said] = {}
-    tempo = float(rhythm.measure(spectra).tempo)
-    if np.isfinite(tempo):
-        found["tempo"] = (tempo, tempo * (1 - TEMPO_OFF), tempo * (1 + TEMPO_OFF))
-    level = float(loudness.measure(recording.channels).integrated)
-    if np.isfinite(level):
-        found["loudness"] = (level, level - LOUDNESS_OFF, level + LOUDNESS_OFF)
-    try:
-        from segue.features.audio import harmony
-    except ImportError:
-        return found
-    heard = harmony.measure(spectra)
-    if heard.key >= 0:
-        found |= {"key": (float(heard.key), UNKNOWN, UNKNOWN), "mode": (float(heard.mode), UNKNOWN, UNKNOWN)}
-    return found
+    return exactly(recording).said
 
 
 def kind_of(recording: Recording) -> str:
-    """music, speech or other; "" where nobody can say."""
-    try:
-        rule = import_module("segue.features.audio.kind")
-    except ImportError:
-        return ""
-    return str(rule.kind(recording))
+    """music, speech or other: see `segue.features.audio.kind`."""
+    from segue.features.audio.front_end import spectra_of
+    from segue.features.audio.kind import judge
+
+    return judge(spectra_of(recording)).name
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,7 +93,8 @@ def middle(samples: Array) -> Array:
 def sound(path: Path, reads: Sequence[str], exactly: bool) -> Sound:
     """What is measured of one file: its numbers, and if asked for, what can be told exactly and what kind of sound it is."""
     from segue.datasets.sound_files import read
-    from segue.describing import exact, kind_of
+    from segue.describing import Exactly
+    from segue.describing import exactly as told
     from segue.features.audio.front_end import spectra_of
 
     try:
@@ -102,8 +103,8 @@ def sound(path: Path, reads: Sequence[str], exactly: bool) -> Sound:
         return Sound(path, in_one_line(str(why)))
     spectra = spectra_of(recording) if exactly or "front-end" in reads else None
     found = {of: np.asarray(numbers(recording, of, spectra), np.float32) for of in reads}
-    said = dict(exact(recording, spectra=spectra)) if exactly else {}
-    return Sound(path, "", found, said, kind_of(recording) if exactly else "", recording.seconds, recording.notes)
+    said = told(recording, spectra) if exactly else Exactly({}, "")
+    return Sound(path, "", found, said.said, said.kind, recording.seconds, recording.notes)
 
 
 def sounds(
