@@ -1,6 +1,7 @@
 """Seconds that a 30-second clip takes on one core: our front end and librosa computing comparable features, in the same run.
 
 Clips are rendered. Each way is tried in turn, several rounds; the best round of a clip counts, the mean over clips is shown.
+Seconds are the processor's, on one core: what other processes of a shared machine take is not counted.
 librosa is used as well as it can be: one spectrum for all of its features, and beside it as its documentation shows each of them,
 from the samples. Both are warmed up first, so that nothing is compiled or cached meanwhile. Decoding is apart.
 """
@@ -121,15 +122,15 @@ def run(asked: argparse.Namespace) -> None:
 
 
 def best(ways: Sequence[Callable[[], object]], rounds: int) -> list[float]:
-    """Seconds of the best round of each, tried in turn so that what else the machine does hits all alike."""
+    """Processor seconds of the best round of each, tried in turn so that what else the machine does hits all alike."""
     for way in ways:
         way()
     found = [float("inf")] * len(ways)
     for _ in range(rounds):
         for k, way in enumerate(ways):
-            begun = time.perf_counter()
+            begun = time.process_time()
             way()
-            found[k] = min(found[k], time.perf_counter() - begun)
+            found[k] = min(found[k], time.process_time() - begun)
     return found
 
 
