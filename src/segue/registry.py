@@ -85,6 +85,7 @@ MODELS = {
     ("length", "layered-lstm"): "segue.models.session_rnn:LayeredLstm",
     ("length", "clustered"): "segue.models.clustered:Clustered",
     ("length", "hazard"): "segue.models.hazard:Hazard",
+    ("length", "blend"): "segue.models.stay_blend:StayBlend",
 }
 # what is said of a sound: models of segue audio
 DESCRIBERS = {
