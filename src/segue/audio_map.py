@@ -167,7 +167,7 @@ def _compared(space: Nearness, seed: int, draws: Callable[..., None], silent: li
             draws(NEAR, f"drawing-by-{by}", partial(neighbours.drawing, space, plane, by, kind, _ALSO.get(by, "")))
     draws(NEAR, "tree", lambda: neighbours.tree(space))
     if groups is not None:
-        draws(GROUPS, "how-many", lambda: gathered.how_many(groups))
+        draws(GROUPS, "how-many", lambda: gathered.how_many(groups, space))
         draws(GROUPS, "kinds-of-music", lambda: gathered.kinds(groups, space))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from segue.features.audio.front_end import FRONT_END
 from segue.figures import audible, gathered, neighbours
 from segue.figures.choosing import Choice
 from segue.figures.collection import collection
@@ -47,7 +48,7 @@ def test_two_recordings_have_one_neighbour_each():
 def test_groups_that_are_there_are_found():
     groups = gathered.gathered(near(TWO), 0)
     assert groups.choice.k == 2
-    assert gathered.how_many(groups).finding.startswith("2 groups of recordings can be told")
+    assert gathered.how_many(groups, near(TWO)).finding.startswith("2 groups of recordings can be told")
 
 
 def test_groups_are_said_with_an_example(monkeypatch):
@@ -62,10 +63,24 @@ def test_groups_are_said_with_an_example(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("apart", "k"), [(3.0, 2), (0.0, 1)])
+def test_groups_of_which_only_numbers_are_known_are_found_where_they_are_alone(apart, k):
+    names = FRONT_END.names[:60]
+    drawn = np.random.default_rng(2).normal(size=(48, 12)) @ np.random.default_rng(3).normal(size=(12, 60))
+    numbers = drawn + apart * (np.arange(48) < 24)[:, None] * np.sign(np.random.default_rng(4).normal(size=60))
+    rows = [
+        {"file": str(n), "tempo": 100.0 + n % 9, "loudness": -9.0 - n % 5, "numbers": one}
+        for n, one in enumerate(numbers)
+    ]
+    space = nearness(collection("here", rows, number_names=names))
+    assert gathered.gathered(space, 0).choice.k == k
+
+
+@pytest.mark.slow
 def test_one_cloud_has_no_groups():
     groups = gathered.gathered(near(cloud(60)), 0)
     assert groups.choice.k == 1
-    assert gathered.how_many(groups).finding.startswith("No groups of recordings can be told")
+    assert gathered.how_many(groups, near(TWO)).finding.startswith("No groups of recordings can be told")
 
 
 def test_of_few_recordings_no_groups_are_told():

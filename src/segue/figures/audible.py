@@ -158,7 +158,9 @@ def _spread(of: Collection, name: str, known: Floats, question: str, title: str,
     alt = draw.altair()
     at = draw.axis(title, values=edges.tolist()) if len(edges) < 20 else draw.axis(title)
     x = alt.X("from:Q", bin="binned", axis=at, scale=alt.Scale(zero=False, nice=False))
-    whole = draw.axis("recordings", tickMinStep=1, format=",d")
+    most = int(counts.max())
+    few = {"values": list(range(most + 1))} if most < 8 else {}
+    whole = draw.axis("recordings", format=",d", **few)
     return Figure(
         question, finding, rows, f"{recordings(len(known))} of which it is known",
         draw.histogram(rows, "from", "to", "recordings", "", "").encode(x, alt.Y("recordings:Q", axis=whole)),

@@ -170,9 +170,8 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     called = []
     for row in rows:
         title, artist = row.get("title"), row.get("artist")
-        called.append(
-            f"{title} ({artist})" if title and artist else str(title or Path(str(row["file"])).stem or row["file"])
-        )
+        name = f"{title} ({artist})" if title and artist else str(title or Path(str(row["file"])).stem or row["file"])
+        called.append(" ".join(name.split()))
     often = Counter(called)
     whole = [n if often[n] == 1 else f"{n}, {row['file']}" for n, row in zip(called, rows, strict=True)]
     seen: Counter[str] = Counter()

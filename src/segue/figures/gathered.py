@@ -31,13 +31,17 @@ def gathered(of: Nearness, seed: int) -> Grouped:
             "do"
         )
     rng = np.random.default_rng([seed, 1])
+    if of.of_components:
+        # groups lie apart along the first component, where two humps would be taken for its own values: turned, along all
+        points = points @ np.linalg.qr(rng.normal(size=(points.shape[1],) * 2))[0]
     choice = choose(points[rng.permutation(len(points))[:JUDGED]], rng)
     labels = largest_first(kmeans(points, choice.cut, rng, 10).labels_, choice.cut)
     return Grouped("recordings", [name.replace("_", " ") for name in of.names], of.z, points, labels, choice, {})
 
 
-def how_many(of: Grouped) -> Figure:
-    return groups.number(of, f"{of.choice.n:,} of {len(of.z):,} recordings, by {len(of.names)} quantities")
+def how_many(of: Grouped, space: Nearness) -> Figure:
+    by = f"{of.points.shape[1]} {'principal components' if space.of_components else 'quantities'}"
+    return groups.number(of, f"{of.choice.n:,} of {len(of.z):,} recordings, by {by}")
 
 
 def kinds(of: Grouped, space: Nearness) -> Figure:

@@ -43,6 +43,7 @@ class Nearness:
     raw: Floats  # (V, Q), in their units
     by: str  # what the space is made of, in words
     n_plain: int  # the columns of the space, from the first, that are quantities: key and mode come last
+    of_components: bool = False  # its columns are principal components, no quantities that mean something
 
     @cached_property
     def z(self) -> Floats:
@@ -166,7 +167,7 @@ def _by_numbers(of: Collection) -> Nearness:
     return Nearness(
         of, rows, (left * strength)[:, :kept], tuple(told), np.stack([*told.values()], 1) if told else np.zeros((len(rows), 0)),
         f"{len(used)} numbers of timbre, modulation, rhythm, harmony and loudness, in {kept} principal components that hold "
-        f"{share[kept - 1]:.0%} of their variance", kept,
+        f"{share[kept - 1]:.0%} of their variance", kept, True,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from segue.figures.scope import MOST_ROWS, brief
 
 NEIGHBOURS = 5
 LEAST_DRAWN, MAPPED, MOST_DRAWN = 6, 2_000, 500  # recordings on a plane: laid out, and of those drawn
+LEAST_TOLD = 20  # of fewer a share would say what chance did
 LABELS = 45  # names on it, at most
 LEAVES = 40  # of a tree
 UNKNOWN = "not known"
@@ -97,7 +98,7 @@ def drawing(of: Nearness, plane: Plane, by: str, kind: Sequence[str], also: str 
     finding = (
         f"A drawing only: that neighbours on it are neighbours in truth has a trustworthiness of {trust:.2f} of 1."
     )
-    if len(names) > 1 and told is not None:
+    if len(names) > 1 and told is not None and len(at) >= LEAST_TOLD:
         finding += f" The nearest to a recording is of the same {by} in {told:.0%}, by chance in {chance:.0%}."
     return Figure(
         f"How does the collection look{f', by {by}' if len(names) > 1 else ''}?", finding, rows, recordings(len(rows)),
