@@ -4,6 +4,8 @@
     python benchmarks/bench_audio.py --only fma         the 650 real tracks of $SEGUE_DATA/fma: every model, grouped folds
     python benchmarks/bench_audio.py --only rendered    from raw audio: the 10,000-bin network against our front end
     python benchmarks/bench_audio.py --only clips       the recordings of $SEGUE_DATA/audio, described
+    python benchmarks/bench_audio.py --only follows     the same, as FLAC and MP3, too: twenty tracks of a real catalogue, why
+    python benchmarks/bench_audio.py --only cold        do the nearest in sound stand in the same playlists?
 
 Each part is a file of its own beside this one, `audio_speed.py` and so on.
 """
@@ -25,6 +27,8 @@ PARTS = {  # what is asked for → the function that prints it, given what was a
     "fma": "audio_models:fma",
     "rendered": "audio_models:rendered",
     "clips": "audio_models:clips",
+    "follows": "audio_next:follows",
+    "cold": "audio_next:cold",
 }
 PACKAGES = ("segue", "numpy", "scipy", "librosa", "numba", "soundfile", "soxr", "lightgbm", "torch")
 
