@@ -20,6 +20,7 @@ from segue.descriptors import Answer, Floats, Plan
 from segue.errors import AskedWrongly, Tampered
 from segue.measured import Measured, apart
 from segue.models.model import Saved, sane
+from segue.models.sound_key import KeyByTones, WithKey, named
 
 COVER = 0.9  # of new tracks lie within the bounds
 FOLDS = 5  # of the training tracks, for the errors out of fold
@@ -45,6 +46,7 @@ class Describer(ABC):
 
     sentence: ClassVar[str] = ""
     reads: ClassVar[str] = "front-end"  # or bins: the plain spectrum
+    by_tones: ClassVar[bool] = True  # whether the key is told by the tones it is made of, where they are known
     plain: ClassVar[bool] = False  # whether numbers are learned as they are, without a scale of their own
 
     @abstractmethod
@@ -83,8 +85,38 @@ class Describer(ABC):
         plans = tuple(Plan.of(descriptors.TARGETS[n], y, plain=self.plain) for n, y in known.items())
         y = np.concatenate([plan.parts(known[plan.target.name]) for plan in plans], 1)
         kinds = tuple(k for plan in plans for k in plan.kinds)
-        learner, out = self.learned(x, y, kinds, train.group)
+        learner, out = self._learned_all(x, y, kinds, train.group, columns, plans)
         return _finished(type(self).__name__, columns, plans, learner, (x, y, out), known)
+
+    def _learned_all(
+        self, x: Floats, y: Floats, kinds: Sequence[str], group: Array, columns: Sequence[str], plans: Sequence[Plan]
+    ) -> tuple[Learner, Floats]:
+        """As `learned`; the key by its tones, where they are told and this model is not to learn it as one class of many."""
+        at = np.cumsum([0, *(len(plan.kinds) for plan in plans)])
+        keys = [t for t, plan in enumerate(plans) if plan.target.name == "key"]
+        if not keys or not self.by_tones:
+            return self.learned(x, y, kinds, group)
+        plan, start, end = plans[keys[0]], int(at[keys[0]]), int(at[keys[0] + 1])
+        known = np.isfinite(y[:, start])
+        key = np.where(known, np.array(plan.classes)[y[:, start:end].argmax(1)], np.nan)
+        by_tones = KeyByTones.fit(x, key, columns)
+        if by_tones is None or len(plans) == 1:
+            return self.learned(x, y, kinds, group)
+        kept = np.r_[0:start, end : y.shape[1]]
+        rest, out = self.learned(x, y[:, kept], [kinds[p] for p in kept], group)
+        whole = np.full(y.shape, np.nan)
+        whole[:, kept] = out
+        return WithKey(rest, by_tones, start, plan.classes), whole
+
+    @classmethod
+    def _opened(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array], shape: tuple[int, int]) -> Learner:
+        if not settings.get("by_tones"):
+            return cls.open_learner(settings, arrays, shape)
+        start, classes = int(settings["start"]), tuple(map(int, settings["classes"]))
+        if not 0 <= start <= shape[1] - len(classes) or not set(classes) <= set(range(12)):
+            raise ValueError("the keys are not where they are said to be")
+        rest = cls.open_learner(settings["rest"], named("rest.", arrays), (shape[0], shape[1] - len(classes)))
+        return WithKey(rest, KeyByTones.open(named("key.", arrays), shape[0]), start, classes)
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedDescriber:
@@ -98,7 +130,7 @@ class Describer(ABC):
             if usual.shape != (2, len(columns)) or not sane(usual):
                 raise ValueError("what it was trained on is not told of its columns")
             own = {k[8:]: a for k, a in arrays.items() if k.startswith("learner.")}
-            learner = cls.open_learner(settings["learner"], own, (len(columns), n))
+            learner = cls._opened(settings["learner"], own, (len(columns), n))
             return FittedDescriber(columns, plans, learner, errors, bounds, usual, bool(settings["octave"]))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as cause:
             raise Tampered(
