@@ -166,11 +166,11 @@ def test_what_is_here_counts_kinds_and_says_what_is_left_out():
     assert kinds.finding.startswith("4 recordings: 2 music, 1 speech, 1 not read.")
     assert kinds.finding.endswith("the 1 other is left out of what follows.")
     left = audible.apart(of)
-    assert [(row["recording"], row["said"]) for row in left.rows] == [("b", "it is speech"), ("c", "c.mp3 is empty")]
+    assert [(row["recording"], row["said"]) for row in left.rows] == [("b", "it sounds like speech"), ("c", "c.mp3 is empty")]
     assert left.finding == "1 could not be read and 1 sounds like no music."
     tempo = audible.tempo(of)
     assert sum(row["recordings"] for row in tempo.rows) == 2
-    assert tempo.finding == "The median is 90 BPM."
+    assert tempo.finding == "The median tempo is 90 BPM."
 
 
 def test_one_recording_is_told_as_one():

@@ -14,9 +14,8 @@ from segue.figures.nearness import NOT_SHARES, key_names, plain, signature, spok
 from segue.figures.scope import MOST_ROWS, brief
 from segue.sounding import TONES
 
-WORDS = {
-    "music": "music", "speech": "speech", "other": "neither music nor speech", "": "of no known kind", "error": "not read",
-}  # fmt: skip
+WORDS = {"music": "music", "speech": "speech", "other": "other sounds", "": "of no known kind", "error": "not read"}
+SOUNDS_LIKE = {"speech": "it sounds like speech", "other": "it sounds like no music"}
 BINS = {"tempo": 5.0, "loudness": 1.0}  # width of a bar, at least
 MOST_BARS = 40
 
@@ -41,7 +40,7 @@ def kinds(of: Collection) -> Figure:
 def apart(of: Collection) -> Figure:
     """The recordings that are not compared, and why."""
     rows: Rows = [
-        {"recording": brief(of.names[i]), "said": brief(of.errors[i] or f"it is {WORDS.get(of.kinds[i], of.kinds[i])}", 200)}
+        {"recording": brief(of.names[i]), "said": brief(of.errors[i] or SOUNDS_LIKE.get(of.kinds[i], of.kinds[i]), 200)}
         for i in range(len(of)) if of.errors[i] or of.kinds[i] not in MUSIC
     ]  # fmt: skip
     if not rows:
@@ -152,7 +151,7 @@ def _spread(of: Collection, name: str, known: Floats, question: str, title: str,
         for a, b, n in zip(edges, edges[1:], counts, strict=False)
     ]
     low, high = (spoken(name, float(q)) for q in np.quantile(known, [0.1, 0.9]))
-    finding = f"The median is {middle}" + (
+    finding = f"The median {name} is {middle}" + (
         f"; eight of ten recordings lie between {low} and {high}." if len(known) >= 10 else "."
     )
     alt = draw.altair()
