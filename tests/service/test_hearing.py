@@ -125,9 +125,27 @@ def test_a_body_that_is_too_large_is_refused_and_others_are_not_allowed_as_much(
 
 
 def test_why_a_recording_is_not_heard_is_said(client, heard):
-    heard('print(json.dumps({"detail": "song.mp3 is silent", "remedy": "choose another file"})); sys.exit(3)')
+    heard(
+        'print(json.dumps({"detail": "song.mp3 is silent", "remedy": "choose another file", "status": 422})); sys.exit(3)'
+    )
     said = refused(sent(client, name="song.mp3"), 422, "body", "song.mp3 is silent")
     assert (said["value"], said["remedy"]) == ("song.mp3", "choose another file")
+
+
+def test_the_process_that_hears_says_whose_fault_it_is(tmp_path):
+    import subprocess
+
+    def asked(descriptors, body=b"no sound"):
+        folder = tmp_path / f"of{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        ended = subprocess.run([*hearing.COMMAND, folder, "a.mp3", descriptors], input=body, capture_output=True)
+        return ended.returncode, json.loads(ended.stdout)
+
+    code, said = asked("")
+    assert (code, said["status"]) == (3, 422)
+    assert said["detail"].startswith("a.mp3 holds no sound that can be read")
+    code, said = asked(str(tmp_path / "none.bundle"))
+    assert (code, said["status"]) == (3, 503)
 
 
 @pytest.mark.parametrize("does", ["os.abort()", "print('nonsense'); sys.exit()", "sys.exit(1)"])
@@ -136,6 +154,22 @@ def test_a_decoder_that_fails_fails_alone(client, heard, does):
     refused(sent(client), 422, "body", "what decodes it failed at it")
     heard()
     assert sent(client).status_code == 200
+
+
+def test_more_than_a_few_at_once_are_turned_away(client, heard, monkeypatch):
+    monkeypatch.setattr(hearing, "AT_ONCE", 0)
+    answer = sent(client)
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_nothing_of_a_recording_is_left(client, heard, monkeypatch, tmp_path):
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    assert sent(client).status_code == 200
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_what_takes_too_long_is_ended(client, heard, monkeypatch):

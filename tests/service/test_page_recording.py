@@ -71,6 +71,8 @@ def test_a_file_that_is_dropped_is_heard_and_twenty_tracks_follow(chromium, at, 
     heard = page.run(HEARD)
     assert heard["tempo"] in ("119 BPM", "120 BPM", "121 BPM")
     assert "dB" in heard["loudness"]
+    assert heard["key"] == "A minor"
+    assert "mode" not in heard
     rows = page.all("#recording .proposals > li")
     assert len(rows) == 20
     assert all("sounds like it: " in row.find_element("css selector", ".why").text for row in rows)

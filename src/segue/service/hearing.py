@@ -21,7 +21,7 @@ from typing import Any
 
 from segue.ear import Heard, listen
 from segue.engines import in_one_line
-from segue.errors import MissingExtra, SegueError
+from segue.errors import BadInput, MissingExtra, SegueError
 from segue.service.problems import BUSY, Problem, shown
 
 LONGEST_S = 30.0  # from the last byte to the answer
@@ -30,7 +30,7 @@ MEMORY = 4 << 30  # bytes of addresses
 AT_ONCE = 2  # recordings that one process of the service has heard
 NAMELESS = "the recording"
 COMMAND = (sys.executable, "-m", "segue.service.hearing")
-_REFUSED = 3  # the exit code where a recording cannot be heard, which stdout then says
+_REFUSED = 3  # the exit code where nothing is heard, and stdout says why
 
 
 def check_extra() -> None:
@@ -96,14 +96,14 @@ def _answer(name: str, code: int | None, told: bytes) -> Heard:
         if code == 0:
             return Heard.of_json(said)
         if code == _REFUSED:
-            raise _not_heard(name, said["detail"], said["remedy"])
+            raise _not_heard(name, said["detail"], said["remedy"], said["status"])
     except (ValueError, LookupError, TypeError):
         pass
     raise _not_heard(name, "what decodes it failed at it", "encode it anew, as FLAC or WAV")
 
 
-def _not_heard(name: str, detail: str, remedy: str) -> Problem:
-    return Problem(422, detail, field="body", value=shown(name), remedy=remedy)
+def _not_heard(name: str, detail: str, remedy: str, status: int = 422) -> Problem:
+    return Problem(status, detail, field="body", value=shown(name), remedy=remedy)
 
 
 def plain_name(said: str | None) -> str:
@@ -128,7 +128,10 @@ def main(folder: str, name: str, descriptors: str) -> int:
         told: Mapping[str, Any] = listen(at, descriptors or None, most_s=MOST_S).to_json()
     except SegueError as cause:
         detail, _, remedy = str(cause).rpartition("; ")
-        print(json.dumps({"detail": detail or str(cause), "remedy": remedy if detail else "send another file"}))
+        # it is the file; else what reads it is not installed; else the bundle of descriptors is not what it was
+        status = 422 if isinstance(cause, BadInput) else 501 if isinstance(cause, MissingExtra) else 503
+        other = "send another file" if status == 422 else "mend the service"
+        print(json.dumps({"detail": detail or str(cause), "remedy": remedy if detail else other, "status": status}))
         return _REFUSED
     print(json.dumps(told))
     return 0

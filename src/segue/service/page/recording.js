@@ -11,13 +11,14 @@ const LARGE = 50e6; // bytes, of which a service may want fewer
 
 // what is drawn as a bar: from where to where, and how it is said; a descriptor that is not here is a share
 const SCALES = {
-  tempo: [40, 220, (value) => `${Math.round(value)} BPM`],
-  loudness: [-40, 0, (value) => `${number(value, 1)} dB`],
+  tempo: [40, 220, (value) => String(Math.round(value)), " BPM"],
+  loudness: [-40, 0, (value) => number(value, 1), " dB"],
 };
-const SHARE = [0, 1, (value) => number(value, 2)];
+const SHARE = [0, 1, (value) => number(value, 2), ""];
+const MODE = ["minor", "major"];
 const CLASSES = {
-  key: (value) => TONES[value % 12],
-  mode: (value) => (value ? "major" : "minor"),
+  key: (value, { mode }) => `${TONES[value % 12]} ${MODE[mode?.value] ?? ""}`.trim(),
+  mode: (value) => MODE[value],
   time_signature: (value) => `${value} beats in a bar`,
 };
 
@@ -69,23 +70,24 @@ export function mount({ asking }, page, models) {
   function tell({ file, notes, tracks }) {
     const length = file.seconds == null ? null : clock(1000 * file.seconds);
     replace(state, named(file.name), [length, file.kind === "music" ? "music" : null].filter(Boolean).map((one) => `, ${one}`).join(""), `: ${many(tracks.length, "track")} ${tracks.length === 1 ? "sounds" : "sound"} most like it.`);
-    const rows = Object.entries(file.descriptors).filter(([, { value }]) => value != null);
+    const all = file.descriptors; // a key says its mode itself
+    const rows = Object.entries(all).filter(([name, { value }]) => value != null && !(name === "mode" && all.key));
     replace(said, file.warning ? el("p", { class: "missing" }, sentence(file.warning)) : null,
-      rows.length ? el("ul", { class: "descriptors", "aria-label": "What is heard in it" }, ...rows.map(([name, one]) => descriptor(name, one))) : null,
+      rows.length ? el("ul", { class: "descriptors", "aria-label": "What is heard in it" }, ...rows.map(([name, one]) => descriptor(name, one, all))) : null,
       ...[...file.notes, ...notes].map((note) => el("p", { class: "note" }, sentence(note))));
     replace(list, ...tracks.map((track) => proposal(track, page)));
   }
 }
 
 /** Its name, its number with the bounds it lies between, and a bar of both. */
-function descriptor(name, { value, low, high }) {
+function descriptor(name, { value, low, high }, all) {
   const label = el("span", { class: "of" }, name.replaceAll("_", " "));
-  if (CLASSES[name]) return el("li", { "data-name": name }, label, el("strong", {}, CLASSES[name](value)));
-  const [from, to, shown] = SCALES[name] ?? SHARE, at = (x) => 100 * Math.min(1, Math.max(0, (x - from) / (to - from)));
+  if (CLASSES[name]) return el("li", { "data-name": name }, label, el("strong", {}, CLASSES[name](value, all)));
+  const [from, to, shown, unit] = SCALES[name] ?? SHARE, at = (x) => 100 * Math.min(1, Math.max(0, (x - from) / (to - from)));
   const bar = el("span", { class: "bar", "aria-hidden": "true" }, el("span", { class: "fill" }), low == null ? null : el("span", { class: "between" }));
   bar.querySelector(".fill").style.width = `${at(value)}%`; // set by a program, which the policy on styles allows
   if (low != null) Object.assign(bar.querySelector(".between").style, { left: `${at(low)}%`, width: `${at(high) - at(low)}%` });
-  return el("li", { "data-name": name }, label, el("strong", {}, shown(value)),
+  return el("li", { "data-name": name }, label, el("strong", {}, `${shown(value)}${unit}`),
     el("span", { class: "bounds" }, ...(low == null ? [] : [unseen("between "), `${shown(low)} to ${shown(high)}`])), bar);
 }
 
