@@ -168,6 +168,19 @@ def test_damage_is_told(fitted, name):
             kind.open(settings, {k: a for k, a in arrays.items() if k != dropped})
 
 
+def test_a_measured_loudness_is_what_the_told_one_is_learned_beside():
+    rng = np.random.default_rng(3)
+    level = rng.uniform(-30, -5, 200)
+    values = np.concatenate([rng.normal(size=(200, 60)), level[:, None]], 1).astype(np.float32)
+    told = Measured((*(f"c{i}" for i in range(60)), "loudness"), values, {"loudness": level + 1 + 0.3 * values[:, 0]},
+                    np.arange(200) // 4)  # fmt: skip
+    model = made("ridge").fit(told.take(slice(0, 120)))
+    assert model.beside
+    new = told.take(slice(120, 200))
+    assert nmse(model.predict(new).of("loudness")[0], new.targets["loudness"]) < 0.005
+    assert not made("mean").fit(told).beside  # the mark measures nothing
+
+
 def test_a_track_unlike_all_others_is_told_apart(fitted):
     model = fit(fitted, "ridge")
     far = NEW.take(slice(0, 2))

@@ -28,6 +28,7 @@ ERRORS = 33  # quantiles of them that are kept
 LEAST = 12  # tracks of which a target is known
 TEMPO = "tempo"  # the column that holds a measured tempo, where one does: in octaves over `SLOW`
 SLOW = 60.0  # beats a minute
+LOUDNESS = "loudness"  # the column of a measured loudness, in LUFS
 
 
 class Learner(Protocol):
@@ -46,7 +47,7 @@ class Describer(ABC):
 
     sentence: ClassVar[str] = ""
     reads: ClassVar[str] = "front-end"  # or bins: the plain spectrum
-    by_tones: ClassVar[bool] = True  # whether the key is told by the tones it is made of, where they are known
+    trusts: ClassVar[bool] = True  # what was measured: tempo and loudness, and of the key the tones it is made of
     plain: ClassVar[bool] = False  # whether numbers are learned as they are, without a scale of their own
 
     @abstractmethod
@@ -82,11 +83,14 @@ class Describer(ABC):
         usable = np.isfinite(train.values).mean(0) >= 0.5
         columns = tuple(c for c, good in zip(train.columns, usable, strict=True) if good)
         x = train.select(columns).astype(np.float64)
+        beside = self.trusts and _is_measured(x, columns, known)
+        if beside:
+            known[LOUDNESS] = known[LOUDNESS] - x[:, columns.index(LOUDNESS)]
         plans = tuple(Plan.of(descriptors.TARGETS[n], y, plain=self.plain) for n, y in known.items())
         y = np.concatenate([plan.parts(known[plan.target.name]) for plan in plans], 1)
         kinds = tuple(k for plan in plans for k in plan.kinds)
         learner, out = self._learned_all(x, y, kinds, train.group, columns, plans)
-        return _finished(type(self).__name__, columns, plans, learner, (x, y, out), known)
+        return _finished(columns, plans, learner, (x, y, out), known, trusts=self.trusts, beside=beside)
 
     def _learned_all(
         self, x: Floats, y: Floats, kinds: Sequence[str], group: Array, columns: Sequence[str], plans: Sequence[Plan]
@@ -94,7 +98,7 @@ class Describer(ABC):
         """As `learned`; the key by its tones, where they are told and this model is not to learn it as one class of many."""
         at = np.cumsum([0, *(len(plan.kinds) for plan in plans)])
         keys = [t for t, plan in enumerate(plans) if plan.target.name == "key"]
-        if not keys or not self.by_tones:
+        if not keys or not self.trusts:
             return self.learned(x, y, kinds, group)
         plan, start, end = plans[keys[0]], int(at[keys[0]]), int(at[keys[0] + 1])
         known = np.isfinite(y[:, start])
@@ -131,7 +135,9 @@ class Describer(ABC):
                 raise ValueError("what it was trained on is not told of its columns")
             own = {k[8:]: a for k, a in arrays.items() if k.startswith("learner.")}
             learner = cls._opened(settings["learner"], own, (len(columns), n))
-            return FittedDescriber(columns, plans, learner, errors, bounds, usual, bool(settings["octave"]))
+            return FittedDescriber(
+                columns, plans, learner, errors, bounds, usual, bool(settings["octave"]), bool(settings["beside"])
+            )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as cause:
             raise Tampered(
                 f"the model of descriptors is damaged ({cause}): get the bundle again from its source"
@@ -149,6 +155,7 @@ class FittedDescriber:
     bounds: Floats  # (T, 2) what is added to a value on its scale, to get its lower and its upper bound
     usual: Floats  # (2, F) between which 98 % of the training tracks lie, column by column
     octave: bool = False  # whether a measured tempo decides all but the octave
+    beside: bool = False  # whether loudness was learned as what it is more than the measured one
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -171,6 +178,10 @@ class FittedDescriber:
         parts = self.learner.predict(x)
         measured = SLOW * np.exp2(x[:, self.columns.index(TEMPO)]) if self.octave else None
         values, chances = _put_together(self.plans, parts, self.errors, measured)
+        if self.beside:
+            level = x[:, self.columns.index(LOUDNESS)]
+            usual = self.usual[:, self.columns.index(LOUDNESS)].mean()  # of silence, that of most
+            values[:, self.names.index(LOUDNESS)] += np.where(np.isfinite(level), level, usual)
         low, high = np.full_like(values, np.nan), np.full_like(values, np.nan)
         for t, plan in enumerate(self.plans):
             if plan.target.kind != "class":
@@ -183,7 +194,7 @@ class FittedDescriber:
     def save(self) -> Saved:
         settings, arrays = self.learner.save()
         said = {"columns": list(self.columns), "plans": [p.to_json() for p in self.plans], "octave": self.octave,
-                "learner": settings}  # fmt: skip
+                "beside": self.beside, "learner": settings}  # fmt: skip
         return said, {f"learner.{k}": a for k, a in arrays.items()} | {
             "fit.errors": self.errors,
             "fit.bounds": self.bounds,
@@ -206,9 +217,18 @@ def _put_together(
     return values, chances
 
 
+def _is_measured(x: Floats, columns: Sequence[str], known: Mapping[str, Floats]) -> bool:
+    """Whether the loudness that tables tell varies less beside the measured one than by itself."""
+    if LOUDNESS not in columns or LOUDNESS not in known:
+        return False
+    y, level = known[LOUDNESS], x[:, columns.index(LOUDNESS)]
+    there = np.isfinite(y) & np.isfinite(level)
+    return bool(there.sum() >= LEAST and (y - level)[there].std() < y[there].std())
+
+
 def _finished(
-    name: str, columns: tuple[str, ...], plans: tuple[Plan, ...], learner: Learner, told: tuple[Floats, Floats, Floats],
-    known: Mapping[str, Floats],
+    columns: tuple[str, ...], plans: tuple[Plan, ...], learner: Learner, told: tuple[Floats, Floats, Floats],
+    known: Mapping[str, Floats], *, trusts: bool, beside: bool,
 ) -> FittedDescriber:  # fmt: skip
     """With what the errors out of fold say: of every number their quantiles, of every target its bounds."""
     x, y, out = told
@@ -219,7 +239,8 @@ def _finished(
         apart_by = (y[:, p] - out[:, p])[np.isfinite(y[:, p]) & np.isfinite(out[:, p])]
         if kind == "number" and len(apart_by):
             errors[p] = np.quantile(apart_by, middle)
-    measured = SLOW * np.exp2(x[:, columns.index(TEMPO)]) if TEMPO in columns and TEMPO in known else None
+    told_tempo = trusts and TEMPO in columns and TEMPO in known
+    measured = SLOW * np.exp2(x[:, columns.index(TEMPO)]) if told_tempo else None
     values, _ = _put_together(plans, out, errors, None)
     octave = False
     if measured is not None:  # it decides where, out of fold, that errs less
@@ -238,7 +259,7 @@ def _finished(
             off = plan.target.scaled(known[plan.target.name][had]) - plan.target.scaled(values[had, t])
             bounds[t] = conformal(off)
     usual = np.nan_to_num(np.nanpercentile(x, [1, 99], axis=0))
-    return FittedDescriber(columns, plans, learner, errors, bounds, usual, octave)
+    return FittedDescriber(columns, plans, learner, errors, bounds, usual, octave, beside)
 
 
 def conformal(off: Floats) -> Floats:

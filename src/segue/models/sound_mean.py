@@ -18,7 +18,7 @@ from segue.models.model import Saved, sane
 class Mean(Describer):
     """No hyper-parameters."""
 
-    by_tones: ClassVar[bool] = False
+    trusts: ClassVar[bool] = False
     sentence: ClassVar[str] = "the mean of the training tracks, of a class its share"
 
     def learn(self, x: Floats, y: Floats, kinds: Sequence[str], group: Array) -> Constant:

@@ -40,7 +40,7 @@ class TwoLinear(Describer):
 
     sentence: ClassVar[str] = "two linear layers, as published: squared error of all targets at once"
     plain: ClassVar[bool] = True
-    by_tones: ClassVar[bool] = False
+    trusts: ClassVar[bool] = False
     layers: ClassVar[tuple[str, ...]] = ("", "")  # what follows each layer
 
     def __post_init__(self) -> None:
