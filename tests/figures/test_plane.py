@@ -186,6 +186,16 @@ def test_a_map_is_coloured_by_an_attribute_where_skips_are_unknown_and_is_the_sa
     assert again.rows == found.rows
 
 
+def test_a_map_is_coloured_by_key_where_asked_for_those_with_the_same_tones_as_one(tmp_path):
+    columns, _ = clumps()
+    columns |= {"key": np.arange(120) % 12, "mode": np.arange(120) // 12 % 2}
+    found = plane.drawn(of_tracks(tmp_path, columns, skipped=[[1, 0] * 5] * 120, attribute="key"))
+    assert "shape and colour are keys, one of its columns" in found.finding
+    keys = [r["key"] for r in found.rows]
+    assert {k: keys.count(k) for k in keys}["C, A minor"] == 10  # five in C major, five in A minor
+    assert len(set(keys)) == 12
+
+
 def test_skips_that_gather_are_told_from_skips_that_do_not(tmp_path, monkeypatch):
     monkeypatch.setattr(plane, "MAPPED", 200)
     columns, of = clumps()

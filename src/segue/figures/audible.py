@@ -10,9 +10,8 @@ import numpy as np
 from segue.figures import draw
 from segue.figures.collection import MUSIC, Collection, Floats
 from segue.figures.figure import Figure, NothingToSay, Rows
-from segue.figures.nearness import NOT_SHARES, key_names, plain, signature, spoken
+from segue.figures.nearness import NOT_SHARES, key_names, plain, signature, signature_name, spoken
 from segue.figures.scope import MOST_ROWS, brief
-from segue.sounding import TONES
 
 WORDS = {"music": "music", "speech": "speech", "other": "other sounds", "": "of no known kind", "error": "not read"}
 SOUNDS_LIKE = {"speech": "it sounds like speech", "other": "it sounds like no music"}
@@ -175,11 +174,6 @@ def _with(figure: Figure, more: str) -> Figure:
 
 def recordings(n: int) -> str:
     return f"{n:,} recording{'s' * (n != 1)}"
-
-
-def signature_name(turn: int) -> str:
-    """Both keys of a place on the circle of fifths, the major one first: C, A minor."""
-    return f"{TONES[turn * 7 % 12]}, {TONES[(turn * 7 + 9) % 12]} minor"
 
 
 def _upright(rows: Rows) -> Any:

@@ -178,6 +178,11 @@ def signature(key: Any, mode: Any) -> Floats:
     return found
 
 
+def signature_name(turn: int) -> str:
+    """Both keys of a place on the circle of fifths, the major one first: C, A minor."""
+    return f"{TONES[turn * 7 % 12]}, {TONES[(turn * 7 + 9) % 12]} minor"
+
+
 def key_names(of: Collection) -> list[str]:
     """(N,) "A minor", or only "A" where the mode is not known; "" where the key is not."""
     modes = {0.0: " minor", 1.0: " major"}

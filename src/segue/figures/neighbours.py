@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from segue.figures import draw
-from segue.figures.audible import recordings, signature_name
+from segue.figures.audible import recordings
 from segue.figures.collection import Floats, Ints
 from segue.figures.figure import Figure, NothingToSay, Rows
 from segue.figures.grouping import apart
-from segue.figures.nearness import Nearness, plain, signature
+from segue.figures.nearness import Nearness, plain, signature, signature_name
 from segue.figures.scope import MOST_ROWS, brief
 
 NEIGHBOURS = 5
@@ -202,8 +202,6 @@ def _together(of: Nearness, kind: Sequence[str]) -> tuple[float | None, float]:
 def _drawn(rows: Rows, by: str, names: list[str]) -> Any:
     """Points in the colour and the shape of their kind: twelve and more are pairs of both, no two the same."""
     alt = draw.altair()
-    hues = [draw.COLOURS[i % 6] for i in range(len(names))]
-    shapes = [draw.SHAPES[(i + i // 6) % 6] for i in range(len(names))]
     plain: dict[str, Any] = {"labels": False, "ticks": False, "grid": False}
     height = int(draw.HEIGHT * 1.5)
     scale = alt.Scale(zero=False, nice=False, padding=14)
@@ -212,8 +210,7 @@ def _drawn(rows: Rows, by: str, names: list[str]) -> Any:
     legend = alt.Legend(orient="top", columns=4, title=by) if len(names) > 1 else None
     base = alt.Chart(draw.values(rows), width=draw.WIDTH, height=height)
     points = base.mark_point(filled=True, opacity=0.8, size=46).encode(
-        x, y, alt.Color(f"{by}:N", scale=alt.Scale(domain=names, range=hues), legend=legend),
-        alt.Shape(f"{by}:N", scale=alt.Scale(domain=names, range=shapes), legend=legend),
+        x, y, draw.colour(by, names, by).legend(legend), draw.shape(by, names, by).legend(legend)
     )  # fmt: skip
     told = _with_room(rows, height)
     layers = [points]

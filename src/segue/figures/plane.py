@@ -235,26 +235,31 @@ def drawn(scope: Scope) -> Figure:
     _, vectors = np.linalg.eigh(_correlation(x))
     kept = {"map": plane, "components": x @ vectors[:, -2:]}
     trust = {name: float(trustworthiness(x, at, n_neighbors=near)) for name, at in kept.items()}
-    third = np.searchsorted(np.quantile(value, [1 / 3, 2 / 3]), value)
-    names = [f"lowest third of {by}", f"middle third of {by}", f"highest third of {by}"]
+    if by == "key":  # that which has the same tones as one: a third of the keys would say nothing
+        kind, third, names = by, *_tones(value, columns.drawn.get("mode"))
+    else:
+        kind, third = "third", np.searchsorted(np.quantile(value, [1 / 3, 2 / 3]), value)
+        names = [f"lowest third of {by}", f"middle third of {by}", f"highest third of {by}"]
     order = sorted(range(min(MOST_ROWS, len(x))), key=lambda i: third[i])
     rows = [
         {"track": brief(named_track({c: columns.drawn[c][i] for c in ABOUT})), "x": float(plane[i, 0]), "y": float(plane[i, 1]),
-         "third": names[third[i]], by: float(value[i])} for i in order
+         kind: names[third[i]], **({by: float(value[i])} if kind != by else {})} for i in order
     ]  # fmt: skip
     finding = f"A drawing only: that neighbours on it are neighbours in truth has a trustworthiness of {trust['map']:.2f} of 1, "
     finding += f"on the first two principal components {trust['components']:.2f}; "
-    finding += f"shape and colour are thirds of {by}, one of its columns." if by != SKIPS else (
-        f"{_gathering(x, third, near, scope.rng('gathering'))}."
-    )  # fmt: skip
-    chart = draw.scatter(rows, "x", "y", "no unit: only who is near whom counts", "", by="third", bare=True)
+    told = by if kind == by else f"third of {by}"
+    if by == SKIPS:
+        finding += f"{_gathering(x, third, near, scope.rng('gathering'))}."
+    else:
+        finding += f"shape and colour are {'keys' if kind == by else f'thirds of {by}'}, one of its columns."
+    chart = draw.scatter(rows, "x", "y", "no unit: only who is near whom counts", "", by=kind, bare=True)
     return Figure(
         "Which tracks sound alike?", finding, rows,
         f"{columns.n}; {len(rows)} of them drawn", chart=chart,
-        alt=f"A cloud of {len(rows)} tracks on a plane, those alike near each other, told apart by their third of {by}.",
+        alt=f"A cloud of {len(rows)} tracks on a plane, those alike near each other, told apart by their {told}.",
         note=f"{columns.note} The plane is {made_by}: who is near whom can be trusted as far as said, "
         "while the sizes of clumps, the distances between them and the directions mean nothing. Trustworthiness and shared "
-        f"thirds are of the {near} nearest.",
+        f"thirds are of the {near} nearest." + (" Keys that have the same tones count as one." if kind == by else ""),
         units={"x": "x, no unit", "y": "y, no unit"},
     )  # fmt: skip
 
@@ -278,7 +283,7 @@ def flattened(x: Any, how: str, seed: int) -> tuple[Any, str]:
 def _mapped(scope: Scope) -> tuple[_Columns, str, Any]:
     """The tracks of the map, by what they are coloured, and its value: of the skip rate where enough of them are played often."""
     most = MAPPED_FAST if scope.wishes.fast else MAPPED
-    if scope.tells_skips:
+    if scope.tells_skips and scope.wishes.attribute != "key":
         t = scope.tracks
         often = t.filter((t.n_known >= PLAYED) & t[scope.needs_attributes(3)[0]].notnull())
         if scope.one(often.agg(n=often.count()))["n"] >= most // 10:
@@ -287,6 +292,13 @@ def _mapped(scope: Scope) -> tuple[_Columns, str, Any]:
     columns = _columns(scope, most)
     known = [name for name in (scope.wishes.attribute, *scope.attributes) if name in columns.drawn]
     return columns, _words(known[0]), columns.drawn[known[0]]
+
+
+def _tones(key: Any, mode: Any) -> tuple[Any, list[str]]:
+    """The place of each key on the circle of fifths, and what the twelve places are called."""
+    from segue.figures.nearness import signature, signature_name
+
+    return signature(key, mode).astype(int), [signature_name(turn) for turn in range(12)]
 
 
 def _gathering(x: Any, third: Any, near: int, rng: np.random.Generator) -> str:
