@@ -31,7 +31,7 @@ from segue.recommending import (
     reasons,
     resolved,
 )
-from segue.sounding import Sounding
+from segue.sounding import Sounding, attributes
 
 JOINED = 10  # tracks that sound most like the file, among the seeds of a list
 TELLING = 0.9  # a track sounds like the file where it does more than so many of all tracks
@@ -75,6 +75,7 @@ def like(
     check_wishes(k, per_artist, diversity)
     kept, notes = conditions(bundle, where)
     codes = np.array([resolved(bundle, seed) for seed in seeds], np.int32)
+    attributes(bundle.vocabulary)  # before a file is listened to
     heard = recording if isinstance(recording, Heard) else listen(recording, descriptors)
     v, placed = bundle.vocabulary, Sounding.of(heard.values, bundle.vocabulary)
     own = itself(heard.name, bundle)

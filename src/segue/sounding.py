@@ -50,12 +50,7 @@ class Sounding:
         ------
         AskedWrongly : nothing is known of how the tracks sound, or nothing that is known of the recording, too
         """
-        known = {n: vocabulary.sound[n] for n in vocabulary.sound if n not in NO_SOUND}
-        if not known:
-            raise AskedWrongly(
-                "this bundle knows no attributes of tracks, so that none can be said to sound like a file: ingest the lists with "
-                "--tracks attributes.csv, and train again"
-            )
+        known = attributes(vocabulary)
         told = {n: said for n, said in heard.items() if n in schema.TRACKS and np.isfinite(said[0])}
         placed = Placed.of(replace(vocabulary, sound={n: known[n] for n in known if n in told}))
         if not placed.space.names:
@@ -130,6 +125,17 @@ class Sounding:
         if numbered is not None:  # whose number it is, said once
             said[numbered] = said[numbered].replace("(", "(file ")
         return f"sounds like it: {', '.join(said)}" if said else ""
+
+
+def attributes(vocabulary: Vocabulary) -> dict[str, Array]:
+    """What is known of how tracks sound. Raises AskedWrongly where that is nothing."""
+    known = {n: vocabulary.sound[n] for n in vocabulary.sound if n not in NO_SOUND}
+    if not known:
+        raise AskedWrongly(
+            "this bundle knows no attributes of tracks, so that none can be said to sound like a file: ingest the lists with "
+            "--tracks attributes.csv, and train again"
+        )
+    return known
 
 
 def shown(name: str, value: float) -> str:
