@@ -318,8 +318,13 @@ def grouped(columns: Sequence[str]) -> dict[str, list[str]]:
 
 
 def unlearnable(found: Described) -> str:
-    """One sentence: which targets nothing was learnt of."""
+    """Which targets nothing was learnt of, and how well the others are told, by the model that tells them best."""
     names = found.not_learnt()
     if not names:
         return "Every target is told better than by its mean."
-    return f"Not learnt by any model (its interval of nMSE reaches 1): {', '.join(names)}."
+    said = f"Not learnt by any model (its interval of nMSE reaches 1): {', '.join(names)}."
+    others = [n for n in found.scores[0].nmse if n not in (*names, ALL)]
+    if not others:
+        return said
+    mean, model = min((float(np.mean([s.nmse[n].value for n in others])), s.model) for s in found.scores)
+    return f"{said} Of the other {len(others)}, {model} has a mean nMSE of {mean:.3f}."
