@@ -137,6 +137,13 @@ def test_what_is_asked_wrongly_is_told(tmp_path):
             audio_map(places, **given)
 
 
+def test_copies_of_one_recording_are_mapped_without_a_drawing(tmp_path):
+    found = audio_map(table(tmp_path, [row(1).replace("m/1.mp3", f"m/{k}.mp3") for k in range(40)]))
+    assert [f.name for f in found][5:] == ["neighbours"]
+    assert {name for name, _ in found.silent} == {"drawing", "tree", "groups"}
+    assert {r["away"] for r in found.near("m/3.mp3")} == {0.0}
+
+
 # ── of sound ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

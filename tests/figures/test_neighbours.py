@@ -92,10 +92,11 @@ def test_the_drawing_keeps_neighbours_and_says_how_often_they_are_of_a_kind():
     space = near(TWO)
     plane = neighbours.plane(space, 0)
     assert plane.at.shape == (45, 2)
-    figure = neighbours.drawing(space, plane, "group", ["a"] * 25 + ["b"] * 20)
-    assert "is of the same group in 100%, by chance in 49%" in figure.finding
+    figure = neighbours.drawing(space, plane, "genre", ["a"] * 25 + ["b"] * 20)
+    assert "is of the same genre in 100%, by chance in 49%" in figure.finding
     assert figure.finding.startswith("A drawing only")
-    assert {row["group"] for row in figure.rows} == {"a", "b"}
+    assert {row["genre"] for row in figure.rows} == {"a", "b"}
+    assert "chance" not in neighbours.drawing(space, plane, "group", ["a"] * 25 + ["b"] * 20).finding  # as it was made
     none = neighbours.drawing(space, plane, "genre", ["a"] * 25 + [""] * 20)
     assert {row["genre"] for row in none.rows} == {"a", "not known"}
 
@@ -166,7 +167,10 @@ def test_what_is_here_counts_kinds_and_says_what_is_left_out():
     assert kinds.finding.startswith("4 recordings: 2 music, 1 speech, 1 not read.")
     assert kinds.finding.endswith("the 1 other is left out of what follows.")
     left = audible.apart(of)
-    assert [(row["recording"], row["said"]) for row in left.rows] == [("b", "it sounds like speech"), ("c", "c.mp3 is empty")]
+    assert [(row["recording"], row["said"]) for row in left.rows] == [
+        ("b", "it sounds like speech"),
+        ("c", "c.mp3 is empty"),
+    ]
     assert left.finding == "1 could not be read and 1 sounds like no music."
     tempo = audible.tempo(of)
     assert sum(row["recordings"] for row in tempo.rows) == 2

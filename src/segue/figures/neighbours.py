@@ -98,7 +98,9 @@ def drawing(of: Nearness, plane: Plane, by: str, kind: Sequence[str], also: str 
     finding = (
         f"A drawing only: that neighbours on it are neighbours in truth has a trustworthiness of {trust:.2f} of 1."
     )
-    if len(names) > 1 and told is not None and len(at) >= LEAST_TOLD:
+    # nearness made the groups, and may be made of keys: to find them near would say nothing
+    is_apart = by != "group" and (by != "key" or of.of_components)
+    if is_apart and len(names) > 1 and told is not None and len(at) >= LEAST_TOLD:
         finding += f" The nearest to a recording is of the same {by} in {told:.0%}, by chance in {chance:.0%}."
     return Figure(
         f"How does the collection look{f', by {by}' if len(names) > 1 else ''}?", finding, rows, recordings(len(rows)),
