@@ -43,13 +43,25 @@ def _catalogue() -> tuple[Lists, Vocabulary, Path] | None:
     if not slices.is_dir() or not tables.is_dir():
         print(f"no {slices} or {tables}: set SEGUE_DATA to the folder that holds them\n")
         return None
-    if not (_kept() / "playlists" / "library.json").is_file() and not list((_kept()).glob("playlists/*")):
+    if not (_kept() / "playlists").is_dir():
         ingest("mpd", [slices], _kept() / "playlists", tracks=[tables])
     lists, vocabulary = lists_of(open_library(_kept() / "playlists"))
     if not place.is_dir():
         card = {"task": "next-track", "setting": "continue", "again": False, "model": "playlist-knn"}
         save(place, "playlist-knn", ListKnn().fit(lists, vocabulary), vocabulary, card)
     return lists, vocabulary, place
+
+
+def _simulated(seed: int) -> tuple[Lists, Vocabulary]:
+    """A thousand playlists of a world whose listeners have tastes; every track's attributes are known."""
+    from segue.registry import world
+    from segue.simulate.mpd import simulate
+
+    place = _kept() / f"simulated-{seed}"
+    if not (place / "playlists").is_dir():
+        simulate(world("tastes-1"), place / "slices", playlists=1_000, seed=seed)
+        ingest("mpd", [place / "slices"], place / "playlists", tracks=[place / "slices" / "track_features"])
+    return lists_of(open_library(place / "playlists"))
 
 
 def _descriptors(seed: int) -> Path | None:
@@ -112,12 +124,15 @@ def follows(asked: Namespace) -> None:
 
 def cold(asked: Namespace) -> None:
     """Do the nearest in sound stand in the same playlists? By a track's attributes, by such as a bundle would tell, by chance."""
-    made = _catalogue()
     described = _descriptors(asked.seed)
-    if made is None or described is None:
-        return
-    lists, vocabulary, _ = made
-    explained = _explained(described)
+    explained = _explained(described) if described else {}
+    real = _catalogue()
+    if real is not None:
+        _cold("real", *real[:2], explained, asked)
+    _cold("simulated", *_simulated(asked.seed), explained, asked)
+
+
+def _cold(world: str, lists: Lists, vocabulary: Vocabulary, explained: dict[str, float], asked: Namespace) -> None:
     names = [n for n in (*EXACT, *DESCRIBED) if n in vocabulary.sound]
     told = np.flatnonzero(np.all([np.isfinite(vocabulary.sound[n]) for n in names], axis=0))
     some = Vocabulary(
@@ -130,10 +145,10 @@ def cold(asked: Namespace) -> None:
     able = np.flatnonzero([len(s) >= LEAST for s in shared])
     queries = np.sort(rng.permutation(able)[: 100 if asked.quick else 400])
     print(
-        f"── {len(queries)} tracks of {len(some):,} whose attributes are known; those that share a playlist with each, among the "
-        f"nearest {AT} ──\n"
+        f"── {world}: {len(queries)} tracks of {len(some):,} whose attributes are known; those that share a playlist with each, "
+        f"among the nearest {AT} ──\n"
     )
-    told_of = [n for n in DESCRIBED if explained.get(n, 0) > 0]
+    told_of = [n for n in DESCRIBED if n in names and explained.get(n, 0) > 0]
     print(f"told by the bundle, R² as its card has it: {', '.join(f'{n} {explained[n]:.2f}' for n in told_of)}\n")
     noise = {n: rng.standard_normal(len(queries)) for n in told_of}
     ways: dict[str, Any] = {
@@ -144,6 +159,8 @@ def cold(asked: Namespace) -> None:
         ),
         "measured: tempo, key, mode, loudness": lambda q, i: {n: _sure(some.sound[n][q]) for n in EXACT},
     }
+    if not told_of:
+        del ways["measured, and told by the bundle"]
     found = {name: np.zeros(len(queries)) for name in [*ways, "by chance", "the most played"]}
     for i, q in enumerate(queries.tolist()):
         true = shared[q]
