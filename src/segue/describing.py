@@ -27,6 +27,7 @@ from segue.errors import AskedWrongly, BadInput, MissingExtra, SegueError, Tampe
 from segue.measured import Measured
 from segue.measuring import Said, columns, numbers
 from segue.models.describer import FittedDescriber
+from segue.scores import plain
 from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, verify, write_json
 from segue.sound_contest import MARK, Described, compare
 from segue.sound_table import SoundTable, read_table
@@ -270,7 +271,7 @@ def train(
         raise AskedWrongly(
             f"{len(tracks)} tracks of one {tracks.grouped_by}: expected two or more; nothing could be held back"
         )
-    scored = compare({kind.reads: tracks}, models=list(dict.fromkeys([MARK, model])) if kind.reads == "front-end" else [model],
+    scored = compare({kind.reads: tracks}, models=list(dict.fromkeys([MARK, model])),
                      made={model: chosen}, n_folds=n_folds, seed=seed, progress=progress)  # fmt: skip
     progress(0, 1, f"{model}, of all tracks")
     fitted = chosen.fit(tracks)
@@ -282,7 +283,7 @@ def _card(table: SoundTable, found: Joined, scored: Described, model: str, reads
     import segue
 
     own = scored[model]
-    return {
+    card: dict[str, Any] = plain({
         "segue": segue.__version__, "task": TASK, "model": model, "reads": reads, "table": table.path.name,
         "counts": {k: v for k, v in found.counts.items() if k != "unreadable"}, "tracks": int(scored.about["tracks"]),
         "groups": int(scored.about["groups"]), "grouped_by": scored.about["grouped_by"], "seed": seed,
@@ -290,7 +291,8 @@ def _card(table: SoundTable, found: Joined, scored: Described, model: str, reads
             n for n, c in own.classes.items() if not c["log_loss_share"] < 1],
         "limits": "Guesses from sound, no measurements: bounds hold 90 % of tracks like those it learned from. What it could not "
                   "learn (not_learnt) it leaves unsaid.",
-    }  # fmt: skip
+    })  # fmt: skip
+    return card
 
 
 def save(

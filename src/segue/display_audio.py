@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from segue.display import interval as shown
 from segue.display import print_json, print_table, say
-from segue.intervals import Interval
 from segue.sound_contest import ALL, Described, Scored, unlearnable
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def show_trained(made: DescriptorBundle, out: Any, as_json: bool) -> None:
     rows = []
     for n, interval in own["nmse"].items():
         rows.append({
-            "descriptor": "mean of these" if n == ALL else n, "nMSE": str(Interval(**interval)),
+            "descriptor": "mean of these" if n == ALL else n, "nMSE": shown(interval),
             "R²": _plain(1 - interval["value"]), "nMSE in training": _plain(own["nmse_train"][n]),
             "nMSE of the mean": _plain(scores["mean"]["nmse"][n]["value"]) if "mean" in scores else "",
             "bounds hold": f"{own['coverage'][n]:.2f}" if n in own["coverage"] else "",

@@ -129,7 +129,7 @@ def compare(
         )
     chosen = list(models) if models is not None else [n for n in registry.describers() if _reads(n) in tables]
     for name in chosen:
-        if _reads(name) not in tables:
+        if name != MARK and _reads(name) not in tables:
             raise AskedWrongly(f"model {name!r} reads {_reads(name)}: give the folders of the recordings, too")
     if MARK not in chosen:
         chosen.insert(0, MARK)
@@ -143,7 +143,9 @@ def compare(
         for j, name in enumerate(chosen):
             progress(i * len(chosen) + j, steps, f"{name}, fold {i + 1} of {len(tested)}")
             model = (made or {}).get(name) or _usual(name, seed)
-            _tell(told[name], model, tables[_reads(name)], known, fold != k, fold == k, seed, name in importance)
+            _tell(
+                told[name], model, tables.get(_reads(name), some), known, fold != k, fold == k, seed, name in importance
+            )
     progress(steps, steps, "scoring")
     found = tuple(_score(name, told[name], known, held, some.group, split, draws, seed) for name in chosen)
     about = {

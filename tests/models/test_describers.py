@@ -232,6 +232,14 @@ def test_the_published_split_holds_a_tenth_back():
 
 
 @pytest.mark.skipif(not TORCH, reason="torch is not installed")
+def test_the_mark_stands_beside_models_of_bins_too():
+    found = compare(
+        {"bins": tracks()}, models=["bins-net"], n_folds=2, draws=10, made={"bins-net": made("bins-net", epochs=2)}
+    )
+    assert [s.model for s in found.scores] == ["mean", "bins-net"]
+
+
+@pytest.mark.skipif(not TORCH, reason="torch is not installed")
 def test_a_network_tells_how_it_learned():
     found = compare(tracks(), models=["three-relu"], n_folds=2, draws=20)
     course = found["three-relu"].curves
