@@ -15,23 +15,22 @@ pytestmark = pytest.mark.slow
 def test_planted_descriptors_are_found_in_rendered_songs_of_artists_that_were_not_heard(tmp_path):
     from segue.simulate.music import collection
 
-    truth = collection(tmp_path / "music", 64, seconds=6)
+    truth = collection(tmp_path / "music", 48, seconds=6)
     found = measured_of(truth, [tmp_path / "music"], models=["ridge"], kept=tmp_path / "kept")
-    assert found.counts["joined"] == found.counts["rows"] == 64
+    assert found.counts["joined"] == found.counts["rows"] == 48
     made = compare(found.measured, models=["ridge"], n_folds=4, draws=50)
     assert made["ridge"].nmse["loudness"].value < 0.3
     assert made["ridge"].tempo["accuracy_2"] > 0.8
-    assert made["ridge"].nmse["energy"].value < 0.8
-    assert made["ridge"].classes["key"]["log_loss_share"] < 1
+    assert made["ridge"].classes["key"]["right"] > 0.8
 
     train(truth, [tmp_path / "music"], tmp_path / "b", model="ridge", kept=tmp_path / "kept", n_folds=4)
-    other = collection(tmp_path / "other", 16, seed=9, seconds=6)
+    other = collection(tmp_path / "other", 8, seed=9, seconds=6)
     bundle = DescriptorBundle.open(tmp_path / "b")
-    assert {"energy", "loudness"} <= set(bundle.names)
+    assert {"loudness", "key"} <= set(bundle.names)
     from segue.datasets.sound_files import find, read
     from segue.sound_table import read_table
 
-    said = [bundle.describe(read(path))["loudness"] for path in find([tmp_path / "other"])]
-    y = read_table(other).said["loudness"]
-    inside = [low <= true <= high for (_, low, high), true in zip(said, y, strict=True)]
-    assert np.mean(inside) > 0.6
+    said = [bundle.describe(read(path)) for path in find([tmp_path / "other"])]
+    y = read_table(other).said
+    assert np.abs([s["loudness"][0] for s in said] - y["loudness"]).max() < 0.1
+    assert np.mean([s["key"][0] for s in said] == y["key"]) > 0.8
