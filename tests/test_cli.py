@@ -461,7 +461,8 @@ def test_list_lists_all_six(run):
         ("stays-1", "1"),
     ]
     assert [d["name"] for d in said["datasets"]] == list(registry.DATASETS)
-    assert [m["name"] for m in said["models"]] == [name for _, name in [*registry.MODELS, *registry.PROPOSERS]]
+    listed = [*registry.MODELS, *registry.DESCRIBERS, *registry.PROPOSERS]
+    assert [m["name"] for m in said["models"]] == [name for _, name in listed]
     assert [t["setting"] for t in said["tasks"]][:3] == ["online", "challenge", "last"]
     features = {f["name"]: f["granted in"] for f in said["features"]}
     assert features["queue_of_artist"] == "challenge"
