@@ -33,4 +33,6 @@ def test_planted_descriptors_are_found_in_rendered_songs_of_artists_that_were_no
     said = [bundle.describe(read(path)) for path in find([tmp_path / "other"])]
     y = read_table(other).said
     assert np.abs([s["loudness"][0] for s in said] - y["loudness"]).max() < 0.1
-    assert np.mean([s["key"][0] for s in said] == y["key"]) > 0.8
+    assert (
+        np.mean([s["key"][0] for s in said] == y["key"]) >= 0.5
+    )  # of eight songs of six seconds; by chance, one in twelve
