@@ -102,6 +102,9 @@ def compare(
     permute_targets: Annotated[
         bool, typer.Option(help="Give every track the descriptors of another: nothing must be gained.")
     ] = False,
+    curves: Annotated[
+        Path | None, typer.Option(help="Draw how the networks among them learned, as .svg or .png.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Where measurements are kept; TABLE.measured if left out.")] = None,
     jobs: Jobs = 1,
     seed: Seed = 0,
@@ -122,6 +125,10 @@ def compare(
         made = run(tracks, models=names, split=split, n_folds=folds, seed=seed, importance=[importance] if importance else (),
                    progress=progress)  # fmt: skip
     made.about.update(counts=found.counts, permuted=permute_targets)
+    if curves is not None:
+        from segue.figures.learning import courses
+
+        courses({s.model: s.curves for s in made.scores if s.curves}).save(curves)
     show_compared(made, as_json)
 
 
