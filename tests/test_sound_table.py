@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segue.sound_contest import ALL, compare
 from segue.errors import AskedWrongly, BadInput
+from segue.sound_contest import ALL, compare
 from segue.sound_table import read_table
 
 

@@ -26,25 +26,23 @@ def courses(learned: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> F
     """
     rows: Rows = []
     for model, folds in learned.items():
-        for epoch in range(1, 1 + max((len(of) for of in folds), default=0)):
-            here = [of[epoch - 1] for of in folds if len(of) >= epoch]
-            rows += [{"model": model, "epoch": epoch, "tracks": said, "mse": float(np.mean([line[name] for line in here])),
-                      "folds": len(here)} for name, said in KINDS.items()]  # fmt: skip
+        for epoch in range(min((len(of) for of in folds), default=0)):
+            rows += [{"model": model, "epoch": epoch + 1, "tracks": said, "mse": float(np.mean([of[epoch][name] for of in folds]))}
+                     for name, said in KINDS.items()]  # fmt: skip
     if not rows:
         raise NothingToSay("no network was fitted, whose course could be drawn")
     panels, least = [], {}
-    for model in learned:
+    for model in dict.fromkeys(row["model"] for row in rows):
         own = [row for row in rows if row["model"] == model]
         chart = draw.lines(own, "epoch", "mse", "epoch", "squared error, variances", by="tracks", points=False)
         panels.append(chart.properties(width=PANEL, height=PANEL * 3 // 4, title=model))
-        held = [row for row in own if row["tracks"] == KINDS["held_mse"] and row["folds"] == len(learned[model])]
-        least[model] = min(held, key=lambda row: row["mse"]) if held else own[-1]
+        least[model] = min((row for row in own if row["tracks"] == KINDS["held_mse"]), key=lambda row: row["mse"])
     found = ", ".join(f"{model} with {row['mse']:.2f} in epoch {row['epoch']}" for model, row in least.items())
     return Figure(
         "How do the networks learn?", f"They err least on tracks held back: {found}.", rows,
         f"{max(len(folds) for folds in learned.values())} folds", draw.grid(panels),
         alt="A panel for each network: lines over the epochs, one of the error on tracks learned from, one on tracks held back.",
-        note="The mean over folds that came so far: each stops where the tracks held back are told no better. Where the lines "
-        "part, more is learned by heart than of how sounds are.",
-        units={"mse": "squared error (variances)", "folds": "folds that came so far"},
+        note="The mean over the folds, as far as all of them came: each stops where the tracks held back are told no better. Where "
+        "the lines part, more is learned by heart than of how sounds are.",
+        units={"mse": "squared error (variances)"},
     )  # fmt: skip
