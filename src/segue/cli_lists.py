@@ -110,10 +110,12 @@ def recommend(
     ] = None,
     title: Annotated[str, typer.Option(help="What the list is called.")] = "",
     like: Annotated[
-        Path | None, typer.Option(help="A file of sound: tracks that sound like it; with a seed or a title, they join it.")
+        Path | None,
+        typer.Option(help="A file of sound: tracks that sound like it; with a seed or a title, they join it."),
     ] = None,
     descriptors: Annotated[
-        Path | None, typer.Option(help="A bundle of segue audio train, which tells more of --like than can be measured.")
+        Path | None,
+        typer.Option(help="A bundle of segue audio train, which tells more of --like than can be measured."),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Tracks wanted.")] = 20,
     per_artist: Annotated[int, typer.Option(min=0, help="Tracks of one artist at most; 0: any.")] = 0,
