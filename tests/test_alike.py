@@ -15,6 +15,7 @@ from segue.alike import itself, like
 from segue.ear import Heard
 from segue.errors import AskedWrongly, UnknownName
 from segue.playlists_bundle import open_playlists_bundle, save
+from segue.proposers.content import Content
 from segue.proposers.list_neighbours import ListKnn
 
 FAST = Heard(
@@ -83,6 +84,23 @@ def test_with_a_title_the_nearest_ten_join_the_seeds_and_the_model_goes_on(bundl
     assert any(why.startswith("sounds like it: ") for why in reasons)
     assert "it stands in the list already" not in reasons
     assert all(one.reasons for one in titled.recommendation.tracks)
+
+
+def test_no_track_is_explained_by_itself_where_it_joined_the_seeds(tmp_path):
+    lists, known = genres()
+    card = {"task": "next-track", "setting": "continue", "again": False, "model": "content"}
+    bundle = save(tmp_path / "sound.bundle", "content", Content().fit(lists, known), known, card)
+    found = like(bundle, FAST, k=20, title="sleep 3").recommendation
+    joined = set(found.notes[-1].split(": ")[1].split("; "))
+    shown = {bundle.vocabulary.shown(i): bundle.vocabulary.artist[i] for i in range(len(bundle.vocabulary))}
+    artists = [shown[name] for name in joined]
+    own = [f"{one.title} · {one.artist}" for one in found.tracks]
+    assert joined & set(own)
+    for name, one in zip(own, found.tracks, strict=True):
+        assert f"sounds like {name}" not in one.reasons
+        assert one.reasons
+        n = artists.count(shown[name]) - (name in joined)
+        assert any("by the same artist" in why for why in one.reasons) == (n > 0)
 
 
 def test_seeds_of_ones_own_are_not_proposed_unless_they_may_come_again(bundle):

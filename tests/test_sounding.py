@@ -91,6 +91,35 @@ def test_a_file_is_as_loud_as_it_was_exported_so_that_its_level_counts_less():
     assert Sounding.of({"loudness": exactly(-13.0)}, tracks).trust.tolist() == [0.5]
 
 
+@pytest.mark.parametrize(
+    ("name", "tracks", "heard", "agrees"),
+    [
+        ("loudness", [-40.0, -18.2, -5.0, 0.0], -27.9, False),  # however telling: the next is farther off by far
+        ("loudness", [-40.0, -18.2, -5.0, 0.0], -21.3, False),
+        ("loudness", [-40.0, -18.2, -5.0, 0.0], -21.0, True),
+        ("loudness", [-12.0, -10.0, -9.0, -8.0], -11.0, False),  # 1 dB is much where all are so near
+        ("tempo", [60.0, 120.0, 180.0, 240.0], 127.0, False),
+        ("tempo", [60.0, 120.0, 180.0, 240.0], 115.0, True),
+        ("tempo", [118.0, 120.0, 121.0, 122.0], 119.0, False),
+        ("energy", [0.0, 0.5, 1.0, 1.0], 0.62, False),
+        ("energy", [0.0, 0.5, 1.0, 1.0], 0.58, True),
+        ("energy", [0.45, 0.5, 0.55, 0.6], 0.54, False),
+        ("key", [9, 0, 5, 2], 5, False),  # near in fifths, and not the same
+        ("key", [9, 0, 5, 2], 0, True),
+    ],
+)
+def test_only_what_truly_agrees_is_called_alike_and_else_what_is_nearest(name, tracks, heard, agrees):
+    of = known(**{name: tracks})
+    said = Sounding.of({name: exactly(heard)}, of).reason(1, of)
+    assert said.startswith("sounds like it: " if agrees else "nearest in sound: ")
+
+
+def test_where_nothing_agrees_the_one_that_is_nearest_is_said():
+    tracks = known(tempo=[60.0, 100.0, 140.0, 180.0], energy=[0.1, 0.3, 0.6, 0.9])
+    placed = Sounding.of({"tempo": exactly(115.0), "energy": exactly(0.9)}, tracks)
+    assert placed.reason(1, tracks) == "nearest in sound: tempo 100 (file 115)"
+
+
 def test_what_is_nearer_than_usual_and_yet_far_is_no_agreement():
     tracks = known(tempo=[100.0, 104.0, 108.0, 112.0, 160.0], energy=[0.5, 0.2, 0.9, 0.1, 0.7])
     said = Sounding.of({"tempo": exactly(190.0), "energy": exactly(0.7)}, tracks).reason(4, tracks)

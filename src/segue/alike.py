@@ -31,7 +31,7 @@ from segue.recommending import (
     reasons,
     resolved,
 )
-from segue.sounding import Sounding, attributes
+from segue.sounding import ALIKE, Sounding, attributes
 
 JOINED = 10  # tracks that sound most like the file, among the seeds of a list
 TELLING = 0.9  # a track sounds like the file where it does more than so many of all tracks
@@ -129,6 +129,8 @@ def _why(
     for code, others in zip(track.tolist(), said, strict=True):
         sound = placed.reason(code, v) if not in_list or code in near else ""
         one = [w for w in others if not (w == STANDS and code in joined)]
+        if one and not sound.startswith(ALIKE):  # what agrees in nothing is no reason beside others
+            sound = ""
         made.append((*one[: 2 if sound else 3], *([sound] if sound else [])))
     return made
 

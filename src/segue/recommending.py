@@ -231,10 +231,11 @@ def reasons(bundle: PlaylistsBundle, question: Question, tracks: Array) -> list[
         n, near = titled(code)
         if n:
             said.append(f"in {n} of the {near} playlists whose titles are nearest")
-        same = int((v.artist[question.seeds] == v.artist[code]).sum()) if v.artist[code] >= 0 else 0
+        others = question.seeds[question.seeds != code]  # nothing speaks for a track by being in the list
+        same = int((v.artist[others] == v.artist[code]).sum()) if v.artist[code] >= 0 else 0
         if same:
             said.append(f"{same} of {len(question.seeds)} seeds {'is' if same == 1 else 'are'} by the same artist")
-        if (seed := alike(code)) >= 0:
+        if (seed := alike(code)) >= 0 and v.shown(seed) != v.shown(code):
             said.append(f"sounds like {v.shown(seed)}")
         if not said:
             said.append(f"in {int(v.plays[code]):,} places of all {kind}s")

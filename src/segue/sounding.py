@@ -26,8 +26,13 @@ from segue.sound_space import NO_SOUND, Placed, likeness
 Said = tuple[float, float, float]  # a value and its bounds, in the units of `segue.datasets.attributes`; NaN: no bounds
 BOUNDS_Z = 1.645  # standard errors from the value to a bound that promises 90 %
 MOST_SAID = 3  # attributes in a reason
-ALIKE = 0.5  # of the variance of tracks, and of their usual squared distance: what lies farther off does not agree
+AGREES = 0.5  # standard deviations of the tracks: what lies farther off does not agree, nor what lies farther than
+TEMPO_OFF = 0.05  # of the file's tempo
+SHARE_OFF = 0.1  # of what goes from 0 to 1
+SHARES = ("acousticness", "beat_strength", "bounciness", "danceability", "energy", "instrumentalness", "liveness", "mechanism",
+          "organism", "speechiness", "valence")  # fmt: skip
 LEVEL_OFF = 3.0  # dB: a file is as loud as it was exported, and tables were measured by other meters
+ALIKE, NEAREST = "sounds like it", "nearest in sound"  # what agrees; what does not, and yet is nearest
 SAME = "(the same)"
 CLASSES = ("key", "mode", "time_signature")  # a bound means nothing of these
 TONES = ("C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B")
@@ -41,6 +46,7 @@ class Sounding:
     placed: Placed
     point: Array  # (D,) float32 where the recording lies
     trust: Array  # (D,) float32 from 0 to 1
+    sound: Mapping[str, Array]  # by attribute that is compared, (V,) what is known of the tracks
 
     @classmethod
     def of(cls, heard: Mapping[str, Said], vocabulary: Vocabulary) -> Sounding:
@@ -61,7 +67,8 @@ class Sounding:
         columns = placed.space.columns
         _, (point,) = placed.space.points({n: np.array([told[n][0]], np.float32) for n in placed.space.names})
         error = np.array([_error(told[n], n) for n in columns]) / placed.space.scale
-        return cls(told, placed, point, (1 / (1 + error**2)).astype(np.float32))
+        sound = {n: known[n][placed.track] for n in placed.space.names}
+        return cls(told, placed, point, (1 / (1 + error**2)).astype(np.float32), sound)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,6 +87,11 @@ class Sounding:
         found: Array = self.placed.points.var(axis=0)
         return found
 
+    @cached_property
+    def deviation(self) -> dict[str, float]:
+        """The standard deviation of each attribute over the tracks that are compared, in its unit."""
+        return {n: float(np.std(value, dtype=np.float64)) for n, value in self.sound.items()}
+
     def scores(self) -> tuple[Array, Array]:
         """The V tracks (V,) int32, and how much each sounds like it (V,) float32: 1 at the same place, towards 0 far away."""
         width = np.sqrt(self.trust)
@@ -92,8 +104,8 @@ class Sounding:
         return found
 
     def agreement(self, code: int) -> dict[str, tuple[float, float]]:
-        """By attribute, how much nearer a track lies than tracks do on the whole, and its squared distance as a share of theirs,
-        or of their variance where that is less. Key and mode are one.
+        """By attribute, how much nearer a track lies than tracks do on the whole, and its squared distance as a share of the
+        tracks' variance. Key and mode are one.
 
         Tracks lie far from what is unusual on the whole: to agree in that counts most. Empty where the track has no place.
         """
@@ -102,7 +114,7 @@ class Sounding:
             return {}
         (row,) = rows
         own, usual = self.trust * (self.placed.points[row] - self.point) ** 2, self.trust * self.usual
-        near = self.trust * np.minimum(self.usual, self.variance)
+        near = self.trust * self.variance
         found: dict[str, tuple[float, float]] = {}
         for name in dict.fromkeys(map(self._spoken, self.placed.space.columns)):
             some = np.array([self._spoken(column) == name for column in self.placed.space.columns])
@@ -113,18 +125,33 @@ class Sounding:
     def _spoken(self, column: str) -> str:
         return "key" if column == "mode" and "key" in self.names else column
 
+    def agrees(self, name: str, own: float, his: float) -> bool:
+        """Is a track's attribute truly that of the file? Key, mode and time signature: the same. Else within half a standard
+        deviation of the tracks, and besides within 3 dB, 5 % of the tempo, or .1 of what goes from 0 to 1.
+        """
+        if name in CLASSES:
+            return own == his
+        most = {"tempo": TEMPO_OFF * abs(his), "loudness": LEVEL_OFF} | dict.fromkeys(SHARES, SHARE_OFF)
+        return abs(own - his) <= min(AGREES * self.deviation[name], most.get(name, np.inf))
+
     def reason(self, code: int, vocabulary: Vocabulary) -> str:
-        """In what a track agrees with the file, the most telling first; "" where it has no place, or nothing speaks for it."""
+        """In what a track agrees with the file, the most telling first; what is nearest, where it agrees in nothing.
+
+        "" where it has no place.
+        """
         found = self.agreement(code)
-        best = sorted((n for n in found if found[n][0] > 0), key=lambda n: -found[n][0])
-        best = [n for n in best if found[n][1] < ALIKE][:MOST_SAID] or best[:1]
+        if not found:
+            return ""
         own = {n: float(vocabulary.sound[n][code]) for n in self.names}
         his = {n: self.heard[n][0] for n in self.names}
+        told = [n for n in found if all(self.agrees(m, own[m], his[m]) for m in self.names if self._spoken(m) == n)]
+        nearest = min(found, key=lambda n: found[n][1])
+        best = sorted(told, key=lambda n: -found[n][0])[:MOST_SAID] or [nearest]
         said = [_compared(name, own, his) for name in best]
         numbered = next((i for i, one in enumerate(said) if not one.endswith(SAME)), None)
         if numbered is not None:  # whose number it is, said once
             said[numbered] = said[numbered].replace("(", "(file ")
-        return f"sounds like it: {', '.join(said)}" if said else ""
+        return f"{ALIKE if told else NEAREST}: {', '.join(said)}"
 
 
 def attributes(vocabulary: Vocabulary) -> dict[str, Array]:
