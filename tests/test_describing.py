@@ -257,6 +257,24 @@ def test_train_describe_and_compare_say_what_they_did(run, music, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("n", "words"),
+    [(5, "none of 5 files could be read: see s.csv, column error"), (1, "the one file could not be read: see s.csv")],
+)
+def test_where_no_file_can_be_read_it_fails_in_one_line_and_the_table_says_why(run, tmp_path, monkeypatch, n, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f").mkdir()
+    for i in range(n):
+        (tmp_path / "f" / f"{i}.mp3").write_bytes(b"no sound" * 100)
+    status, out, err = run("describe", "f", "-o", "s.csv")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"segue: {words}")
+    assert err.count("\n") == 1
+    assert len([r for r in csv.DictReader((tmp_path / "s.csv").open()) if r["error"]]) == n
+    status, out, err = run("describe", "f", "-o", "s.csv", "--overwrite", "--json")
+    assert (status, len(json.loads(out)["errors"])) == (1, n)
+
+
+@pytest.mark.parametrize(
     ("line", "words"),
     [
         ("train nowhere.csv -o d", "nowhere.csv: no such file; give a CSV with a row a track"),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from segue.display import progress_bar
-from segue.errors import AskedWrongly
+from segue.errors import AskedWrongly, BadInput
 
 audio = typer.Typer(
     rich_markup_mode=None, add_completion=False, no_args_is_help=True,
@@ -85,6 +85,9 @@ def describe(
     with progress_bar("listening to") as progress:
         made = run(folders, out, bundle=bundle, jobs=jobs, overwrite=overwrite, progress=progress)
     show_described(made, as_json)
+    if len(made.errors) == made.files:
+        of = "the one file could not" if made.files == 1 else f"none of {made.files:,} files could"
+        raise BadInput(f"{of} be read: see {made.path}, column error")
 
 
 @audio.command()

@@ -118,6 +118,8 @@ def show_described(made: DescribedFiles, as_json: bool) -> None:
     if as_json:
         print_json(made.to_json())
         return
+    if len(made.errors) == made.files:  # whoever asked is told in one line
+        return
     rows = []
     for row in made.rows[:20]:
         told = {SHORT.get(n, n): _short(row[n]) for n in made.described}
