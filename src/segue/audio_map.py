@@ -227,8 +227,10 @@ def genre(path: Path) -> str:
     """The genre that a file says of itself; "" where it says none."""
     import soundfile
 
+    from segue.datasets.sound_files import hushed
+
     try:
-        with soundfile.SoundFile(str(path)) as source:
+        with hushed(), soundfile.SoundFile(str(path)) as source:
             return in_one_line(str(source.genre or "").strip())[:100]
     except (soundfile.LibsndfileError, UnicodeDecodeError, TypeError):
         return ""

@@ -195,7 +195,9 @@ def _tags(path: Path) -> tuple[str, str]:
     try:
         import soundfile
 
-        with soundfile.SoundFile(path) as source:
+        from segue.datasets.sound_files import hushed
+
+        with hushed(), soundfile.SoundFile(path) as source:
             return str(source.artist or "").strip(), str(source.title or "").strip()
     except Exception:  # a file that cannot be read says so elsewhere
         return "", ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from segue.datasets.sound_files import RATE, find, read
+from segue.datasets.sound_files import RATE, find, hushed, read
 from segue.errors import AskedWrongly, BadInput, MissingExtra
 
 soundfile = pytest.importorskip("soundfile", reason="sound is decoded by soundfile: pip install 'segue[audio]'")
@@ -54,6 +57,47 @@ def test_an_mp3_is_as_long_and_as_loud_as_what_was_encoded(tmp_path):
     level = np.sqrt((found.channels[RATE // 2 : -RATE // 2] ** 2).mean(axis=0))
     assert found.channels.shape == (3 * RATE, 2)
     assert level == pytest.approx([0.25 / 2**0.5, 0.125 / 2**0.5], rel=0.01)
+
+
+def spoilt(folder):
+    """An MP3 with noise before it and within: libmpg123 says much of it, and reads it."""
+    rng = np.random.default_rng(0)
+    held = bytearray(write(folder / "spoilt.mp3", rng.normal(0, 0.1, 4 * RATE)).read_bytes())
+    held[len(held) // 2 : len(held) // 2 + 400] = rng.bytes(400)
+    (folder / "spoilt.mp3").write_bytes(rng.bytes(3000) + held)
+    return folder / "spoilt.mp3"
+
+
+def test_what_the_decoder_of_mp3_says_is_not_heard_and_stderr_is_as_before(tmp_path, capfd):
+    path, no_sound = spoilt(tmp_path), tmp_path / "no.mp3"
+    no_sound.write_bytes(np.random.default_rng(0).bytes(40_000))
+    with soundfile.SoundFile(path) as source:
+        source.read()
+    if not capfd.readouterr().err:
+        pytest.skip("this libmpg123 says nothing")
+    before = os.fstat(2)
+    assert read(path).seconds == pytest.approx(4, abs=0.1)
+    refused(no_sound)
+    with pytest.raises(KeyboardInterrupt), hushed():
+        raise KeyboardInterrupt
+    assert os.path.samestat(os.fstat(2), before)
+    os.write(2, b"said")
+    assert capfd.readouterr().err == "said"
+
+
+def test_threads_that_decode_at_once_give_stderr_back(tmp_path, capfd):
+    path, before, n_open = spoilt(tmp_path), os.fstat(2), len(os.listdir("/dev/fd"))
+    with ThreadPoolExecutor(4) as pool:
+        assert len({found.seconds for found in pool.map(read, [path] * 12)}) == 1
+    assert os.path.samestat(os.fstat(2), before)
+    assert (capfd.readouterr().err, len(os.listdir("/dev/fd"))) == ("", n_open)
+
+
+@pytest.mark.slow
+def test_where_stderr_is_closed_an_mp3_is_read_all_the_same(tmp_path):
+    code = f"import os; os.close(2); from segue.datasets.sound_files import read; print(read({str(spoilt(tmp_path))!r}).read_s)"
+    made = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, text=True)
+    assert float(made.stdout) == pytest.approx(4, abs=0.1)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 48_000, 96_000])

@@ -14,7 +14,9 @@ shorter than a second, or holds samples that are no numbers.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +41,8 @@ RATES = (4_000, 384_000)
 SILENT = 10 ** (-70 / 20)  # a peak below -70 dBFS, under the noise of any microphone
 LOUDEST = 100.0  # samples scaled to 32,768 are no fractions of full scale
 _BLOCK = 1 << 16  # frames decoded at once
+_HUSH = threading.Lock()  # of the two below: how many decode in silence, and where stderr was before
+_hushing, _stderr = 0, -1
 _UNKNOWN = 1 << 62  # frames that libsndfile claims of a stream whose header does not say
 
 
@@ -124,7 +128,8 @@ def read(path: str | os.PathLike[str], *, most_s: float = 1200) -> Recording:
     if not size:
         raise BadInput(f"{name} is empty: expected a file of sound; copy it again")
     try:
-        source = soundfile.SoundFile(str(path))
+        with hushed():
+            source = soundfile.SoundFile(str(path))
     except (soundfile.LibsndfileError, TypeError) as why:  # TypeError: .raw, which says nothing of itself
         raise BadInput(_not_opened(path, why)) from None
     with source:
@@ -143,9 +148,7 @@ def read(path: str | os.PathLike[str], *, most_s: float = 1200) -> Recording:
         stream = None if rate == RATE else soxr.ResampleStream(rate, RATE, n_channels, dtype="float32", quality="HQ")
         n_read, broken = 0, _cut(path, size)
         try:
-            while n_read < wanted and len(
-                block := source.read(min(_BLOCK, wanted - n_read), "float32", always_2d=True)
-            ):
+            while n_read < wanted and len(block := _block(source, min(_BLOCK, wanted - n_read))):
                 n_read += len(block)
                 kept.add(block if stream is None else stream.resample_chunk(block))
             total = n_read if n_read < wanted else promised if known else n_read + _rest(source, LONGEST_S * rate)
@@ -202,10 +205,54 @@ class _Kept:
         return self.held[: self.n]
 
 
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Nothing is written to file descriptor 2 meanwhile: libmpg123 complains there of MP3s, healthy ones too, from within C.
+
+    Several threads may be in here: the last one out gives the descriptor back. Where it is closed, it leads to nowhere from then
+    on, lest a file that is opened gets its number, and what is said of it.
+    """
+    global _hushing, _stderr
+    with _HUSH:
+        if not _hushing:
+            _stderr = _to_nowhere()
+        _hushing += 1
+    try:
+        yield
+    finally:
+        with _HUSH:
+            _hushing -= 1
+            if not _hushing and _stderr >= 0:
+                os.dup2(_stderr, 2)
+                os.close(_stderr)
+
+
+def _to_nowhere() -> int:
+    """File descriptor 2 leads to nowhere: a copy of what it was, -1 where it was closed or no more files may be opened."""
+    copy = -1
+    with suppress(OSError):
+        copy = os.dup(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        nowhere = 2
+    if nowhere != 2:  # the lowest number that is free
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+    return copy
+
+
+def _block(source: Any, n: int) -> Array:
+    """(m, C) float32 the next n frames, fewer at the end."""
+    with hushed() if source.format == "MP3" else nullcontext():
+        made: Array = source.read(n, "float32", always_2d=True)
+    return made
+
+
 def _rest(source: Any, most: int) -> int:
     """Frames that are left of a stream that does not say how long it is; counted, not kept."""
     n = 0
-    while n < most and (more := len(source.read(_BLOCK, "float32", always_2d=True))):
+    while n < most and (more := len(_block(source, _BLOCK))):
         n += more
     return n
 
