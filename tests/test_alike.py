@@ -150,6 +150,21 @@ def test_what_cannot_be_answered_is_refused(bundle, heard, how, error, words):
         like(bundle, heard, **how)
 
 
+def test_with_a_title_conditions_hold_before_a_model_keeps_the_best(tmp_path):
+    lists, known = genres()
+    card = {"task": "next-track", "setting": "continue", "again": False, "model": "content"}
+    made = save(tmp_path / "next.bundle", "content", Content(keep=5).fit(lists, known), known, card)
+    found = like(made, FAST, k=3, title="road trip", where=["energy<0.4"]).recommendation
+    assert len(found.tracks) == 3
+    assert all(made.sound["energy"][int(one.track[1:])] < 0.4 for one in found.tracks)
+    assert all(one.score > 0 for one in found.tracks)
+    none = like(made, FAST, k=3, title="road trip", where=["energy>=2"]).recommendation
+    assert not none.tracks
+    assert none.notes[-1] == "0 tracks where 3 were wanted: 0 of 240 that can be proposed meet the conditions"
+    alone = like(made, FAST, k=3, where=["energy>=2"]).recommendation
+    assert alone.notes[-1] == "0 tracks where 3 were wanted: 0 of 214 that can be proposed meet the conditions"
+
+
 def test_what_is_no_music_is_said(bundle):
     bird = replace(FAST, kind="other")
     assert bird.warning.startswith("it sounds like no music: ")

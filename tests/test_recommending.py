@@ -14,8 +14,11 @@ from segue.errors import AskedWrongly, Tampered, UnknownName
 from segue.parts import sha256
 from segue.playlists_bundle import open_playlists_bundle, save
 from segue.proposers.content import Content
+from segue.proposers.evidence import Evidence
 from segue.proposers.list_neighbours import ListKnn
+from segue.proposers.proposer import Question
 from segue.recommending import recommend, resolved
+from segue.sound_space import likeness
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,63 @@ def test_conditions_leave_out_what_does_not_meet_them_or_is_not_known(bundle):
         assert code % 2
         assert bundle.sound["energy"][code] >= 0.1
     assert found.notes[0].startswith("energy is known of 50.0% of 240 tracks")
+
+
+def sounding(tmp_path, model):
+    lists, known = genres()
+    made = {"content": Content(keep=10), "playlist-knn": ListKnn(nearest=5)}[model]
+    card = {"task": "next-track", "setting": "continue", "again": False, "model": model}
+    return save(tmp_path / "next.bundle", model, made.fit(lists, known), known, card)
+
+
+@pytest.mark.parametrize("model", ["content", "playlist-knn"])
+def test_conditions_hold_before_a_model_keeps_the_best(tmp_path, model):
+    bundle = sounding(tmp_path, model)
+    energy = bundle.sound["energy"]
+    meets = np.flatnonzero(energy < 0.4)  # as genres 0 and 2 sound, and no track that is near the seeds
+    found = recommend(bundle, seeds=["t60", "t61", "t62"], where=["energy<0.4"], k=30)
+    assert len(found.tracks) == 30
+    assert all(energy[int(one.track[1:])] < 0.4 for one in found.tracks)
+    if model == "content":  # the first ten by likeness: as if all the others had not been there
+        fitted = bundle.fitted
+        seeds = fitted.placed.points[fitted.placed.rows(np.array([60, 61, 62]))]
+        some = fitted.placed.rows(meets)
+        near = likeness(fitted.placed.points[some], seeds, 2.0)
+        order = np.lexsort((fitted.placed.track[some], -near))[:10]
+        assert [int(one.track[1:]) for one in found.tracks][:10] == fitted.placed.track[some][order].tolist()
+    assert found.notes[-1].startswith(f"{model} proposes ")
+    assert found.notes[-1].endswith(" of these 30 tracks; the others are the most played that meet the conditions")
+
+
+def test_what_a_blend_ranks_meets_the_conditions():
+    lists, known = genres()
+    parts = {"content": Content(keep=10).fit(lists, known), "playlist-knn": ListKnn().fit(lists, known)}
+    evidence, seeds = Evidence(parts, known, each=10), np.array([60, 61], np.int32)
+    allowed = np.arange(240) >= 100
+    found, free = (evidence.of(Question(seeds, allowed=some)) for some in (allowed, None))
+    assert allowed[found.track].all()
+    assert found.proposed.sum(1).tolist() == [10, 10]
+    assert not allowed[free.track].all()
+    held = dict(zip(free.track.tolist(), free.values, strict=True))
+    again = evidence.of(Question(seeds, allowed=np.ones(240, bool)))
+    assert all(
+        np.array_equal(v, held[t], equal_nan=True) for t, v in zip(again.track.tolist(), again.values, strict=True)
+    )
+
+
+def test_too_few_that_meet_the_conditions_are_all_proposed_and_counted(bundle):
+    energy = np.asarray(bundle.sound["energy"])
+    n = int((np.nan_to_num(energy) >= 0.95).sum())
+    found = recommend(bundle, seeds=["t0"], where=["energy>=0.95"], k=20)
+    assert len(found.tracks) == n
+    assert f"{n} tracks where 20 were wanted: {n} of 239 that can be proposed meet the conditions" in found.notes
+    none = recommend(bundle, seeds=["t0"], where=["energy>=2"])
+    assert none.notes[-1] == "0 tracks where 20 were wanted: 0 of 239 that can be proposed meet the conditions"
+
+
+def test_too_few_artists_are_no_conditions(bundle):
+    notes = recommend(bundle, seeds=["t0"], per_artist=1, k=61).notes
+    assert notes == ("60 tracks where 61 were wanted: 239 can be proposed; at most 1 of an artist is taken",)
 
 
 def test_so_many_of_an_artist(bundle):

@@ -25,11 +25,13 @@ from segue.recommending import (
     LOOKED_AT,
     Recommendation,
     Recommended,
+    beyond,
     check_wishes,
     chosen,
     conditions,
     reasons,
     resolved,
+    too_few,
 )
 from segue.sounding import ALIKE, Sounding, attributes
 
@@ -92,7 +94,7 @@ def like(
         notes.append(
             f"the {len(joined)} tracks that sound most like {heard.name} join the seeds: {'; '.join(map(v.shown, joined.tolist()))}"
         )
-        question = Question(np.concatenate([codes, joined]).astype(np.int32), title)
+        question = Question(np.concatenate([codes, joined]).astype(np.int32), title, allowed=kept)
         stands = codes if not (bundle.again if again is None else again) else codes[:0]
         track, score = bundle.proposals(question, min(len(v), 2 * n_wanted + len(own) + len(codes)), again=True)
     else:
@@ -104,13 +106,17 @@ def like(
     if kept is not None:
         some &= kept[track]
     track, score = track[some][: 2 * n_wanted], score[some][: 2 * n_wanted]
+    looked = len(track)
     track, score = (of[_once(bundle, track)][:n_wanted] for of in (track, score))
-    track, score = chosen(bundle, track, score, k=k, per_artist=per_artist, kept=None, diversity=diversity)
+    n_once = len(track)
+    track, score = chosen(bundle, track, score, k=k, per_artist=per_artist, diversity=diversity)
     check(track[None].astype(np.int32))
     if len(track) < k:
-        notes.append(
-            f"{len(track)} tracks where {k} were wanted: no more of those that can be compared meet the conditions"
-        )
+        could = np.arange(len(v)) if in_list else placed.placed.track
+        could = could[~np.isin(could, np.concatenate([own, stands]))]
+        twice = "; what is called alike is taken once" if n_once < min(looked, n_wanted) else ""
+        notes.append(too_few(len(track), k, could, kept, looked, per_artist) + twice)
+    notes += beyond(bundle, score, kept) if in_list else []
     said = reasons(bundle, question, track) if in_list else [()] * len(track)
     why = _why(placed, bundle, track, said, set(joined.tolist()), in_list)
     made = tuple(Recommended(v.ids[t], v.title[t], v.artist_name[t], s, w)

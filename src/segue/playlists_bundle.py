@@ -60,15 +60,22 @@ class PlaylistsBundle:
         return self.vocabulary.sound
 
     def proposals(self, question: Question, n: int, *, again: bool | None = None) -> tuple[Array, Array]:
-        """The n best tracks and their scores; where the model has fewer, the most played follow with score 0.
+        """The n best tracks that the question allows, and their scores; where the model has fewer, the most played follow with
+        score 0.
 
         `again`: whether tracks of the list may be among them; None: as it was in the lists that it learned from.
         """
         without = question.seeds[:0] if (self.again if again is None else again) else question.seeds
         found, scores = self.fitted.scores(question)
+        if question.allowed is not None:
+            some = question.meets(found)
+            found, scores = found[some], scores[some]
         track, score = best(found, scores, n, without)
         if len(track) < n:
-            more = np.arange(min(len(self.vocabulary), n + len(without)))
+            if question.allowed is None:
+                more = np.arange(min(len(self.vocabulary), n + len(without)))
+            else:
+                more = np.flatnonzero(question.allowed)[: n + len(without)]
             more = more[~np.isin(more, np.concatenate([track, without]))][: n - len(track)]
             track, score = np.concatenate([track, more]), np.concatenate([score, np.zeros(len(more))])
         return track, score

@@ -83,14 +83,18 @@ def recommend(
         raise AskedWrongly("nothing is said of the list: give a seed, a title, or both")
     check_wishes(k, per_artist, diversity)
     codes = [resolved(bundle, seed) for seed in seeds]
-    question = Question(np.array(codes, np.int32), title)
     kept, notes = conditions(bundle, where)
+    question = Question(np.array(codes, np.int32), title, allowed=kept)
     wanted = k if not (where or per_artist or diversity) else min(len(bundle.vocabulary), LOOKED_AT * k + 200)
     track, score = bundle.proposals(question, wanted, again=again)
-    track, score = chosen(bundle, track, score, k=k, per_artist=per_artist, kept=kept, diversity=diversity)
+    looked = len(track)
+    track, score = chosen(bundle, track, score, k=k, per_artist=per_artist, diversity=diversity)
     check(track[None].astype(np.int32))
     if len(track) < k:
-        notes.append(f"{len(track)} tracks where {k} were wanted: no more of what is proposed meets the conditions")
+        could = np.ones(len(bundle.vocabulary), bool)
+        could[[] if (bundle.again if again is None else again) else codes] = False
+        notes.append(too_few(len(track), k, np.flatnonzero(could), kept, looked, per_artist))
+    notes += beyond(bundle, score, kept)
     v = bundle.vocabulary
     made = tuple(
         Recommended(v.ids[t], v.title[t], v.artist_name[t], s, why)
@@ -108,11 +112,9 @@ def check_wishes(k: int, per_artist: int, diversity: float) -> None:
 
 
 def chosen(
-    bundle: PlaylistsBundle, track: Array, score: Array, *, k: int, per_artist: int, kept: Array | None, diversity: float
+    bundle: PlaylistsBundle, track: Array, score: Array, *, k: int, per_artist: int, diversity: float
 ) -> tuple[Array, Array]:  # fmt: skip
-    """The k of some tracks, the best first, that meet conditions (`kept`, as `conditions` gives it), so many of an artist."""
-    if kept is not None:
-        track, score = track[kept[track]], score[kept[track]]
+    """The k of some tracks, the best first, so many of an artist."""
     if diversity:
         track, score = spread_out(bundle, track, score, k if not per_artist else len(track), diversity)
     if per_artist:
@@ -124,6 +126,31 @@ def chosen(
             few.append(a < 0 or seen[a] <= per_artist)
         track, score = track[few], score[few]
     return track[:k], score[:k]
+
+
+def too_few(found: int, k: int, could: Array, kept: Array | None, looked: int, per_artist: int) -> str:
+    """Why there are fewer tracks than were wanted: of the tracks that could be proposed, how many meet the conditions (`kept`, as
+    `conditions` gives it), and how many of these were looked at."""
+    n = len(could) if kept is None else int(kept[could].sum())
+    met = (
+        f"{n:,} can be proposed"
+        if kept is None
+        else f"{n:,} of {len(could):,} that can be proposed meet the conditions"
+    )
+    first = "" if looked >= n else f"; the first {looked:,} were looked at"
+    artists = f"; at most {per_artist} of an artist {'is' if per_artist == 1 else 'are'} taken" if per_artist else ""
+    return f"{found:,} tracks where {k:,} were wanted: {met}{first}{artists}"
+
+
+def beyond(bundle: PlaylistsBundle, score: Array, kept: Array | None) -> list[str]:
+    """Where there are conditions, how many of the tracks the model did not propose: the most played stand in."""
+    n = 0 if kept is None else int((score <= 0).sum())
+    if not n:
+        return []
+    return [
+        f"{bundle.card['model']} proposes {len(score) - n:,} of these {len(score):,} tracks; the others are the most played that "
+        "meet the conditions"
+    ]
 
 
 def resolved(bundle: PlaylistsBundle, seed: str) -> int:

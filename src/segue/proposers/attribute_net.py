@@ -140,7 +140,7 @@ class FittedAttributeNet:
         if self.centres is not None and len(self.centres):
             some = self._label == belonging(guess[None], self.centres)[0]
             track, points = track[some], points[some]
-        return nearest(track, likeness(points, guess[None]), self.keep + len(question.seeds))
+        return nearest(track, likeness(points, guess[None]), self.keep + len(question.seeds), question.allowed)
 
     @cached_property
     def _label(self) -> Array:

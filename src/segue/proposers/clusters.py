@@ -139,7 +139,8 @@ class FittedClusters:
             score.append(likeness(points[members], points[own], self.sharpness) * len(own))
         found = np.concatenate(some)
         order = np.argsort(found)
-        return nearest(self.placed.track[found][order], np.concatenate(score)[order], self.keep + len(question.seeds))
+        track, value = self.placed.track[found][order], np.concatenate(score)[order]
+        return nearest(track, value, self.keep + len(question.seeds), question.allowed)
 
     def save(self) -> Saved:
         settings, arrays = self.placed.save()

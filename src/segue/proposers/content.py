@@ -57,7 +57,7 @@ class FittedContent:
         score = likeness(self.placed.points, self.placed.points[rows], self.model.sharpness)
         if self.model.popularity:
             score = score * self.plays[self.placed.track].astype(np.float32) ** self.model.popularity
-        return nearest(self.placed.track, score, self.model.keep + len(question.seeds))
+        return nearest(self.placed.track, score, self.model.keep + len(question.seeds), question.allowed)
 
     def save(self) -> Saved:
         settings, arrays = self.placed.save()
@@ -72,10 +72,12 @@ def spread(seeds: Array, most: int) -> Array:
     return some
 
 
-def nearest(track: Array, score: Array, keep: int) -> tuple[Array, Array]:
-    """The `keep` highest scores; of equal ones at the edge, those of the most played."""
+def nearest(track: Array, score: Array, keep: int, allowed: Array | None = None) -> tuple[Array, Array]:
+    """The `keep` highest scores of tracks that are allowed (N,); of equal ones at the edge, those of the most played."""
+    if allowed is not None:
+        track, score = track[allowed[track]], score[allowed[track]]
     if len(track) <= keep:
         return track, score
     edge = np.partition(score, len(score) - keep)[len(score) - keep]
-    some = np.concatenate([np.flatnonzero(score > edge), np.flatnonzero(score == edge)])[:keep]
-    return track[some], score[some]
+    kept = np.concatenate([np.flatnonzero(score > edge), np.flatnonzero(score == edge)])[:keep]
+    return track[kept], score[kept]

@@ -64,6 +64,8 @@ class Evidence:
         n_tracks = len(self.vocabulary)
         without = NOTHING[0] if self.again else question.seeds
         said = [part.scores(question) for part in self.parts.values()]
+        if question.allowed is not None:
+            said = [(t[some], s[some]) for t, s in said for some in [question.meets(t)]]
         chosen = [best(tracks, scores, self.each, without) for tracks, scores in said]
         track = np.unique(np.concatenate([t for t, _ in chosen])).astype(np.int64)
         made = np.full((len(track), len(self.names)), np.nan, np.float32)

@@ -10,7 +10,7 @@ mappings (Gantner et al., "Learning Attribute-to-Feature Mappings for Cold-Start
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -101,7 +101,8 @@ class FittedNewcomers:
     n_tracks: int
 
     def scores(self, question: Question) -> tuple[Array, Array]:
-        track, score = self.base.scores(question)
+        # a newcomer that is allowed may stand beside tracks that are not
+        track, score = self.base.scores(replace(question, allowed=None))
         top = float(score.max(initial=0))
         if not top or not len(self.new):
             return NOTHING

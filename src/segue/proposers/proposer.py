@@ -31,6 +31,12 @@ class Question:
     before: Codes = field(
         default_factory=lambda: NO_TRACKS
     )  # (B,) what the listener heard in earlier sessions, the latest last
+    allowed: Array | None = None  # (N,) bool which tracks may be proposed; None: any
+
+    def meets(self, tracks: Array) -> Array:
+        """(n,) bool which of some tracks may be proposed: who keeps the best of many asks before the cut."""
+        found: Array = np.ones(len(tracks), bool) if self.allowed is None else self.allowed[tracks]
+        return found
 
 
 class Fitted(Protocol):
