@@ -256,6 +256,15 @@ def test_train_describe_and_compare_say_what_they_did(run, music, tmp_path):
     assert "Not learnt by any model (its interval of nMSE reaches 1): valence." in out
 
 
+def test_long_names_of_files_are_cut_in_the_middle_so_that_their_ends_are_seen(run, music, tmp_path):
+    for end in ("flac.wav", "hq.wav"):
+        shutil.copy(music / "000001.wav", tmp_path / f"{'A name that is long ' * 3}.{end}")
+    status, out, _ = run("describe", tmp_path, "-o", tmp_path / "t.csv")
+    assert status == 0
+    assert re.findall(r"A name\S* .*?wav", out) == [
+        "A name that is long…t is long .flac.wav", "A name that is long… is long .hq.wav"]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("n", "words"),
     [(5, "none of 5 files could be read: see s.csv, column error"), (1, "the one file could not be read: see s.csv")],

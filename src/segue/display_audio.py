@@ -120,10 +120,12 @@ def show_described(made: DescribedFiles, as_json: bool) -> None:
         return
     if len(made.errors) == made.files:  # whoever asked is told in one line
         return
+    from segue.figures.scope import halves
+
     rows = []
     for row in made.rows[:20]:
         told = {SHORT.get(n, n): _short(row[n]) for n in made.described}
-        rows.append({"file": row["file"].rpartition("/")[2][:40], "kind": row["kind"], **told})
+        rows.append({"file": halves(row["file"].rpartition("/")[2], 40), "kind": row["kind"], **told})
     print_table(rows, f"{made.path}: {made.files:,} file{'' if made.files == 1 else 's'}")
     if len(made.rows) > 20:
         say("The first 20 are shown.")

@@ -8,6 +8,7 @@ import pytest
 from segue.errors import BadInput
 from segue.figures import collection as of_recordings
 from segue.figures.collection import collection, read
+from segue.figures.scope import halves
 
 
 def table(tmp_path, text, name="tracks.csv"):
@@ -55,6 +56,20 @@ def test_any_table_of_attributes_is_read_in_its_units_and_what_is_out_of_range_i
 def test_recordings_that_are_called_the_same_are_told_apart_by_their_files():
     found = collection("here", [{"file": "a/x.mp3"}, {"file": "b/x.mp3"}, {"file": "c.mp3"}, {"file": "c.mp3"}])
     assert found.names == ("x, a/x.mp3", "x, b/x.mp3", "c, c.mp3", "c, c.mp3 [2]")
+
+
+def test_recordings_of_the_same_tags_are_told_apart_by_the_end_of_their_path_and_stay_so_when_cut():
+    files = [
+        "/home/me/music/album/lets_go.ogg",
+        "/home/me/music/album/lets_go.hq.ogg",
+        "/home/me/music/live/lets_go.ogg",
+    ]
+    found = collection("here", [{"file": file, "title": "Let's Go", "artist": "A Band of Many"} for file in files])
+    called = "Let's Go (A Band of Many), "
+    assert found.names == (f"{called}album/lets_go.ogg", f"{called}lets_go.hq.ogg", f"{called}live/lets_go.ogg")
+    assert [halves(name, 28) for name in found.names] == [
+        "Let's Go (A Ba…m/lets_go.ogg", "Let's Go (A Ba…ets_go.hq.ogg", "Let's Go (A Ba…e/lets_go.ogg"]  # fmt: skip
+    assert [halves("abcdef", n) for n in (6, 5, 4)] == ["abcdef", "ab…ef", "ab…f"]
 
 
 def test_a_popularity_says_nothing_of_sound(tmp_path):

@@ -11,7 +11,7 @@ from segue.figures import draw
 from segue.figures.collection import MUSIC, Collection, Floats
 from segue.figures.figure import Figure, NothingToSay, Rows
 from segue.figures.nearness import NOT_SHARES, key_names, plain, signature, signature_name, spoken
-from segue.figures.scope import MOST_ROWS, brief
+from segue.figures.scope import MOST_ROWS, brief, halves
 
 WORDS = {"music": "music", "speech": "speech", "other": "other sounds", "": "of no known kind", "error": "not read"}
 SOUNDS_LIKE = {"speech": "it sounds like speech", "other": "it sounds like no music"}
@@ -39,7 +39,7 @@ def kinds(of: Collection) -> Figure:
 def apart(of: Collection) -> Figure:
     """The recordings that are not compared, and why."""
     rows: Rows = [
-        {"recording": brief(of.names[i]), "said": brief(of.errors[i] or SOUNDS_LIKE.get(of.kinds[i], of.kinds[i]), 200)}
+        {"recording": halves(of.names[i]), "said": brief(of.errors[i] or SOUNDS_LIKE.get(of.kinds[i], of.kinds[i]), 200)}
         for i in range(len(of)) if of.errors[i] or of.kinds[i] not in MUSIC
     ]  # fmt: skip
     if not rows:

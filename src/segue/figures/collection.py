@@ -29,6 +29,7 @@ from segue.errors import BadInput
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+DEEPEST = 32  # folders of a path that are looked at
 MOST = 20_000  # recordings: a page is of one's own
 GENRES = (
     "genre",
@@ -166,19 +167,41 @@ def _number(value: Any) -> float:
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """ "title (artist)" where a title is known, else the file's name without its ending; with its folders, where two are alike."""
+    """ "title (artist)" where a title is known, else the file's name without its ending; where two are called alike, the file's
+    name too, with as many of its folders as tell it from the other."""
     called = []
     for row in rows:
         title, artist = row.get("title"), row.get("artist")
         name = f"{title} ({artist})" if title and artist else str(title or Path(str(row["file"])).stem or row["file"])
         called.append(" ".join(name.split()))
     often = Counter(called)
-    whole = [n if often[n] == 1 else f"{n}, {row['file']}" for n, row in zip(called, rows, strict=True)]
+    again = [i for i, name in enumerate(called) if often[name] > 1]
+    ends = _ends([(called[i], str(rows[i]["file"])) for i in again])
+    for i, end in zip(again, ends, strict=True):
+        called[i] = f"{called[i]}, {end}"
     seen: Counter[str] = Counter()
-    for i, name in enumerate(whole):
+    for i, name in enumerate(called):
         seen[name] += 1
-        whole[i] = name if seen[name] == 1 else f"{name} [{seen[name]}]"
-    return tuple(whole)
+        called[i] = name if seen[name] == 1 else f"{name} [{seen[name]}]"
+    return tuple(called)
+
+
+def _ends(named: Sequence[tuple[str, str]]) -> list[str]:
+    """Of files, each with what it is called: the shortest end of its path that no other of that name has.
+
+    >>> _ends([("x", "my/a/1.mp3"), ("x", "my/b/1.mp3"), ("x", "my/b/2.mp3"), ("y", "my/b/2.mp3")])
+    ['a/1.mp3', 'b/1.mp3', '2.mp3', '2.mp3']
+    """
+    left = set(named)
+    end: dict[tuple[str, str], str] = {}
+    for depth in range(1, DEEPEST):
+        of = {one: "/".join(one[1].split("/")[-depth:]) for one in left}
+        often = Counter((name, of[name, file]) for name, file in left)
+        end |= {one: of[one] for one in left if often[one[0], of[one]] == 1}
+        left = {one for one in left if one not in end}
+        if not left:
+            break
+    return [end.get(one, one[1]) for one in named]
 
 
 def _genres(said: Sequence[str]) -> tuple[str, ...]:

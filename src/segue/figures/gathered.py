@@ -10,7 +10,7 @@ from segue.figures.choosing import choose
 from segue.figures.figure import Figure, NothingToSay
 from segue.figures.grouping import JUDGED, Grouped, largest_first
 from segue.figures.nearness import Nearness
-from segue.figures.scope import brief
+from segue.figures.scope import halves
 
 LEAST = 30  # recordings that differ: of fewer, ten groups cannot be found again in resamples
 
@@ -49,7 +49,7 @@ def kinds(of: Grouped, space: Nearness) -> Figure:
     for g, row in enumerate(rows):
         own = np.flatnonzero(of.labels == g)
         inner = own[np.argmin(((of.points[own] - of.points[own].mean(0)) ** 2).sum(1))]
-        row["example"] = brief(space.name(int(inner)))
+        row["example"] = halves(space.name(int(inner)))
     return groups.kinds(of, rows)
 
 

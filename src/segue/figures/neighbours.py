@@ -16,7 +16,7 @@ from segue.figures.collection import Floats, Ints
 from segue.figures.figure import Figure, NothingToSay, Rows
 from segue.figures.grouping import apart
 from segue.figures.nearness import Nearness, plain, signature, signature_name
-from segue.figures.scope import MOST_ROWS, brief
+from segue.figures.scope import MOST_ROWS, halves
 
 NEIGHBOURS = 5
 LEAST_DRAWN, MAPPED, MOST_DRAWN = 6, 2_000, 500  # recordings on a plane: laid out, and of those drawn
@@ -32,15 +32,15 @@ def neighbours(of: Nearness) -> Figure:
     order = sorted(range(len(of.rows)), key=lambda i: _counted(of.name(i)))
     rows: Rows = []
     for i in order[:MOST_ROWS]:
-        row: dict[str, Any] = {"recording": brief(of.name(i), 48)}
+        row: dict[str, Any] = {"recording": halves(of.name(i), 48)}
         for place, j in zip(ORDINALS, found[i], strict=False):
-            row[place] = f"{brief(of.name(j), 48)}: {of.share(i, j, 3 if place == ORDINALS[0] else 2)}"
+            row[place] = f"{halves(of.name(j), 48)}: {of.share(i, j, 3 if place == ORDINALS[0] else 2)}"
         rows.append(row)
     first, alone = int(away[:, 0].argmin()), int(away[:, 0].argmax())
-    finding = f"The nearest to each other are {brief(of.name(first))} and {brief(of.name(found[first, 0]))}: "
+    finding = f"The nearest to each other are {halves(of.name(first))} and {halves(of.name(found[first, 0]))}: "
     finding += f"{of.share(first, found[first, 0])}."
     if len(of.rows) > 2:
-        finding += f" {brief(of.name(alone))} stands most alone."
+        finding += f" {halves(of.name(alone))} stands most alone."
     left_out = len(of.collection.music) - len(of.rows)
     note = f"Near in {of.by}. Said is what the two share that at most one in five pairs shares, the rarest first."
     if left_out:
@@ -90,7 +90,7 @@ def drawing(of: Nearness, plane: Plane, by: str, kind: Sequence[str], also: str 
     names += [name for name in ("others", UNKNOWN) if name in kept]
     few = np.random.default_rng(plane.seed).permutation(len(at))[:MOST_DRAWN]
     rows: Rows = [
-        {"recording": brief(of.name(plane.some[i]), 28), "x": float(at[i, 0]), "y": float(at[i, 1]), by: kept[plane.some[i]]}
+        {"recording": halves(of.name(plane.some[i]), 28), "x": float(at[i, 0]), "y": float(at[i, 1]), by: kept[plane.some[i]]}
         for i in few
     ]  # fmt: skip
     rows.sort(key=lambda row: names.index(row[by]))
@@ -144,11 +144,11 @@ def tree(of: Nearness) -> Figure:
     for i, leaf in enumerate(drawn["leaves"]):
         under = nodes[leaf].pre_order()
         inner = under[int(((points[under] - points[under].mean(0)) ** 2).sum(1).argmin())]
-        name = brief(of.name(some[inner]), 40)
+        name = halves(of.name(some[inner]), 40)
         if len(under) > 1:
             name += f" and {len(under) - 1} more" + (f": {apart(names, z[under].mean(0), 1)}" if names else "")
         rows.append({"kind": "branch", "height": 0.0, "from": 10.0 * i + 5, "recordings": len(under), "name": name})
-    a, b = (brief(of.name(some[nodes[int(k)].pre_order()[0]])) for k in joined[0, :2])
+    a, b = (halves(of.name(some[nodes[int(k)].pre_order()[0]])) for k in joined[0, :2])
     finding = f"{a} and {b} join first. A tree keeps the distances between recordings "
     finding += f"{'well' if kept >= 0.75 else 'only in part'} (cophenetic correlation {kept:.2f})."
     return Figure(

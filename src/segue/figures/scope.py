@@ -214,6 +214,16 @@ def brief(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def halves(text: str, most: int = 60) -> str:
+    """A name of a recording as there is room for it: cut in its middle, for those of one folder differ in their ends.
+
+    >>> halves("Let's Go (The Band), lets_go.hq.ogg", 16)
+    "Let's Go….hq.ogg"
+    """
+    head = most // 2
+    return text if len(text) <= most else f"{text[:head].rstrip()}…{text[len(text) - (most - head - 1) :].lstrip()}"
+
+
 @dataclass(frozen=True)
 class Scale:
     """How a measure is looked at: as it is, or in logs where one of its tails is long.
