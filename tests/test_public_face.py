@@ -6,10 +6,14 @@ import inspect
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import segue
+
+ROOT = Path(__file__).parents[1]
+DOTTED = re.compile(r"(?<![\w./'@-])segue(?:\.[A-Za-z_]\w*)+")
 
 FACE = [
     "SegueError", "compare", "evaluate", "explain", "explore", "feature", "ingest", "load", "open", "submit", "train",
@@ -33,6 +37,51 @@ def test_every_public_name_can_be_had_and_says_what_it_does(name):
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'segue' has no attribute 'fit'"):
         _ = segue.fit
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"), [("exlpain", "explain"), ("staying_contest", "stay_contest"), ("aliek", "alike")]
+)
+def test_a_typo_is_told_what_is_nearest(typo, meant):
+    with pytest.raises(AttributeError, match=f"module 'segue' has no attribute '{typo}'; did you mean .*{meant}"):
+        getattr(segue, typo)
+
+
+def test_a_typo_below_is_told_what_is_nearest():
+    with pytest.raises(
+        AttributeError, match=r"module 'segue.datasets' has no attribute 'sound_file'; did you mean sound_files"
+    ):
+        _ = segue.datasets.sound_file
+    with pytest.raises(ImportError, match="cannot import name 'sound_file'"):
+        exec("from segue.datasets import sound_file")
+
+
+@pytest.mark.parametrize("name", ["_nothing", "__wrapped__", "datasets.sound_files", "", "__main__"])
+def test_what_is_no_plain_name_is_no_attribute(name):
+    assert not hasattr(segue, name)
+
+
+def documented():
+    """Every dotted name of ours that the documentation says."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    said = {name for page in pages for name in DOTTED.findall(page.read_text(encoding="utf-8"))}
+    return sorted(said)
+
+
+def test_every_dotted_name_in_the_docs_can_be_had_after_import_segue():
+    names = documented()
+    assert {"segue.alike.like", "segue.datasets.sound_files.read", "segue.explore"} <= set(names)
+    program = f"""
+import segue
+from functools import reduce
+for name in {names!r}:
+    try:
+        reduce(getattr, name.split(".")[1:], segue)
+    except Exception as why:
+        print(name, type(why).__name__, why)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
 
 
 def test_importing_everything_by_star_gives_the_face():

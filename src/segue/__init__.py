@@ -54,12 +54,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The public face, imported when it is first used: `import segue` stays quick."""
+    """The public face and the modules below, imported when they are first used: `import segue` stays quick."""
     if name in _FACE:
         from segue.registry import load as find
 
         return find(_FACE[name])
-    raise AttributeError(f"module 'segue' has no attribute {name!r}")
+    from segue.on_demand import modules_of
+
+    return modules_of(__name__, __all__)(name)
 
 
 def __dir__() -> list[str]:

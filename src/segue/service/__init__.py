@@ -1,1 +1,8 @@
 """The service: live answers over HTTP, and a page to play with them."""
+
+from typing import TYPE_CHECKING
+
+from segue.on_demand import modules_of
+
+if not TYPE_CHECKING:  # types are those of the modules that are imported
+    __getattr__ = modules_of(__name__)

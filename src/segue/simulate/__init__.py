@@ -1,0 +1,8 @@
+"""Made-up worlds whose truth is known."""
+
+from typing import TYPE_CHECKING
+
+from segue.on_demand import modules_of
+
+if not TYPE_CHECKING:  # types are those of the modules that are imported
+    __getattr__ = modules_of(__name__)

@@ -1,1 +1,8 @@
 """What can be heard in a recording: numbers computed from its samples alone, one idea a file."""
+
+from typing import TYPE_CHECKING
+
+from segue.on_demand import modules_of
+
+if not TYPE_CHECKING:  # types are those of the modules that are imported
+    __getattr__ = modules_of(__name__)
