@@ -68,6 +68,20 @@ def test_rows_and_files_are_joined_by_number_and_all_are_told_of(music, tmp_path
     assert of.grouped_by == "artist"
 
 
+def test_what_is_done_is_named_measuring_where_it_measures_and_not_else(music, bundle, tmp_path):
+    said = []
+    train(
+        music / "table.csv",
+        [music],
+        tmp_path / "d",
+        model="mean",
+        n_folds=2,
+        progress=lambda done, n, name: said.append(name),
+    )
+    assert sum(name.startswith("measuring 0000") for name in said) == 36
+    assert [name for name in said if "measuring" not in name][-2:] == ["scoring", "mean, of all tracks"]
+
+
 def test_what_was_measured_is_kept_and_not_measured_again(music, tmp_path, monkeypatch):
     files = sorted(music.glob("*.wav"))[:4]
     first = {s.path: s for s in sounds(files, reads=("front-end",), exactly=True, kept=tmp_path)}
@@ -262,7 +276,7 @@ def test_long_names_of_files_are_cut_in_the_middle_so_that_their_ends_are_seen(r
     status, out, _ = run("describe", tmp_path, "-o", tmp_path / "t.csv")
     assert status == 0
     assert re.findall(r"A name\S* .*?wav", out) == [
-        "A name that is long…t is long .flac.wav", "A name that is long… is long .hq.wav"]  # fmt: skip
+        "A name that is long…t is long .flac.wav", "A name that is long…hat is long .hq.wav"]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -93,4 +93,6 @@ def test_where_nobody_looks_nothing_is_drawn(capsys):
 def test_a_bar_says_its_word_once():
     assert _doing("fitting", "boosting") == "fitting boosting"
     assert _doing("looking", "looking into raw.tar.gz") == "looking into raw.tar.gz"
+    assert _doing("training", "measuring a.mp3", "measuring") == "measuring a.mp3"
+    assert _doing("training", "ridge, fold 1 of 5", "measuring") == "training ridge, fold 1 of 5"
     assert len(_doing("fitting", "x" * 100)) == 60

@@ -51,14 +51,14 @@ def train(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Learn descriptors from recordings and a table of what is said of them; interrupted, it goes on where it stopped.
+    """Learn descriptors from recordings and a table of what is said of them; measurements are kept, fits are made anew.
 
     Example: segue audio train fma.csv my_music/ -o descriptors.bundle --jobs 2
     """
     from segue.describing import train as run
     from segue.display_audio import show_trained
 
-    with progress_bar("measuring") as progress:
+    with progress_bar("training", "measuring") as progress:
         made = run(table, folders or (), out, model=model, settings=_settings(given or ()), seed=seed, kept=cache, jobs=jobs,
                    overwrite=overwrite, progress=progress)  # fmt: skip
     show_trained(made, out, as_json)
@@ -122,7 +122,7 @@ def compare(
     from segue.sound_contest import compare as run
 
     names = [n.strip() for n in models.split(",") if n.strip()] or None
-    with progress_bar("measuring") as progress:
+    with progress_bar("comparing", "measuring") as progress:
         found = measured_of(table, folders or (), models=names, kept=cache, jobs=jobs, progress=progress)
         tracks = {r: m.permuted(seed) if permute_targets else m for r, m in found.measured.items()}
         made = run(tracks, models=names, split=split, n_folds=folds, seed=seed, importance=[importance] if importance else (),

@@ -178,7 +178,8 @@ def joined(
         )
     found: dict[int, Any] = {}
     errors: dict[str, str] = {}
-    for made in sounds(row_of, reads=reads, kept=kept, jobs=jobs, progress=progress):
+    told: Progress = lambda done, n, name: progress(done, n, f"measuring {name}")  # noqa: E731
+    for made in sounds(row_of, reads=reads, kept=kept, jobs=jobs, progress=told):
         if made.error:
             errors[made.path.name] = made.error
         else:

@@ -256,8 +256,9 @@ def show_made_stays(made: Any, as_json: bool) -> None:
 
 
 @contextmanager
-def progress_bar(word: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr where someone is looking, silence elsewhere."""
+def progress_bar(word: str, *others: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr where someone is looking, silence elsewhere. `others`: words that stand in the place of the first, in a name
+    that begins with one."""
     if not sys.stderr.isatty():
         yield lambda done, n, name: None
         return
@@ -267,12 +268,12 @@ def progress_bar(word: str) -> Iterator[Callable[[int, int, str], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(word, total=None)
-        yield lambda done, n, name: bar.update(task, completed=done, total=n, description=_doing(word, name))
+        yield lambda done, n, name: bar.update(task, completed=done, total=n, description=_doing(word, name, *others))
 
 
-def _doing(word: str, name: str) -> str:
+def _doing(word: str, name: str, *others: str) -> str:
     """What a bar says; the word once, also where the name begins with it."""
-    return (name if name.startswith(f"{word} ") else f"{word} {name}")[:60]
+    return (name if name.startswith(tuple(f"{w} " for w in (word, *others))) else f"{word} {name}")[:60]
 
 
 class Pace:
