@@ -74,6 +74,25 @@ def test_nobody_is_better_than_the_truth_and_each_curve_has_its_share(found):
     assert truth.by_group["all"]["coverage"].value == pytest.approx(0.8, abs=0.06)
 
 
+@pytest.mark.parametrize("keeps_valid", [True, False])
+def test_first_sessions_are_learned_from_so_that_newcomers_are_answered(world, monkeypatch, keeps_valid):
+    """Of the first days nothing is asked of skips, whose tracks nobody knows yet; a length needs its listener's past alone."""
+    from segue import registry, splits
+    from segue.stay_contest import fit, sessions_of
+
+    class Model:
+        def fit(self, train, valid=None):
+            return train
+
+    Model.keeps_valid = keeps_valid
+    monkeypatch.setattr(registry, "model", lambda task, name: Model)
+    library, _ = world
+    batch = sessions_of(library).batch
+    learned = fit("any", batch, splits.choose(batch.keys, "time"))
+    is_first = (learned.keys["asked_after"] == 0) & (learned.earlier.end == learned.earlier.begin)
+    assert is_first.sum() == len(np.unique(batch.keys["listener"])) == 10
+
+
 def test_how_it_was_asked_is_told(found, world):
     about = found.about
     library, _ = world

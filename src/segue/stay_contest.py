@@ -20,13 +20,17 @@ from segue.intervals import Floats, Resamples, holm
 from segue.library import Library, open_library
 from segue.models.course import Run
 from segue.models.landmarks import SO_FAR
-from segue.splits import TEST, TRAIN, VALID, Split
+from segue.splits import HISTORY, TEST, TRAIN, VALID, Split
 from segue.stay_scores import Held, StayScore, score
 
 if TYPE_CHECKING:
     from segue.stay_truth import StayTruth
 
 QUESTION = "length"
+LEARNED = (
+    HISTORY,
+    TRAIN,
+)  # the first days, too: a session needs no history but its listener's, and newcomers have none
 MARK, POINTS = "shrunk", ("user-mean", "user-median")  # a curve is measured from the one, a number from the others
 CEILINGS = {"truth": "past", "learned": "learned"}  # of simulated worlds, by what is known there: see StayTruth.of
 OF_HAZARDS = ("global-median", MARK, "hazard")  # models that can do without the starts of sessions
@@ -221,9 +225,9 @@ def fit(
     model = with_settings(registry.model(QUESTION, name)(), name, settings or {})
     if hasattr(model, "seed") and "seed" not in (settings or {}):
         model = replace(model, seed=seed)
-    train, valid = batch.take(cut.rows(TRAIN)), batch.take(cut.rows(VALID))
+    train, valid = batch.take(cut.rows(*LEARNED)), batch.take(cut.rows(VALID))
     if not getattr(model, "keeps_valid", False):
-        return model.fit(batch.take(cut.rows(TRAIN, VALID)))
+        return model.fit(batch.take(cut.rows(*LEARNED, VALID)))
     if getattr(model, "tells", False):
         return model.fit(train, valid, run)
     return model.fit(train, valid)

@@ -22,8 +22,9 @@ from segue.models.landmarks import is_timed
 from segue.registry import model as registered
 from segue.scores import plain
 from segue.sealed import free
-from segue.splits import TEST, TRAIN, VALID
+from segue.splits import TEST, VALID
 from segue.stay_contest import (
+    LEARNED,
     MARK,
     POINTS,
     QUESTION,
@@ -76,7 +77,11 @@ def train(
         made, marks[name] = score(name, fits[name].predict(held.batch), fits[name].predict(held.start), held, draw)
         scores.append(made)
     own, others = (found := beside_marks(scores, marks, held, draw))[-1], found[:-1]
-    manifest, seen, as_of = asked.library.manifest, batch.take(cut.rows(TRAIN, VALID)), int(batch.keys["day"].max()) + 1
+    manifest, seen, as_of = (
+        asked.library.manifest,
+        batch.take(cut.rows(*LEARNED, VALID)),
+        int(batch.keys["day"].max()) + 1,
+    )
     import segue
 
     card: dict[str, Any] = plain({
