@@ -14,9 +14,11 @@ import pytest
 import typer
 
 from segue import cli_audio, described_files, measuring
+from segue.bundle import open_bundle
 from segue.describing import DescriptorBundle, exact, joined, train
 from segue.errors import AskedWrongly, BadInput, Tampered
 from segue.measuring import columns, sounds
+from segue.playlists_bundle import open_playlists_bundle
 from segue.sound_table import read_table
 
 soundfile = pytest.importorskip("soundfile")
@@ -132,6 +134,19 @@ def test_loudness_is_measured_without_a_bundle(music):
     assert -30 < low < value < high < 0
 
 
+def test_where_it_is_not_or_is_asked_what_another_answers_is_told(bundle, tmp_path):
+    with pytest.raises(
+        AskedWrongly, match=r"nowhere: no such file or folder; give a bundle, as segue audio train TABLE"
+    ):
+        DescriptorBundle.open(tmp_path / "nowhere")
+    with pytest.raises(
+        AskedWrongly, match=r"is a bundle for descriptors: give it to segue audio describe, or to segue rec"
+    ):
+        open_bundle(bundle)
+    with pytest.raises(AskedWrongly, match=r"is a bundle for descriptors: give one of segue train next-track"):
+        open_playlists_bundle(bundle)
+
+
 def test_damage_to_a_bundle_is_told(bundle, tmp_path):
     place = tmp_path / "b"
     shutil.copytree(bundle, place)
@@ -140,7 +155,7 @@ def test_damage_to_a_bundle_is_told(bundle, tmp_path):
         DescriptorBundle.open(place)
     with pytest.raises(Tampered, match="damaged"):
         DescriptorBundle.open(place, checked=True)
-    with pytest.raises(AskedWrongly, match="make one with segue audio train"):
+    with pytest.raises(AskedWrongly, match="give one, as segue audio train"):
         DescriptorBundle.open(tmp_path)
     shutil.copytree(bundle, tmp_path / "c")
     golden = json.loads((tmp_path / "c" / "golden.json").read_text())
@@ -308,7 +323,7 @@ def test_where_no_file_can_be_read_it_fails_in_one_line_and_the_table_says_why(r
         ("compare TABLE MUSIC --models rigde", "did you mean ridge?"),
         ("compare TABLE MUSIC --models ridge --split 80/20", "split '80/20': expected folds or 70/20/10"),
         ("describe nowhere -o t.csv", "nowhere is not there"),
-        ("describe MUSIC --bundle MUSIC -o t.csv", "is not a bundle (no hashes.json): make one with segue audio train"),
+        ("describe MUSIC --bundle MUSIC -o t.csv", "is not a bundle (no hashes.json): give one, as segue audio train"),
     ],
 )
 def test_asked_wrongly_is_one_line_and_exit_2_here_too(run, tmp_path, monkeypatch, music, bundle, line, words):

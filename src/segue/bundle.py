@@ -35,7 +35,7 @@ from segue.features.history import By, History, Snapshot, is_personal
 from segue.features.steps import Steps, check
 from segue.live import EPOCH, Bundle, vocabulary
 from segue.mapped import mapped
-from segue.sealed import AGAIN, DAMAGE, flat, sealed, verify, write_json
+from segue.sealed import AGAIN, DAMAGE, flat, sealed, standing, verify, write_json
 
 FORMAT = 1
 NETWORK = ".onnx"  # how the names of arrays end that are files of their own
@@ -111,11 +111,7 @@ def open_bundle(path: str | Path, *, checked: bool = False) -> Bundle:
     """
     from safetensors import SafetensorError
 
-    folder = Path(path).expanduser()
-    if not (folder / "hashes.json").is_file():
-        raise AskedWrongly(
-            f"{folder} is not a bundle (no hashes.json): give one, as segue train skip LIBRARY -o skip.bundle makes it"
-        )
+    folder = standing(path, "segue train skip (or length) LIBRARY -o NAME.bundle")
     if not checked:
         verify(folder)
     try:
@@ -125,6 +121,10 @@ def open_bundle(path: str | Path, *, checked: bool = False) -> Bundle:
         raise Tampered(f"{folder} is damaged ({type(cause).__name__}: {cause}): {AGAIN}") from cause
     if card.get("task") == "next-track":
         raise AskedWrongly(f"{folder} is a bundle for next-track: give it to segue recommend, or to segue submit")
+    if card.get("task") == "descriptors":
+        raise AskedWrongly(
+            f"{folder} is a bundle for descriptors: give it to segue audio describe, or to segue recommend --descriptors"
+        )
     if written_in != FORMAT:
         raise BadInput(f"{folder} was written in format {written_in}, this segue reads {FORMAT}: train again")
     try:

@@ -28,7 +28,7 @@ from segue.measured import Measured
 from segue.measuring import Said, columns, numbers
 from segue.models.describer import FittedDescriber
 from segue.scores import plain
-from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, verify, write_json
+from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, standing, verify, write_json
 from segue.sound_contest import MARK, Described, compare
 from segue.sound_table import SoundTable, read_table
 
@@ -340,8 +340,7 @@ def _open(folder: Path, checked: bool) -> DescriptorBundle:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    if not (folder / "hashes.json").is_file():
-        raise AskedWrongly(f"{folder} is not a bundle (no hashes.json): make one with segue audio train")
+    folder = standing(folder, "segue audio train TABLE FOLDER -o descriptors.bundle")
     if not checked:
         verify(folder)
     try:

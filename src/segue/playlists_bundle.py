@@ -28,7 +28,7 @@ from segue.library import Library, open_library
 from segue.lists import Vocabulary
 from segue.mapped import mapped
 from segue.proposers.proposer import Question, best
-from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, verify, write_json
+from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, standing, verify, write_json
 
 FORMAT = 2
 GOLDEN = 5  # questions, each of so many of the most played tracks
@@ -238,9 +238,7 @@ def open_playlists_bundle(path: str | Path, *, checked: bool = False) -> Playlis
     """
     from safetensors import SafetensorError
 
-    folder = Path(path).expanduser()
-    if not (folder / "hashes.json").is_file():
-        raise AskedWrongly(f"{folder} is not a bundle (no hashes.json): make one with segue train next-track")
+    folder = standing(path, "segue train next-track LIBRARY -o next.bundle")
     if not checked:
         verify(folder)
     try:

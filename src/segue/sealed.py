@@ -30,6 +30,21 @@ def free(path: str | Path, overwrite: bool) -> Path:
     return target
 
 
+def standing(path: str | Path, how: str) -> Path:
+    """Where a bundle lies; `how`: the command that makes such a one.
+
+    Raises
+    ------
+    AskedWrongly : nothing is there, or what is there is none
+    """
+    folder = Path(path).expanduser()
+    if not folder.exists():
+        raise AskedWrongly(f"{folder}: no such file or folder; give a bundle, as {how} makes it")
+    if not (folder / "hashes.json").is_file():
+        raise AskedWrongly(f"{folder} is not a bundle (no hashes.json): give one, as {how} makes it")
+    return folder
+
+
 def sealed(path: str | Path, overwrite: bool, fill: Callable[[Path], None], opened: Callable[[Path], Any]) -> Any:
     """Write a bundle aside, check that it opens, then rename it; what `opened` gives of it."""
     target = free(path, overwrite)

@@ -43,7 +43,11 @@ def refused(found, status, words):
 
 
 def test_a_bundle_that_is_not_there(run, tmp_path):
-    refused(run("nowhere.bundle"), 2, "nowhere.bundle is not a bundle")
+    refused(
+        run("nowhere.bundle"),
+        2,
+        "nowhere.bundle: no such file or folder; give a bundle, as segue train skip (length, next-track)",
+    )
     assert list(tmp_path.iterdir()) == []  # and no state was made
 
 
@@ -136,7 +140,7 @@ def test_a_library_is_no_bundle_and_is_not_to_be_written_over(run):
     refused(
         found,
         2,
-        f"{place} is not a bundle (no hashes.json): give one, as segue train skip LIBRARY -o skip.bundle makes",
+        f"{place} is not a bundle (no hashes.json): give one, as segue train skip (length, next-track) LIBRARY",
     )
 
 

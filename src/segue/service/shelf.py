@@ -13,7 +13,10 @@ from segue.catalogue import Catalogue
 from segue.errors import AskedWrongly
 from segue.live import NAMELESS
 from segue.mapped import mapped
+from segue.sealed import standing
 from segue.service.problems import Problem, shown
+
+ANY = "segue train skip (length, next-track) LIBRARY -o NAME.bundle"
 
 
 class OnShelf(Protocol):
@@ -67,7 +70,7 @@ class Shelf:
         """
         made: list[Any] = []
         for folder in folders:
-            path = Path(folder).expanduser()
+            path = standing(folder, ANY)
             name = path.resolve().name.removesuffix(".bundle") or "model"
             if any(name == s.name for s in made):
                 raise AskedWrongly(f"two bundles are called {name!r}: rename one of their folders")
