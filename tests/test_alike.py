@@ -250,6 +250,14 @@ def test_descriptors_without_a_file_are_refused(place, monkeypatch, capsys):
     assert "give the file with --like" in err
 
 
+def test_where_nothing_is_said_the_file_is_among_what_may_be_given(place, monkeypatch, capsys):
+    code, _, err = said(monkeypatch, capsys, place, "--title", " ")
+    assert code == 2
+    assert err == (
+        "segue: nothing is said of the list: give a --seed, a --title, or both; or a file of sound with --like\n"
+    )
+
+
 def test_a_file_that_is_not_there_is_refused(place, monkeypatch, capsys):
     code, _, err = said(monkeypatch, capsys, place, "--like", "nowhere.mp3")
     assert code == 1

@@ -17,7 +17,7 @@ from segue.proposers.content import Content
 from segue.proposers.evidence import Evidence
 from segue.proposers.list_neighbours import ListKnn
 from segue.proposers.proposer import Question
-from segue.recommending import recommend, resolved
+from segue.recommending import conditions, recommend, resolved
 from segue.sound_space import likeness
 
 
@@ -77,7 +77,15 @@ def test_conditions_leave_out_what_does_not_meet_them_or_is_not_known(bundle):
         code = int(one.track[1:])
         assert code % 2
         assert bundle.sound["energy"][code] >= 0.1
-    assert found.notes[0].startswith("energy is known of 50.0% of 240 tracks")
+    assert found.notes[0] == "energy is known of 50.0% of 240 tracks; the 120 others are left out"
+
+
+def test_where_an_attribute_is_known_of_all_tracks_nothing_is_said_of_others(bundle):
+    every = np.linspace(0, 1, 240, dtype=np.float32)
+    vocabulary = replace(bundle.vocabulary, sound={"energy": every, "tempo": np.where(every > 0, every, np.nan)})
+    of_all = replace(bundle, vocabulary=vocabulary)
+    assert conditions(of_all, ["energy>=0.1"])[1] == []
+    assert conditions(of_all, ["tempo>=0.1"])[1] == ["tempo is known of 99.6% of 240 tracks; the other is left out"]
 
 
 def sounding(tmp_path, model):

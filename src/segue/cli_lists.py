@@ -136,6 +136,10 @@ def recommend(
 
     if descriptors is not None and like is None:
         raise AskedWrongly("--descriptors tells what is heard in a file: give the file with --like, or leave it out")
+    if like is None and not seed and not title.strip():
+        raise AskedWrongly(
+            "nothing is said of the list: give a --seed, a --title, or both; or a file of sound with --like"
+        )
     opened = open_playlists_bundle(bundle)
     asked: Any = {"seeds": seed or (), "title": title or None, "k": k, "per_artist": per_artist, "where": where or (),
                   "diversity": diversity}  # fmt: skip

@@ -204,7 +204,9 @@ def conditions(bundle: PlaylistsBundle, where: Sequence[str]) -> tuple[Array | N
         told = np.isfinite(value)
         meets = told & _COMPARED[sign](np.where(told, value, 0), np.float32(number))
         kept = meets if kept is None else kept & meets
-        notes.append(f"{name} is known of {told.mean():.1%} of {len(value):,} tracks; the others are left out")
+        if n := int((~told).sum()):
+            others = "other is" if n == 1 else f"{n:,} others are"
+            notes.append(f"{name} is known of {told.mean():.1%} of {len(value):,} tracks; the {others} left out")
     return kept, notes
 
 
