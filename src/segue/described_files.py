@@ -182,9 +182,12 @@ def named(path: Path) -> tuple[str, str]:
 
     >>> named(Path("Nina Simone - Sinnerman.mp3")), named(Path("07 Sinnerman.flac"))
     (('Nina Simone', 'Sinnerman'), ('', 'Sinnerman'))
+    >>> named(Path("147793__setuniman__sweet-waltz.hq.ogg"))  # a second copy, of high quality
+    ('', '147793 setuniman sweet-waltz')
     """
     artist, title = _tags(path)
-    stem = re.sub(r"^\d{1,3}[ ._-]+(?=\D)", "", path.stem.replace("_", " ")).strip()
+    stem = " ".join(re.sub(r"\.hq$", "", path.stem, flags=re.I).replace("_", " ").split())
+    stem = re.sub(r"^\d{1,3}[ ._-]+(?=\D)", "", stem).strip()
     before, dash, after = stem.partition(" - ")
     if dash and before.strip() and after.strip():
         return in_one_line(artist or before.strip()), in_one_line(title or after.strip())

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from served import service
 
@@ -146,6 +147,18 @@ def test_the_process_that_hears_says_whose_fault_it_is(tmp_path):
     assert said["detail"].startswith("a.mp3 holds no sound that can be read")
     code, said = asked(str(tmp_path / "none.bundle"))
     assert (code, said["status"]) == (3, 503)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "notes"), [(hearing.NAMELESS, 0), ("song", 1)])
+def test_that_a_recording_has_no_ending_is_said_only_where_somebody_named_it(tmp_path, name, notes):
+    import subprocess
+
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.flac", np.random.default_rng(0).normal(0, 0.1, 2 * 44_100), 44_100)
+    body = (tmp_path / "a.flac").read_bytes()
+    ended = subprocess.run([*hearing.COMMAND, tmp_path, name, ""], input=body, stdout=subprocess.PIPE, check=True)
+    assert sum("named without an ending" in note for note in json.loads(ended.stdout)["notes"]) == notes
 
 
 @pytest.mark.parametrize("does", ["os.abort()", "print('nonsense'); sys.exit()", "sys.exit(1)"])

@@ -35,6 +35,7 @@ SUFFIXES = {  # how files are named → the format that libsndfile then finds in
     ".wav": ("WAV", "WAVEX", "RF64", "W64"), ".flac": ("FLAC",), ".ogg": ("OGG", "FLAC"), ".oga": ("OGG", "FLAC"),
     ".opus": ("OGG",), ".mp3": ("MP3",), ".aif": ("AIFF",), ".aiff": ("AIFF",),
 }  # fmt: skip
+NO_ENDING = "without an ending"
 SHORTEST_S = 1.0
 LONGEST_S = 6 * 3600  # as schema.py: what claims to be longer is no track
 RATES = (4_000, 384_000)
@@ -281,7 +282,7 @@ def _notes(path: Path, form: str, subtype: str, read_s: float, total_s: float) -
     notes = []
     if form not in SUFFIXES.get(path.suffix.lower(), ()):
         held = form if form != "OGG" else f"Ogg {subtype.title()}"
-        notes.append(f"it is named {path.suffix or 'without an ending'} and holds {held}: read as such")
+        notes.append(f"it is named {path.suffix or NO_ENDING} and holds {held}: read as such")
     if total_s > read_s + 0.5:
         notes.append(f"the first {read_s:,.0f} s of {total_s:,.0f} s were read")
     return tuple(notes)

@@ -14,11 +14,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from segue.datasets.sound_files import NO_ENDING
 from segue.ear import Heard, listen
 from segue.engines import in_one_line
 from segue.errors import BadInput, MissingExtra, SegueError
@@ -125,7 +126,7 @@ def main(folder: str, name: str, descriptors: str) -> int:
     at = Path(folder, name)
     at.symlink_to(f"/proc/self/fd/{held}")  # that messages call it by its name
     try:
-        told: Mapping[str, Any] = listen(at, descriptors or None, most_s=MOST_S).to_json()
+        heard = listen(at, descriptors or None, most_s=MOST_S)
     except SegueError as cause:
         detail, _, remedy = str(cause).rpartition("; ")
         # it is the file; else what reads it is not installed; else the bundle of descriptors is not what it was
@@ -133,7 +134,10 @@ def main(folder: str, name: str, descriptors: str) -> int:
         other = "send another file" if status == 422 else "mend the service"
         print(json.dumps({"detail": detail or str(cause), "remedy": remedy if detail else other, "status": status}))
         return _REFUSED
-    print(json.dumps(told))
+    notes = tuple(
+        n for n in heard.notes if name != NAMELESS or f"it is named {NO_ENDING}" not in n
+    )  # it is we who named it
+    print(json.dumps(replace(heard, notes=notes).to_json()))
     return 0
 
 
