@@ -71,6 +71,15 @@ def test_of_more_there_is_a_drawing_by_key_and_genre_where_they_are_known(tmp_pa
     ]
 
 
+def test_what_a_drawing_can_be_trusted_for_is_said_once(tmp_path):
+    path = tmp_path / "own.csv"
+    lines = [f"{n},{'ab'[n % 2]},{n + 90},.{n},{n % 3},{n % 2}\n" for n in range(9)]
+    path.write_text("track_id,genre,tempo,energy,key,mode\n" + "".join(lines))
+    found = [f for f in audio_map(path) if f.name.startswith("drawing")]
+    assert [f.name for f in found] == ["drawing-by-key", "drawing-by-genre"]
+    assert sum("trustworthiness" in f.finding for f in found) == sum("t-SNE" in f.note for f in found) == 1
+
+
 def test_what_is_no_music_is_left_out_and_said(tmp_path):
     found = audio_map(
         table(tmp_path, [*[row(k) for k in range(4)], row(4, kind="speech"), "m/9.mp3,9" + 12 * "," + ",it is empty\n"])

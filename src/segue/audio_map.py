@@ -163,8 +163,9 @@ def _compared(space: Nearness, seed: int, draws: Callable[..., None], silent: li
         if groups is not None and groups.choice.k > 1:
             kinds = {"group": gathered.names(groups)} | kinds
         known = {by: kind for by, kind in kinds.items() if _tells(kind)} or {"recording": ["all"] * len(space.rows)}
-        for by, kind in known.items():
-            draws(NEAR, f"drawing-by-{by}", partial(neighbours.drawing, space, plane, by, kind, _ALSO.get(by, "")))
+        for i, (by, kind) in enumerate(known.items()):
+            figure = partial(neighbours.drawing, space, plane, by, kind, _ALSO.get(by, ""), again=i > 0)
+            draws(NEAR, f"drawing-by-{by}", figure)
     draws(NEAR, "tree", lambda: neighbours.tree(space))
     if groups is not None:
         draws(GROUPS, "how-many", lambda: gathered.how_many(groups, space))

@@ -97,6 +97,11 @@ def test_the_drawing_keeps_neighbours_and_says_how_often_they_are_of_a_kind():
     assert figure.finding.startswith("A drawing only")
     assert {row["genre"] for row in figure.rows} == {"a", "b"}
     assert "chance" not in neighbours.drawing(space, plane, "group", ["a"] * 25 + ["b"] * 20).finding  # as it was made
+    again = neighbours.drawing(space, plane, "genre", ["a"] * 25 + ["b"] * 20, again=True)
+    assert again.finding.startswith(
+        "The same drawing, by genre. The nearest to a recording is of the same genre in 100%"
+    )
+    assert "t-SNE" not in again.note
     none = neighbours.drawing(space, plane, "genre", ["a"] * 25 + [""] * 20)
     assert {row["genre"] for row in none.rows} == {"a", "not known"}
 
@@ -171,7 +176,11 @@ def test_what_is_here_counts_kinds_and_says_what_is_left_out():
         ("b", "it sounds like speech"),
         ("c", "c.mp3 is empty"),
     ]
-    assert left.finding == "1 could not be read and 1 sounds like no music."
+    assert left.finding == "b: it sounds like speech; c: c.mp3 is empty."  # how many, the figure above says
+    many = collection("here", [{"file": f"{n}.mp3", "kind": "other"} for n in range(12)])
+    said = f"{audible.kinds(many).finding} {audible.apart(many).finding}"
+    assert said.count("12") == 3  # recordings, other sounds, left out
+    assert said.endswith("0: it sounds like no music; 1: it sounds like no music; and 10 more.")
     tempo = audible.tempo(of)
     assert sum(row["recordings"] for row in tempo.rows) == 2
     assert tempo.finding == "The median tempo is 90 BPM."

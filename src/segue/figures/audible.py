@@ -17,6 +17,7 @@ WORDS = {"music": "music", "speech": "speech", "other": "other sounds", "": "of 
 SOUNDS_LIKE = {"speech": "it sounds like speech", "other": "it sounds like no music"}
 BINS = {"tempo": 5.0, "loudness": 1.0}  # width of a bar, at least
 MOST_BARS = 40
+NAMED = 2  # recordings that are left out, in a sentence; how many there are stands above it
 
 
 def kinds(of: Collection) -> Figure:
@@ -44,12 +45,11 @@ def apart(of: Collection) -> Figure:
     ]  # fmt: skip
     if not rows:
         raise NothingToSay("all of its recordings could be read, and none is known to be no music")
-    n_errors = sum(bool(why) for why in of.errors)
-    told = [f"{n_errors:,} could not be read"] * bool(n_errors)
-    if len(rows) > n_errors:
-        told.append(f"{len(rows) - n_errors:,} sound{'s' * (len(rows) - n_errors == 1)} like no music")
+    told = [f"{row['recording']}: {brief(row['said'], 80)}" for row in rows[:NAMED]]
+    if len(rows) > NAMED:
+        told.append(f"and {len(rows) - NAMED:,} more")
     return Figure(
-        "What is left out, and why?", f"{' and '.join(told)}.", rows[:MOST_ROWS], recordings(len(of)), units={"said": "why"},
+        "What is left out, and why?", f"{'; '.join(told)}.", rows[:MOST_ROWS], recordings(len(of)), units={"said": "why"},
     )  # fmt: skip
 
 

@@ -78,8 +78,9 @@ def plane(of: Nearness, seed: int) -> Plane:
     return Plane(some, np.asarray(flattened(points, "t-sne", seed)[0], np.float64), seed)
 
 
-def drawing(of: Nearness, plane: Plane, by: str, kind: Sequence[str], also: str = "") -> Figure:
-    """The plane, coloured by a kind of each recording (V,); "": not known. `also`: what is to be said of the kinds."""
+def drawing(of: Nearness, plane: Plane, by: str, kind: Sequence[str], also: str = "", again: bool = False) -> Figure:
+    """The plane, coloured by a kind of each recording (V,); "": not known. `also`: what is to be said of the kinds; `again`: the
+    same plane stands above, and what can be trusted of it."""
     from sklearn.manifold import trustworthiness
 
     at = plane.at
@@ -98,6 +99,10 @@ def drawing(of: Nearness, plane: Plane, by: str, kind: Sequence[str], also: str 
     finding = (
         f"A drawing only: that neighbours on it are neighbours in truth has a trustworthiness of {trust:.2f} of 1."
     )
+    note = f"The plane is t-SNE's, of {of.by}. Who is near whom can be trusted as far as said; the sizes of clumps, the distances "
+    note += "between them and the directions mean nothing. Names are written where there is room."
+    if again:
+        finding, note = f"The same drawing, by {by}.", "The plane is the one above."
     # nearness made the groups, and may be made of keys: to find them near would say nothing
     is_apart = by != "group" and (by != "key" or of.of_components)
     if is_apart and len(names) > 1 and told is not None and len(at) >= LEAST_TOLD:
@@ -106,8 +111,7 @@ def drawing(of: Nearness, plane: Plane, by: str, kind: Sequence[str], also: str 
         f"How does the collection look{f', by {by}' if len(names) > 1 else ''}?", finding, rows, recordings(len(rows)),
         _drawn(rows, by, names),
         f"A cloud of {len(rows)} recordings on a plane, those alike near each other, told apart by their {by}.",
-        f"The plane is t-SNE's, of {of.by}. Who is near whom can be trusted as far as said; the sizes of clumps, the distances "
-        f"between them and the directions mean nothing. Names are written where there is room.{also}",
+        f"{note}{also}",
         {"x": "x, no unit", "y": "y, no unit"},
     )  # fmt: skip
 
