@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -80,6 +80,7 @@ def test_first_sessions_are_learned_from_so_that_newcomers_are_answered(world, m
     from segue import registry, splits
     from segue.stay_contest import fit, sessions_of
 
+    @dataclass(frozen=True)
     class Model:
         def fit(self, train, valid=None):
             return train

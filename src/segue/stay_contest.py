@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from segue.stay_truth import StayTruth
 
 QUESTION = "length"
-LEARNED = (
-    HISTORY,
-    TRAIN,
-)  # the first days, too: a session needs no history but its listener's, and newcomers have none
+# the first days, too: a session needs no history but its listener's, and newcomers have none
+LEARNED = (HISTORY, TRAIN)
 MARK, POINTS = "shrunk", ("user-mean", "user-median")  # a curve is measured from the one, a number from the others
 CEILINGS = {"truth": "past", "learned": "learned"}  # of simulated worlds, by what is known there: see StayTruth.of
 OF_HAZARDS = ("global-median", MARK, "hazard")  # models that can do without the starts of sessions
