@@ -4,6 +4,7 @@ import builtins
 import csv
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from segue import cli, clusters, profiles
 from segue.clusters import METHODS
 from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.figures import listener_clusters
-from segue.listener_groups import group
+from segue.listener_groups import best_number, group
 
 LENGTHS = {"f": 31.0, "a": 4.0, "e": 120.0, "c": 5.0, "d": 30.0, "b": 6.0}
 FILES = ["assignment.csv", "choices.csv", "clusters.csv", "clusters.png", "clusters.svg", "elbow.png", "elbow.svg"]
@@ -60,6 +61,55 @@ def test_as_many_clusters_as_have_the_largest_silhouette_are_taken(kinds):
     assert kinds.choices[0]["silhouette"] is None
     assert kinds.choices[0]["left"] == 1
     assert all(a["inertia"] > b["inertia"] for a, b in zip(kinds.choices, kinds.choices[1:], strict=False))
+
+
+def row(k, silhouette, smallest):
+    return {"k": k, "silhouette": silhouette, "smallest": smallest}
+
+
+@pytest.mark.parametrize(
+    ("rows", "n", "k"),
+    [
+        ([row(1, None, 40), row(2, 0.6, 9), row(3, 0.61, 8), row(8, 0.7, 1)], 40, 2),  # the fewest of those as good
+        ([row(1, None, 40), row(2, 0.55, 9), row(3, 0.6, 8), row(4, 0.61, 8)], 40, 3),
+        ([row(1, None, 200), row(2, 0.7, 9), row(3, 0.6, 10)], 200, 3),  # 5 % are ten
+        ([row(1, None, 40), row(2, 0.7, 2), row(3, 0.6, 3)], 40, 3),  # and three at least
+        ([row(1, None, 40), row(2, 0.5, 1), row(3, 0.6, 1)], 40, 3),  # none is able
+        ([row(1, None, 2), row(2, None, 1)], 2, None),
+    ],
+)
+def test_of_numbers_as_good_the_fewest_clusters_are_taken_and_none_that_leaves_a_few_alone(rows, n, k):
+    assert best_number(rows, n) == k
+
+
+def test_one_far_out_is_no_cluster_of_its_own_unless_it_is_asked_for():
+    length = np.concatenate([np.linspace(50, 70, 39), [900.0]])
+    one = pa.table({"listener": [f"u{i:02}" for i in range(40)], "average_session_length": length})
+    found, asked = group(one), group(one, k=2)
+    assert [r["listeners"] for r in asked.clusters] == [39, 1]
+    assert (asked.why, asked.choices[1]["smallest"]) == ("as asked", 1)
+    assert max(found.choices[1:], key=lambda r: r["silhouette"])["k"] == 2
+    judged = any(r["smallest"] >= 3 for r in found.choices[1:])
+    assert not judged
+    assert (
+        "Every number of clusters that was tried leaves one below 3 listeners: those are hardly groups." in found.notes
+    )
+    assert found.why == "the largest silhouette"
+
+
+def test_why_so_many_is_said():
+    kinds = group(many(), seed=1)
+    assert (kinds.why, kinds.choices[2]["smallest"]) == ("the largest silhouette", 30)
+    rest = {"inertia": 1.0, "left": 1.0}
+    two = replace(kinds, labels=np.arange(90) % 2, choices=[row(1, None, 90) | rest, row(2, 0.6, 45) | rest])
+    for more, why in (
+        (row(3, 0.61, 30), "the fewest whose silhouette is within 0.02 of the largest silhouette"),
+        (row(3, 0.7, 1), "the largest silhouette of those without a cluster below 5 listeners"),
+    ):
+        found = replace(two, choices=[*two.choices, more | rest])
+        assert found.why == why
+        verb = "are" if "fewest" in why else "have"
+        assert listener_clusters.elbow(found).finding == f"2 clusters are taken, which {verb} {why}, 0.60."
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -128,10 +178,13 @@ def test_that_a_graph_looked_at_some_listeners_only_is_said(monkeypatch):
         (table(), {"by": []}, "no column to cluster by: give --by"),
         (table(), {"by": ["listener"]}, "that is who each row is of; choose columns of numbers"),
         (table(), {"k": 1}, "--k 1: expected auto, or a whole number from 2 on"),
-        (table(), {"k": 7}, "7 clusters take as many listeners who differ in average_session_length: the table has 6; choose "
-         "other columns, or fewer clusters"),
+        (table(), {"k": 7}, "7 clusters take as many listeners who differ in average_session_length: the table has 6; give "
+         "a table of more listeners, or fewer clusters"),
+        (table(same=[4, 4, 4, 4, 5, 6]), {"by": ["same"], "k": 5}, "the table has 3; choose other columns, or fewer clusters"),
+        (table(top=["x"] * 6), {"by": ["tap"]}, "no column of the table is called 'tap'; known: average_session_length"),
+        (table().select(["listener"]), {"by": ["tap"]}, "no column of the table is called 'tap', and none holds numbers"),
         (table().slice(0, 1), {}, "2 clusters take as many listeners who differ in average_session_length: the table has 1; "
-         "choose other columns"),
+         "give a table of more listeners"),
         (table(age=[None] * 5 + [3.0]), {"by": ["age"]}, "the table has 1; 5 are left out, of whom one is unknown; choose"),
         (table(same=[4] * 6), {"by": ["same"]}, "the table has 1; choose other columns"),
         (table().slice(0, 0), {}, "the table has 0"),
@@ -189,7 +242,9 @@ def test_cells_that_say_nothing_are_unknown(tmp_path):
         ("listener,x\na,1\nb\n", BadInput, "t.csv line 3 has 1 cells: expected 2"),
         ("listener,x\na,1\n,2\n", BadInput, "t.csv line 3 has no listener: expected one"),
         ("listener,y\na,1\n", UnknownName, "no column of t.csv is called 'x'"),
-        ("", UnknownName, "no column of t.csv is called 'x'"),
+        ("listener,top,xs\na,y,1\nb,z,\n", UnknownName, "no column of t.csv is called 'x'; did you mean xs?"),
+        ("listener,xx,y\na,y,1\nb,,2\n", UnknownName, "no column of t.csv is called 'x'; known: y"),
+        ("", AskedWrongly, "no column of t.csv is called 'x', and none holds numbers"),
         ('listener,x\n"a\n', BadInput, "t.csv line"),
     ],
 )

@@ -33,9 +33,7 @@ def profiles(
 def cluster(
     profiles: Annotated[Path, typer.Argument(help="What segue profiles wrote, or any table with a row a listener.")],
     by: Annotated[str, typer.Option(help="Columns of numbers, separated by commas.")] = "average_session_length",
-    k: Annotated[
-        str, typer.Option(help="How many clusters; auto: of 2 to 10 that of the largest silhouette.")
-    ] = "auto",
+    k: Annotated[str, typer.Option(help="How many clusters; auto: of 2 to 10, by silhouettes.")] = "auto",
     method: Annotated[
         str, typer.Option(help="kmeans, spectral (clusters need not be round) or ward (a tree).")
     ] = "kmeans",

@@ -48,11 +48,10 @@ def show_groups(found: Any, folder: Path | None, said: Sequence[str], as_json: b
     print_table([
         {"clusters": f"{row['k']}", "share of variance left within": f"{row['left']:.3f}",
          "silhouette": "" if row["silhouette"] is None else f"{row['silhouette']:.3f}",
-         "": "<- taken" if row["k"] == told["k"] else ""} for row in told["choices"]
+         "in the smallest": f"{row['smallest']:,}", "": "<- taken" if row["k"] == told["k"] else ""} for row in told["choices"]
     ])  # fmt: skip
-    how = "the largest silhouette" if told["is_chosen"] else "as asked"
     say(
-        f"{found.method}, {told['k']} clusters ({how}), standardise {told['standardise']}, seed {told['seed']}. "
+        f"{found.method}, {told['k']} clusters ({found.why}), standardise {told['standardise']}, seed {told['seed']}. "
         "Centres are means."
     )
     for note in [*told["notes"], *said]:

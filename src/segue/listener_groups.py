@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from segue.listener_table import Listeners, read
 SCALES = ("all", "logs", "none")
 MOST_K = 10  # numbers of clusters that are tried
 FEW = 0.01  # of the listeners: in a cluster smaller than that they may only lie far out
+LEAST_SHARE, LEAST = 0.05, 3  # of the listeners, and listeners, in the smallest cluster of a number that is chosen
+AS_GOOD = 0.02  # of silhouettes: what differs by no more is no better, and fewer clusters are taken
 LAST = "choices.csv"  # of what is written: where it is, all the others are
 
 
@@ -45,8 +48,8 @@ class ListenerGroups:
     listeners : who, and the values of the columns they were clustered by, in their units
     labels : the cluster of each, from 0
     choices : for each number of clusters: `k`, `inertia` (the sum of squares within, in what distances are measured in),
-        `left` (its share of that of one cluster), `silhouette`
-    asked : how many clusters were asked for; None: as many as have the largest silhouette
+        `left` (its share of that of one cluster), `silhouette`, `smallest` (the listeners of its smallest cluster)
+    asked : how many clusters were asked for; None: as many as `best_number` takes
     """
 
     listeners: Listeners
@@ -64,6 +67,25 @@ class ListenerGroups:
     @property
     def k(self) -> int:
         return int(self.labels.max()) + 1
+
+    @property
+    def why(self) -> str:
+        """Why so many clusters, after *it has* or *they are*."""
+        if not self.is_chosen:
+            return "as asked"
+        judged = {row["k"]: row["silhouette"] for row in self.choices if row["silhouette"] is not None}
+        own = judged.get(self.k)
+        if own is None or own >= max(judged.values()):
+            return "the largest silhouette"
+        able = _able(self.choices, len(self.labels)) or self.choices
+        of = max(row["silhouette"] for row in able if row["silhouette"] is not None)
+        among = (
+            ""
+            if of >= max(judged.values())
+            else f" of those without a cluster below {least(len(self.labels))} listeners"
+        )
+        largest = f"the largest silhouette{among}"
+        return largest if own >= of else f"the fewest whose silhouette is within {AS_GOOD:.2f} of {largest}"
 
     @property
     def clusters(self) -> list[dict[str, Any]]:
@@ -92,7 +114,11 @@ class ListenerGroups:
                         "draws long tails in.")  # fmt: skip
         if self.is_chosen:
             told.append("A silhouette compares numbers of clusters and is no test of whether there are any: one cloud with a "
-                        "long tail, cut in two, has a large one as well.")  # fmt: skip
+                        "long tail, cut into pieces, has a large one as well.")  # fmt: skip
+            if best is not None and not _able(self.choices, n):
+                told.append(
+                    f"Every number of clusters that was tried leaves one below {least(n)} listeners: those are hardly groups."
+                )
         if self.method != "kmeans" and n > MOST:
             told.append(
                 f"{self.method} looked at {MOST:,} of the {n:,} listeners; the others are with the nearest of these."
@@ -167,7 +193,7 @@ def group(
     ----------
     profiles : the file that `segue profiles` wrote, any other Parquet or CSV with a row for each `listener`; or an arrow table
     by : columns of numbers; listeners of whom one is unknown are left out, and counted
-    k : how many clusters; None: that of 2 to 10 with the largest silhouette
+    k : how many clusters; None: that of 2 to 10 which `best_number` takes
     method : kmeans, spectral (clusters need not be round) or ward (a tree)
     standardise : all: every column in its standard deviations, so that none outweighs another; logs: the same, those with a
         long tail in logs first; none: as they are
@@ -192,19 +218,48 @@ def group(
     with threadpool_limits(1):
         found = {n: cluster(points, method, n, seed) for n in ks}
         choices: list[dict[str, Any]] = [
-            {"k": 1, "inertia": inertia(points, np.zeros(len(points), np.int64)), "silhouette": None}
+            {
+                "k": 1,
+                "inertia": inertia(points, np.zeros(len(points), np.int64)),
+                "silhouette": None,
+                "smallest": len(points),
+            }
         ]
         for n, labels in found.items():
             if labels.max() + 1 == n:  # a graph may fall into fewer
                 judged = silhouette(points, labels, np.random.default_rng(seed))
-                choices.append({"k": n, "inertia": inertia(points, labels), "silhouette": judged})
+                smallest = int(np.bincount(labels).min())
+                choices.append({"k": n, "inertia": inertia(points, labels), "silhouette": judged, "smallest": smallest})
     for row in choices:
         row["left"] = row["inertia"] / choices[0]["inertia"]
-    best = max(
-        (row for row in choices if row["silhouette"] is not None), key=lambda row: row["silhouette"], default=None
-    )
-    chosen = k or (best or {"k": ks[0]})["k"]
+    chosen = k or best_number(choices, len(points)) or ks[0]
     return ListenerGroups(listeners, found[chosen], choices, method, standardise, seed, k)
+
+
+def least(n: int) -> int:
+    """The listeners that the smallest cluster should have, of n: 5 % of them, and 3."""
+    return max(LEAST, math.ceil(LEAST_SHARE * n))
+
+
+def best_number(choices: list[dict[str, Any]], n: int) -> int | None:
+    """How many clusters to take of n listeners: of those numbers whose smallest cluster has 5 % of them and 3, the smallest
+    whose silhouette is within .02 of the largest of these. Where every number leaves a smaller cluster, the largest silhouette;
+    None where none is defined.
+
+    >>> few = {"k": 8, "silhouette": .70, "smallest": 1}
+    >>> best_number([{"k": 2, "silhouette": .60, "smallest": 9}, {"k": 3, "silhouette": .61, "smallest": 5}, few], 40)
+    2
+    """
+    able = _able(choices, n)
+    if able:
+        most = max(row["silhouette"] for row in able)
+        return min(int(row["k"]) for row in able if row["silhouette"] >= most - AS_GOOD)
+    judged = [row for row in choices if row["silhouette"] is not None]
+    return int(max(judged, key=lambda row: row["silhouette"])["k"]) if judged else None
+
+
+def _able(choices: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
+    return [row for row in choices if row["silhouette"] is not None and row["smallest"] >= least(n)]
 
 
 def measured(values: Points, how: str) -> Points:
@@ -221,9 +276,12 @@ def _to_try(listeners: Listeners, k: int | None) -> list[int]:
         raise AskedWrongly(f"--k {k}: expected auto, or a whole number from 2 on")
     if differ < max(2, k or 2):
         left_out = f"; {listeners.left_out:,} are left out, of whom one is unknown" if listeners.left_out else ""
+        n, wanted = len(listeners.names) + listeners.left_out, k or 2
+        remedy = "choose other columns" if n >= wanted else "give a table of more listeners"
+        remedy += ", or fewer clusters" if wanted > 2 and n > 1 else ""
         raise AskedWrongly(
-            f"{k or 2} clusters take as many listeners who differ in {', '.join(listeners.by)}: {listeners.table} has "
-            f"{differ:,}{left_out}; choose other columns" + (", or fewer clusters" if (k or 2) > 2 else "")
+            f"{wanted} clusters take as many listeners who differ in {', '.join(listeners.by)}: {listeners.table} has "
+            f"{differ:,}{left_out}; {remedy}"
         )
     return sorted({*range(2, min(MOST_K, differ) + 1), k or 2})
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.profiles import COLUMNS
 
 KEY = "listener"
+LOOKED_AT = (
+    100  # rows of a CSV, by which it is told which columns hold numbers, where one is asked for that is not there
+)
 NOTHING = ("", "na", "nan", "null", "none", "\\n")  # cells that say nothing, in any letters
 
 
@@ -82,18 +85,19 @@ def read(profiles: str | Path | Any, by: Sequence[str]) -> Listeners:
 
 
 def _of_parquet(path: Path, by: Sequence[str]) -> tuple[list[str], Points]:
-    _check(path.name, by, columns_of_parquet(path, path.name))
+    names = columns_of_parquet(path, path.name)
+    _check(path.name, by, names, lambda: _numbers_of(path))
     return _of_arrow(read_parquet(path, [KEY, *by]), path.name, by)
 
 
 def _of_arrow(table: Any, shown: str, by: Sequence[str]) -> tuple[list[str], Points]:
     import pyarrow as pa
 
-    _check(shown, by, table.column_names)
+    _check(shown, by, table.column_names, lambda: _numbers(table.schema))
     columns = []
     for name in by:
         kind = table.schema.field(name).type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        if not _is_number(kind):
             raise AskedWrongly(f"column {name!r} of {shown} is {kind}: expected numbers; choose others with --by")
         column = table[name].cast(pa.int8()) if pa.types.is_boolean(kind) else table[name]
         columns.append(column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64))
@@ -103,6 +107,39 @@ def _of_arrow(table: Any, shown: str, by: Sequence[str]) -> tuple[list[str], Poi
     return who.to_pylist(), np.column_stack(columns)
 
 
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _numbers(schema: Any) -> list[str]:
+    """The columns that can be clustered by."""
+    return [field.name for field in schema if _is_number(field.type)]
+
+
+def _numbers_of(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return _numbers(pq.read_schema(path))
+
+
+def _numbers_in(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The same of a CSV, as far as its first rows say."""
+    seen = [row for row in islice(rows, LOOKED_AT) if len(row) == len(header)]
+    return [name for at, name in enumerate(header) if all(_says_number(row[at]) for row in seen)]
+
+
+def _says_number(cell: str) -> bool:
+    if cell.strip().lower() in NOTHING:
+        return True
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
 def _of_csv(path: Path, by: Sequence[str]) -> tuple[list[str], Points]:
     who: list[str] = []
     cells: list[list[float]] = []
@@ -110,7 +147,7 @@ def _of_csv(path: Path, by: Sequence[str]) -> tuple[list[str], Points]:
         with path.open(encoding="utf-8-sig", newline="") as text:
             rows = csv.reader(text)
             header = next(rows, [])
-            _check(path.name, by, header)
+            _check(path.name, by, header, lambda: _numbers_in(header, rows))
             places = [header.index(name) for name in (KEY, *by)]
             for row in rows:
                 if not row:
@@ -142,11 +179,16 @@ def _number(cell: str, column: str, shown: str, line: int) -> float:
         ) from None
 
 
-def _check(shown: str, by: Sequence[str], names: Sequence[str]) -> None:
-    """The columns are there, and one that says who each row is of."""
+def _check(shown: str, by: Sequence[str], names: Sequence[str], numbers: Callable[[], list[str]]) -> None:
+    """The columns are there, and one that says who each row is of; `numbers`: those that may be meant where one is not."""
     for name in by:
         if name not in names:
-            raise UnknownName(f"column of {shown}", name, names)
+            known = [n for n in numbers() if n != KEY]
+            if not known:
+                raise AskedWrongly(
+                    f"no column of {shown} is called {name!r}, and none holds numbers: expected one that does"
+                )
+            raise UnknownName(f"column of {shown}", name, known)
         if name == KEY:
             raise AskedWrongly(f"--by {KEY}: that is who each row is of; choose columns of numbers")
     if KEY not in names:

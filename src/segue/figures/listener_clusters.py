@@ -22,7 +22,7 @@ def elbow(of: ListenerGroups) -> Figure:
     """What is left within clusters, and the silhouette, for each number of clusters."""
     drawn = [{"k": r["k"], "left": r["left"], "silhouette": r["silhouette"]} for r in of.choices]
     best = next((r["silhouette"] for r in of.choices if r["k"] == of.k), None)
-    why = "which have the largest silhouette" if of.is_chosen else "as was asked"
+    why = f"which {'are' if of.why.startswith('the fewest') else 'have'} {of.why}" if of.is_chosen else "as was asked"
     told = "" if best is None else f", {best:.2f}" if of.is_chosen else f": a silhouette of {best:.2f}"
     return Figure(
         "How many clusters of listeners are there?", f"{of.k} clusters are taken, {why}{told}.", drawn, _n(of), _panels(of),
