@@ -67,12 +67,18 @@ class Describer(ABC):
         return self.learn(x, y, kinds, group), out
 
     def fit(self, train: Measured) -> FittedDescriber:
-        """Learn every target of which enough is known.
+        """Learn every target of which enough is known, in one thread: those of matrices so small wait for each other.
 
         Raises
         ------
         AskedWrongly : there are too few tracks or groups, or nothing is known of them
         """
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            return self._fit(train)
+
+    def _fit(self, train: Measured) -> FittedDescriber:
         known = descriptors.seen(train.targets, LEAST)
         if not known or len(np.unique(train.group)) < 2:
             n = len(np.unique(train.group))
