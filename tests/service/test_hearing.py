@@ -216,6 +216,7 @@ def test_a_bundle_of_descriptors_is_served_beside_another_only(monkeypatch, tmp_
     folder = tmp_path / "descriptors.bundle"
     folder.mkdir()
     (folder / "card.json").write_text('{"task": "descriptors"}')
+    (folder / "hashes.json").write_text("{}")
     opened = lambda path, name, checked: describing.Describing(name, path, {"task": "descriptors"}, Catalogue({}))  # noqa: E731
     monkeypatch.setattr(describing, "opened", opened)
     with pytest.raises(AskedWrongly, match="serve a bundle of segue train next-track, too"):
