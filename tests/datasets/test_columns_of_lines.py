@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segue.datasets import columns_of_lines, lastfm1k, starts
@@ -95,6 +95,7 @@ ROWS = st.tuples(st.sampled_from(["u1", "u1", "u1", "u2", "", " "]), CLOCKS, IDS
 LINES = st.one_of(*[ROWS.map("\t".join)] * 6, st.sampled_from(["", "x", "a\tb", "\t" * 5, "\t" * 6, "\udcff", "\r"]))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(st.lists(LINES, max_size=30), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.sampled_from([1, 50, 1 << 20]))
 def test_what_is_read_many_at_a_time_is_what_is_read_one_by_one(tmp_path_factory, lines, newline, marked, size):
     text = ("\ufeff" if marked else "") + newline.join(lines)
