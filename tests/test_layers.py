@@ -209,3 +209,9 @@ def test_only_engines_sessions_sources_and_the_oracle_import_ibis():
 def test_heavy_packages_are_imported_where_they_are_used():
     early = {(m, top(i.name)) for m, found in IMPORTS.items() for i in found if i.runs == "at import"}
     assert {(m, name) for m, name in early if name in HEAVY} == HEAVY_AT_IMPORT
+
+
+def test_no_two_test_files_share_a_name():
+    """pytest finds them by it, and of two of a name runs one."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
