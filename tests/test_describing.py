@@ -15,8 +15,9 @@ import typer
 
 from segue import cli_audio, described_files, measuring
 from segue.bundle import open_bundle
-from segue.describing import DescriptorBundle, exact, joined, train
+from segue.describing import DescriptorBundle, joined, train
 from segue.errors import AskedWrongly, BadInput, Tampered
+from segue.exact import exact
 from segue.measuring import columns, sounds
 from segue.playlists_bundle import open_playlists_bundle
 from segue.sound_table import read_table

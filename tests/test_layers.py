@@ -44,7 +44,7 @@ LAYERS = (
         "importance",
         "gaps", "play_ends", "staying", "stay_scores", "stay_contest", "stay_training", "stay_checks",
         "slices", "failings", "explanation",
-        "describing", "sound_contest", "sound_table", "measuring", "described_files",
+        "describing", "exact", "sound_contest", "sound_table", "measuring", "described_files",
     )),
     ("edges", (
         "cli", "cli_audio", "cli_challenge",

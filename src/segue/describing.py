@@ -1,12 +1,13 @@
-"""What is said of the sound of a recording: what can be measured, and what a bundle has learned to guess, with bounds.
+"""What is said of the sound of a recording by a bundle that learned to guess it, with bounds.
 
 card.json           what it was learned from and how well, which targets were not learnt
 model.json          the model's plain settings          model.safetensors   its arrays
 golden.json         made-up measurements and what was said of them when it was written
 hashes.json         of all the others
 
-    exact(recording)                                            {"tempo": (120.2, 119.0, 121.4), "loudness": (-9.1, -9.2, -9.0)}
     DescriptorBundle.open("descriptors.bundle").describe(recording)       {"energy": (.71, .52, .84), …}
+
+What needs no bundle is told by `segue.exact`.
 
 A bundle says nothing of targets that it could not learn: where nobody is better than the mean, a number would only look like one.
 """  # fmt: skip
@@ -24,8 +25,9 @@ import numpy as np
 from segue import registry
 from segue.batch import Array
 from segue.errors import AskedWrongly, BadInput, MissingExtra, SegueError, Tampered
+from segue.exact import Said
 from segue.measured import Measured
-from segue.measuring import Said, columns, numbers
+from segue.measuring import columns, numbers
 from segue.models.describer import FittedDescriber
 from segue.scores import plain
 from segue.sealed import AGAIN, DAMAGE, flat, free, sealed, standing, verify, write_json
@@ -38,55 +40,8 @@ if TYPE_CHECKING:
 TASK = "descriptors"
 FORMAT = 1
 GOLDEN = 4  # made-up tracks
-TEMPO_OFF = 0.01  # share: a tempo is measured as closely, but for its octave
-LOUDNESS_OFF = 0.1  # LU
 UNLIKE = 0.2  # of the columns: of the tracks that it learned from, one in fifty lies beyond each
-UNKNOWN = float("nan")
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Exactly:
-    """What can be told of a recording without a model."""
-
-    said: dict[str, Said]
-    kind: str  # music, speech or other
-
-
-def exactly(recording: Recording, spectra: Any = None) -> Exactly:
-    """Tempo, key, mode, loudness and kind at once. `spectra`: of the front end, where they are known."""
-    from segue.features.audio import harmony, loudness, rhythm
-    from segue.features.audio.front_end import spectra_of
-    from segue.features.audio.kind import judge
-
-    spectra = spectra_of(recording) if spectra is None else spectra
-    beat, tones = rhythm.measure(spectra), harmony.measure(spectra)
-    found: dict[str, Said] = {}
-    if np.isfinite(beat.tempo):
-        found["tempo"] = (beat.tempo, beat.tempo * (1 - TEMPO_OFF), beat.tempo * (1 + TEMPO_OFF))
-    if tones.key >= 0:
-        found |= {"key": (float(tones.key), UNKNOWN, UNKNOWN), "mode": (float(tones.mode), UNKNOWN, UNKNOWN)}
-    level = float(loudness.measure(recording.channels).integrated)
-    if np.isfinite(level):
-        found["loudness"] = (level, level - LOUDNESS_OFF, level + LOUDNESS_OFF)
-    return Exactly(found, judge(spectra, beat, tones).name)
-
-
-def exact(recording: Recording) -> dict[str, Said]:
-    """What can be measured of a recording, by descriptor: a value and its bounds; NaN of classes, which have none.
-
-    Tempo in BPM (its octave is what listeners mostly tap), loudness in LUFS, key 0 to 11 and mode 0 or 1. What cannot be told,
-    as the tempo of a tone, is not there.
-    """
-    return exactly(recording).said
-
-
-def kind_of(recording: Recording) -> str:
-    """music, speech or other: see `segue.features.audio.kind`."""
-    from segue.features.audio.front_end import spectra_of
-    from segue.features.audio.kind import judge
-
-    return judge(spectra_of(recording)).name
 
 
 @dataclass(frozen=True, eq=False)

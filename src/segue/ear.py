@@ -76,9 +76,9 @@ def listen(
     MissingExtra : what reads sound is not installed
     """
     from segue.datasets.sound_files import read
-    from segue.describing import DescriptorBundle, exactly
+    from segue.describing import DescriptorBundle
+    from segue.exact import exactly
     from segue.features.audio.front_end import spectra_of
-    from segue.features.audio.kind import judge
     from segue.measuring import numbers
 
     opened = None if descriptors is None else DescriptorBundle.open(Path(descriptors))  # before the work
@@ -87,10 +87,10 @@ def listen(
     told = exactly(recording, spectra)
     values, notes = dict(told.said), list(recording.notes)
     if opened is not None:
-        measured = numbers(recording, opened.reads, spectra)
+        measured = numbers(recording, opened.reads, spectra, told)
         values |= opened.said(measured[None])[0]
         notes += [note] if (note := opened.note(measured)) else []
-    why = "" if told.kind == MUSIC else judge(spectra).reason
+    why = "" if told.kind == MUSIC else told.reason
     return Heard(in_one_line(Path(path).name), values, told.kind, recording.seconds, tuple(notes), why)
 
 

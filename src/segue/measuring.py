@@ -26,6 +26,8 @@ import numpy as np
 from segue.batch import Array
 from segue.engines import in_one_line
 from segue.errors import AskedWrongly, BadInput
+from segue.exact import Exactly, Said
+from segue.exact import exactly as told_exactly
 
 if TYPE_CHECKING:
     from segue.datasets.sound_files import Recording
@@ -34,7 +36,6 @@ READS = ("front-end", "statistics", "bins")
 CLIP_S = 30  # of the middle, that FMA's clips hold
 VERSION = 1  # of what is kept: another is measured anew
 Progress = Callable[[int, int, str], None]
-Said = tuple[float, float, float]  # a value and its bounds; NaN where there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +66,13 @@ def columns(reads: str) -> tuple[str, ...]:
     return FRONT_END.names
 
 
-def numbers(recording: Recording, reads: str, spectra: Any = None) -> Array:
-    """(F,) float32 of one recording, as `columns` names them. `spectra`: of the front end, where they are known."""
+def numbers(recording: Recording, reads: str, spectra: Any = None, told: Exactly | None = None) -> Array:
+    """(F,) float32 of one recording, as `columns` names them. `spectra`, `told`: of the front end, and exactly, where they are known."""
     if reads == "front-end":
         from segue.features.audio import front_end
 
-        return front_end.measure(recording, spectra=spectra)
+        beat, tones = (told.rhythm, told.harmony) if told else (None, None)
+        return front_end.measure(recording, spectra=spectra, its_rhythm=beat, its_harmony=tones)
     clip = middle(recording.mono)
     if reads == "bins":
         from segue.features.audio.bins import bins
@@ -93,8 +95,6 @@ def middle(samples: Array) -> Array:
 def sound(path: Path, reads: Sequence[str], exactly: bool) -> Sound:
     """What is measured of one file: its numbers, and if asked for, what can be told exactly and what kind of sound it is."""
     from segue.datasets.sound_files import read
-    from segue.describing import Exactly
-    from segue.describing import exactly as told
     from segue.features.audio.front_end import spectra_of
 
     try:
@@ -102,9 +102,10 @@ def sound(path: Path, reads: Sequence[str], exactly: bool) -> Sound:
     except BadInput as why:
         return Sound(path, in_one_line(str(why)))
     spectra = spectra_of(recording) if exactly or "front-end" in reads else None
-    found = {of: np.asarray(numbers(recording, of, spectra), np.float32) for of in reads}
-    said = told(recording, spectra) if exactly else Exactly({}, "")
-    return Sound(path, "", found, said.said, said.kind, recording.seconds, recording.notes)
+    told = told_exactly(recording, spectra) if exactly else None
+    found = {of: np.asarray(numbers(recording, of, spectra, told), np.float32) for of in reads}
+    said, kind = (told.said, told.kind) if told else ({}, "")
+    return Sound(path, "", found, said, kind, recording.seconds, recording.notes)
 
 
 def sounds(
@@ -198,7 +199,8 @@ def _place(kept: Path, path: Path, reads: Sequence[str], exactly: bool) -> Path:
 @cache
 def _fingerprint() -> str:
     """What measures: by another, all is measured anew."""
-    sources = sorted((Path(__file__).parent / "features" / "audio").glob("*.py"))
+    here = Path(__file__).parent
+    sources = [here / "exact.py", *sorted((here / "features" / "audio").glob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 

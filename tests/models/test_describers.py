@@ -111,8 +111,6 @@ def test_saved_and_opened_it_answers_the_same(fitted, name):
 
 @pytest.mark.parametrize("name", models())
 def test_the_same_seed_gives_the_same_answer(fitted, name):
-    if name == "blend":
-        pytest.skip("it is made of three that are tested here")
     again = made(name).fit(TRACKS)
     np.testing.assert_array_equal(again.predict(NEW).values.values, fit(fitted, name).predict(NEW).values.values)
 
