@@ -67,7 +67,7 @@ def columns(reads: str) -> tuple[str, ...]:
 
 
 def numbers(recording: Recording, reads: str, spectra: Any = None, told: Exactly | None = None) -> Array:
-    """(F,) float32 of one recording, as `columns` names them. `spectra`, `told`: of the front end, and exactly, where they are known."""
+    """(F,) float32 of one recording, as `columns` names them. `spectra`, `told`: what is known already."""
     if reads == "front-end":
         from segue.features.audio import front_end
 
