@@ -69,7 +69,7 @@ def made(sessions: int, folder: Path) -> Logs:
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         written = list(pool.map(write_log, pieces, [folder] * len(pieces)))
     tracks = mssd.np.unique(mssd.np.concatenate([tracks for _, tracks in written]))
-    mssd._write_tracks(world, tracks, folder)
+    mssd.write_tracks(world.catalogue, tracks, folder, world.catalogue.names)
     logs = list((folder / "training_set").iterdir())
     return Logs(folder, sessions, sum(n for n, _ in written), len(logs), sum(p.stat().st_size for p in logs))
 
@@ -81,7 +81,7 @@ def write_log(piece: mssd._Piece, folder: Path) -> tuple[int, mssd.Ints]:
     played = played.take(mssd.name_order(played.key))
     numbers = mssd._numbers(world, played)
     rows = mssd._rows(world, piece, played, [f"{piece.shard}_{one}" for one in mssd.uuids(played.key)], numbers)
-    mssd._write_csv(rows, folder / "training_set" / f"log_{piece.name}.csv.gz")
+    mssd.write_csv(rows, folder / "training_set" / f"log_{piece.name}.csv.gz")
     return len(rows), mssd.np.unique(numbers["track"])
 
 

@@ -573,9 +573,9 @@ def test_a_place_that_cannot_be_written_is_one_line_and_exit_1(run, tmp_path):
 
 
 def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_path, library, monkeypatch):
-    from segue import jobs
+    from segue import parts
 
-    write, written = jobs.write_unit, []
+    write, written = parts.write_unit, []
 
     def interrupted(job, n, *rest):
         if len(written) == 1:
@@ -584,7 +584,7 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
         return write(job, n, *rest)
 
     line = ("ingest", "spotify_history", library.parent / "raw", "-o", tmp_path / "new", "--jobs", 1)
-    monkeypatch.setattr(jobs, "write_unit", interrupted)
+    monkeypatch.setattr(parts, "write_unit", interrupted)
     status, out, err = run(*line)
     assert (status, out) == (130, "")
     assert (
@@ -594,7 +594,7 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
     )
     assert not (tmp_path / "new").exists()
     again = []
-    monkeypatch.setattr(jobs, "write_unit", lambda job, n, *rest: again.append(n) or write(job, n, *rest))
+    monkeypatch.setattr(parts, "write_unit", lambda job, n, *rest: again.append(n) or write(job, n, *rest))
     assert run(*line)[0] == 0
     assert len(again) == 2
     assert written[0] not in again

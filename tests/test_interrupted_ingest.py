@@ -271,7 +271,7 @@ def test_a_process_that_is_killed_is_told_in_one_line_and_ingest_goes_on_later(t
     _, said = running.communicate(timeout=30)
     assert running.returncode == 1
     (line,) = [line for line in said.decode().splitlines() if line.startswith("segue.errors")]
-    assert line.startswith("segue.errors.BadInput: the process that was reading listener")
+    assert line.startswith("segue.errors.BadInput: the process that was at work on listener")
     assert (
         "died (killed by signal 9, as a machine does that runs out of memory): run the same again, with --jobs 1"
         in line

@@ -1,4 +1,4 @@
-"""Units read by several processes at once: this one hands out their numbers, and alone notes what is done.
+"""Pieces of a work done by several processes at once: this one hands out their numbers, and alone notes what is done.
 
 The others are started afresh rather than forked: a fork would inherit the locks of threads that it does not inherit (of the
 progress bar, of numpy), and an open engine. Each is sent the job once, over a socket that lives as long as both ends do:
@@ -18,22 +18,35 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Protocol
 
 from segue.engines import INGEST_MEMORY, JOB_MEMORY
 from segue.errors import AskedWrongly, BadInput, SegueError, TooLittleMemory
-from segue.parts import Job, write_unit
 
 MOST_JOBS = 2  # unless told otherwise: so many stay below 1 GB together
-Heard = Callable[[int, float, int], None]  # a unit's number, how much of it is done, rows written so far
-_START = "import sys; sys.path[:] = {path!r}; from segue.jobs import work; work({wire})"
+Report = Callable[[float, int], None]  # how much of a piece is done, from 0 to 1; rows written so far
+Heard = Callable[[int, float, int], None]  # a piece's number, and what is reported of it
+_START = "import sys; sys.path[:] = {path!r}; from segue.jobs import attend; attend({wire})"
 
 
-def n_jobs(asked: int, n_units: int) -> int:
-    """How many processes read: as many as asked for, or else as cores, units and memory allow."""
-    return max(1, min(asked or min(MOST_JOBS, os.cpu_count() or 1), n_units))
+class Work(Protocol):
+    """Pieces that can be done one by one, in any order and in any process: it is sent there whole.
+
+    What a piece leaves behind is files, written aside and renamed; what it says of them is all that comes back.
+    """
+
+    def do(self, n: int, report: Report) -> dict[str, Any]: ...
+
+    def called(self, n: int) -> str: ...
+
+    def alone(self) -> Work: ...  # the same with all the memory that one process may have
+
+
+def n_jobs(asked: int, n_pieces: int) -> int:
+    """How many processes work: as many as asked for, or else as cores, pieces and memory allow."""
+    return max(1, min(asked or min(MOST_JOBS, os.cpu_count() or 1), n_pieces))
 
 
 def share_of_memory(at_once: int) -> tuple[str, int]:
@@ -44,49 +57,50 @@ def share_of_memory(at_once: int) -> tuple[str, int]:
 
 @dataclass
 class _Reader:
-    """Another process, and the unit it is at."""
+    """Another process, and the piece it is at."""
 
     process: subprocess.Popen[bytes]
     wire: Connection
     at: int | None = None
 
 
-def written(job: Job, numbers: Iterable[int], n_jobs: int, heard: Heard, held: Iterable[int] = ()) -> Iterator[Any]:
-    """Numbers of units and what was written of them, as they are done; in this process where one job is enough.
+def written(work: Work, numbers: Iterable[int], n_jobs: int, heard: Heard, held: Iterable[int] = ()) -> Iterator[Any]:
+    """Numbers of pieces and what was written of them, as they are done; in this process where one job is enough.
 
-    A unit that is too large for the memory that each process has is read at last, by this one, when the others are gone.
+    A piece that is too large for the memory that each process has is done at last, by this one, when the others are gone.
 
     Parameters
     ----------
-    numbers : the units to read, ascending
+    numbers : the pieces to do, ascending
     held : open files that the other processes keep open, too, as long as they live
 
     Raises
     ------
-    Exception : what the first unit that fails raised, whichever fails first in time
+    Exception : what the first piece that fails raised, whichever fails first in time
     BadInput : a process died
     """
     left = list(numbers)
     if n_jobs < 2:
         for n in left:
-            yield n, write_unit(job, n, lambda share, rows, n=n: heard(n, share, rows))  # type: ignore[misc]
+            yield n, work.do(n, lambda share, rows, n=n: heard(n, share, rows))  # type: ignore[misc]
         return
     readers: list[_Reader] = []
     too_large: list[int] = []
     try:
         for _ in range(min(n_jobs, len(left))):
-            readers.append(_started(job, tuple(held)))
-        yield from _conducted(readers, left, too_large, heard, job)
+            readers.append(_started(work, tuple(held)))
+        yield from _conducted(readers, left, too_large, heard, work)
     finally:
         for reader in readers:
             reader.process.kill()  # a part is renamed when it is whole, and what lies aside is cleared away
             reader.wire.close()
         for reader in readers:
             reader.process.wait()
-    yield from written(replace(job, memory=INGEST_MEMORY, threads=1), sorted(too_large), 1, heard)
+    if too_large:
+        yield from written(work.alone(), sorted(too_large), 1, heard)
 
 
-def _started(job: Job, held: tuple[int, ...]) -> _Reader:
+def _started(work: Work, held: tuple[int, ...]) -> _Reader:
     ours, theirs = socket.socketpair()
     with theirs:
         start = _START.format(path=sys.path, wire=theirs.fileno())
@@ -95,7 +109,7 @@ def _started(job: Job, held: tuple[int, ...]) -> _Reader:
         )
     wire = Connection(ours.detach())
     try:
-        wire.send(job)
+        wire.send(work)
     except BaseException:
         process.kill()
         process.wait()
@@ -104,7 +118,7 @@ def _started(job: Job, held: tuple[int, ...]) -> _Reader:
 
 
 def _conducted(
-    readers: list[_Reader], left: list[int], too_large: list[int], heard: Heard, job: Job
+    readers: list[_Reader], left: list[int], too_large: list[int], heard: Heard, work: Work
 ) -> Iterator[tuple[int, Any]]:
     failed: dict[int, BaseException] = {}
     while True:
@@ -113,7 +127,7 @@ def _conducted(
                 reader.at = left.pop(0)
                 reader.wire.send(reader.at)
         busy = [reader for reader in readers if reader.at is not None]
-        # units before one that failed are waited for: which failure is told does not depend on who is faster
+        # pieces before one that failed are waited for: which failure is told does not depend on who is faster
         if not busy or (failed and min(failed) < min(reader.at or 0 for reader in busy)):
             break
         for wire in wait([reader.wire for reader in busy]):
@@ -123,7 +137,7 @@ def _conducted(
             try:
                 kind, *said = reader.wire.recv()
             except (EOFError, OSError):
-                failed[n], reader.at = _death(reader, job, n), None
+                failed[n], reader.at = _death(reader, work, n), None
                 continue
             if kind == "at":
                 heard(n, *said)
@@ -139,22 +153,22 @@ def _conducted(
         raise failed[min(failed)]
 
 
-def _death(reader: _Reader, job: Job, n: int) -> BadInput:
+def _death(reader: _Reader, work: Work, n: int) -> BadInput:
     status = reader.process.wait()
     why = f"killed by signal {-status}" if status < 0 else f"it left with {status}"
     if status == -signal.SIGKILL:
         why += ", as a machine does that runs out of memory"
     return BadInput(
-        f"the process that was reading {job.units[n].name} died ({why}): run the same again, with --jobs 1 where memory is "
+        f"the process that was at work on {work.called(n)} died ({why}): run the same again, with --jobs 1 where memory is "
         "short; it goes on where it stopped"
     )
 
 
-def work(file_number: int) -> None:
-    """What another process does: read the units whose numbers it is sent, until nobody sends any more."""
+def attend(file_number: int) -> None:
+    """What another process does: the pieces whose numbers it is sent, until nobody sends any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the one that started us ends us
     wire = Connection(file_number)
-    job: Job = wire.recv()
+    given: Work = wire.recv()
     numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -176,7 +190,7 @@ def work(file_number: int) -> None:
     while True:
         n = numbers.get()
         try:
-            answer: tuple[Any, ...] = ("done", write_unit(job, n, tell))
+            answer: tuple[Any, ...] = ("done", given.do(n, tell))
         except TooLittleMemory:
             answer = ("too large",)
         except BaseException as cause:

@@ -14,11 +14,10 @@ from typing import Any
 
 from segue import registry, schema, sessions
 from segue.datasets.source import REJECT_COLUMNS, UNPACKING, Piece, Reject, Unit
-from segue.engines import Embedded, write_batches, write_parquet
+from segue.engines import INGEST_MEMORY, Embedded, write_batches, write_parquet
 from segue.errors import BadInput
+from segue.jobs import Report
 from segue.long_list import AT_A_TIME
-
-Report = Callable[[float, int], None]  # how much of the unit is done, from 0 to 1; rows written so far
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,15 @@ class Job:
     partial: Path  # the folder of the library that is being made
     memory: str  # of the engine
     threads: int
+
+    def do(self, n: int, report: Report) -> dict[str, Any]:
+        return write_unit(self, n, report)
+
+    def called(self, n: int) -> str:
+        return self.units[n].name
+
+    def alone(self) -> Job:
+        return replace(self, memory=INGEST_MEMORY, threads=1)
 
 
 def write_unit(job: Job, n: int, report: Report = lambda share, rows: None) -> dict[str, Any]:
