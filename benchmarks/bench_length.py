@@ -91,7 +91,8 @@ def contest(asked: Any, names: list[str], truth: Any, seed: int, draws: int) -> 
         begun = time.perf_counter()
         try:
             with Memory() as took:
-                fitted = fit(name, batch, cut, seed=seed)
+                model, *given = name.split("+")
+                fitted = fit(model, batch, cut, settings=dict(g.split("=", 1) for g in given), seed=seed)
         except SegueError as why:
             print(f"{name}: {why}", flush=True)
             continue
@@ -213,7 +214,9 @@ def main() -> None:
     ask.add_argument("--quick", action="store_true", help="100 listeners for half a year")
     ask.add_argument("--only", choices=PARTS, action="append", help="repeatable")
     ask.add_argument("--arm", action="append", help="of the published ones, those whose name holds this; repeatable")
-    ask.add_argument("--models", help="names, separated by commas; all if left out")
+    ask.add_argument(
+        "--models", help="names, separated by commas, and settings of each: lstm+loss=nll; all if left out"
+    )
     ask.add_argument("--folder", type=Path)
     ask.add_argument("--listeners", type=int)
     ask.add_argument("--days", type=int)

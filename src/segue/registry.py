@@ -83,6 +83,7 @@ MODELS = {
     ("length", "gru"): "segue.models.session_rnn:Gru",
     ("length", "lstm"): "segue.models.session_rnn:Lstm",
     ("length", "layered-lstm"): "segue.models.session_rnn:LayeredLstm",
+    ("length", "attention"): "segue.models.session_rnn:Attention",
     ("length", "clustered"): "segue.models.clustered:Clustered",
     ("length", "hazard"): "segue.models.hazard:Hazard",
     ("length", "blend"): "segue.models.stay_blend:StayBlend",

@@ -12,7 +12,7 @@ from segue.batch import Stay, Values
 from segue.errors import AskedWrongly, Tampered
 from segue.models.course import Run
 from segue.models.heads import by_moment
-from segue.models.session_rnn import Gru, LayeredLstm, Lstm, network
+from segue.models.session_rnn import Attention, Gru, LayeredLstm, Lstm, network
 from segue.models.stays import GlobalMedian, Shrunk
 from segue.survival import gone, median
 from segue.survival_scores import crps_tracks
@@ -25,7 +25,9 @@ MODELS = {
     "gru": Gru(**SMALL),
     "lstm": Lstm(**SMALL),
     "layered-lstm": LayeredLstm(**SMALL),
+    "attention": Attention(**SMALL, heads=2),
     "nll": Lstm(**SMALL, loss="nll"),
+    "attention-nll": Attention(**SMALL, heads=2, loss="nll"),
 }
 EACH = pytest.mark.parametrize("name", MODELS)
 
@@ -211,6 +213,11 @@ def test_a_setting_out_of_bounds_is_refused(setting, value, message):
         Lstm(**{setting: value})
 
 
+def test_heads_of_attention_share_the_width():
+    with pytest.raises(AskedWrongly, match="heads=5: expected a number that divides hidden_size, 64"):
+        Attention(heads=5)
+
+
 def test_damaged_weights_are_refused():
     settings, arrays = fitted("nll")[0].save()
     for broken in (
@@ -225,3 +232,20 @@ def test_damaged_weights_are_refused():
     for wrong in ({"kind": "rnn"}, {"layers": 2}, {"head": {"loss": "mae", "timed": True}}, {"reader": {}}):
         with pytest.raises(Tampered):
             Lstm.open({**settings, **wrong}, arrays)
+
+
+def test_damaged_weights_of_attention_are_refused():
+    settings, arrays = fitted("attention")[0].save()
+    near = "net.stack.0.block.near.weight"
+    for broken in (
+        {**arrays, near: arrays[near] * np.nan},
+        {**arrays, near: arrays[near][:, :0]},
+        {**arrays, near: np.repeat(arrays[near], 3, 1)},
+        {**arrays, "net.stack.1.last.bias": arrays["net.stack.1.last.bias"][1:]},
+        {k: v for k, v in arrays.items() if k != near},
+    ):
+        with pytest.raises(Tampered):
+            Attention.open(settings, broken)
+    for wrong in ({"kind": "lstm"}, {"layers": 1}, {"layers": 3}):
+        with pytest.raises(Tampered):
+            Attention.open({**settings, **wrong}, arrays)

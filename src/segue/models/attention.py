@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 from segue.batch import Array
 from segue.models.colistening import settle
 from segue.models.course import levels_of
+from segue.models.layers import FAR, attending
 from segue.models.model import within
 from segue.models.network import Network
-
-FAR = 40  # plays apart from which on distance is one
 
 
 @dataclass(frozen=True)
@@ -53,33 +52,11 @@ class Attention(Network):
     def network(self, sizes: Mapping[str, int]) -> Any:
         import torch
         from torch import nn
-        from torch.nn import functional as F
 
         width, n_heads = self.hidden_size - self.hidden_size % self.heads, self.heads
         n_vectors = self.vectors if sizes["tracks"] else 0
         own, together = self.own_features and sizes["own"] > 0, bool(sizes["together"])
         settings = self
-
-        class Block(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
-                self.ask = nn.Linear(width, 3 * width)
-                self.tell = nn.Linear(width, width)
-                self.think = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
-                self.near = nn.Embedding(2 * FAR + 1, n_heads)  # what distance adds to attention
-                self.drop = nn.Dropout(settings.dropout)
-                nn.init.zeros_(self.near.weight)
-
-            def forward(self, x: Any, sees: Any, apart: Any) -> Any:
-                rows, places, _ = x.shape
-                q, k, v = (
-                    self.ask(self.first(x)).view(rows, places, 3, n_heads, width // n_heads).permute(2, 0, 3, 1, 4)
-                )
-                bias = self.near(apart).permute(0, 3, 1, 2) + (1 - sees[:, None].to(x.dtype)) * -1e4
-                seen = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-                x = x + self.drop(self.tell(seen.transpose(1, 2).reshape(rows, places, width)))
-                return x + self.drop(self.think(self.second(x)))
 
         class Net(nn.Module):
             def __init__(self) -> None:
@@ -93,7 +70,9 @@ class Attention(Network):
                 self.asked = nn.Linear(2, width)
                 self.place = nn.Embedding(64, width)
                 nn.init.normal_(self.place.weight, std=0.02)
-                self.blocks = nn.ModuleList([Block() for _ in range(settings.layers)])
+                self.blocks = nn.ModuleList(
+                    [attending(width, n_heads, settings.dropout) for _ in range(settings.layers)]
+                )
                 self.last = nn.LayerNorm(width)
                 self.own = nn.Linear(sizes["own"], width) if own else None
                 self.head = nn.Sequential(nn.Linear(width * (2 if own else 1), 2 * width), nn.GELU(),

@@ -1,4 +1,4 @@
-"""Recurrent networks answer in numpy: a GRU or an LSTM over rows padded at their end, then dense layers.
+"""Networks over rows answer in numpy: a GRU, an LSTM or attention over rows padded at their end, then dense layers.
 
 The weights are those of torch, under its names. Of n steps a row has, the state after the n-th is what is read; of none, 0.
 """
@@ -11,15 +11,19 @@ import numpy as np
 
 from segue.batch import Array
 from segue.errors import Tampered
+from segue.models import looking_back
 
 GATES = {"gru": 3, "lstm": 4}
+KINDS = (*GATES, "attention")
 LARGEST = 1e6  # of a weight: whatever is read, no sum of so small ones overflows
 
 
 def states(kind: str, weights: Mapping[str, Array], x: Array) -> Array:
     """(R, L, H) the state after each of L steps of x (R, L, D); `weights` of one layer, as torch lays them out."""
-    w, u = weights["weight_ih_l0"].T, weights["weight_hh_l0"].T
-    b, c = weights["bias_ih_l0"], weights["bias_hh_l0"]
+    if kind == "attention":
+        return looking_back.states(weights, x)
+    w, u = weights["there.weight_ih_l0"].T, weights["there.weight_hh_l0"].T
+    b, c = weights["there.bias_ih_l0"], weights["there.bias_hh_l0"]
     rows, steps, size = x.shape[0], x.shape[1], u.shape[0]
     given = x.reshape(-1, x.shape[2]) @ w
     given = given.reshape(rows, steps, -1) + b
@@ -71,17 +75,23 @@ def check(kind: str, weights: Mapping[str, Array], layers: int, sizes: tuple[int
     ------
     Tampered : they do not fit together, or are no numbers
     """
-    hidden = weights["stack.0.there.weight_hh_l0"].shape[1] if "stack.0.there.weight_hh_l0" in weights else 0
+    hidden = len(weights["head.0.bias"])
     wanted: dict[str, tuple[int, ...]] = {}
     for k in range(layers):
-        wide = GATES[kind] * hidden
-        wanted |= {f"stack.{k}.there.weight_ih_l0": (wide, sizes[0] if k == 0 else hidden),
-                   f"stack.{k}.there.weight_hh_l0": (wide, hidden), f"stack.{k}.there.bias_ih_l0": (wide,),
-                   f"stack.{k}.there.bias_hh_l0": (wide,)}  # fmt: skip
+        size = sizes[0] if k == 0 else hidden
+        own = under(weights, f"stack.{k}.")
+        shapes = looking_back.shapes(own, size, hidden) if kind == "attention" else _shapes(GATES[kind], size, hidden)
+        wanted |= {f"stack.{k}.{name}": shape for name, shape in shapes.items()}
     wanted |= {"head.0.weight": (hidden, hidden + sizes[1]), "head.0.bias": (hidden,), "head.3.weight": (out, hidden),
                "head.3.bias": (out,)}  # fmt: skip
     if {n: a.shape for n, a in weights.items()} != wanted or not hidden or not _small(weights):
         raise Tampered("the network's weights are damaged: get the bundle again from its source")
+
+
+def _shapes(gates: int, size: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    wide = gates * hidden
+    made = {"weight_ih_l0": (wide, size), "weight_hh_l0": (wide, hidden), "bias_ih_l0": (wide,), "bias_hh_l0": (wide,)}
+    return {f"there.{name}": shape for name, shape in made.items()}
 
 
 def _small(weights: Mapping[str, Array]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+FAR = 40  # steps apart from which on distance is one
+
 
 def recurrent(kind: str, size: int, hidden: int, *, both_ways: bool = False) -> Any:
     """A recurrent layer over plays padded at their end: forward (x (R, L, size), n (R,)) → (R, L, hidden or twice that).
@@ -50,6 +52,60 @@ def after(states: Any, sees: Any) -> Any:
     at = (sees - 1).clamp(min=0, max=states.shape[1] - 1)
     found = torch.gather(states, 1, at[..., None].expand(-1, -1, states.shape[2]))
     return found * (sees > 0)[..., None].to(found.dtype)
+
+
+def attending(width: int, heads: int, dropout: float) -> Any:
+    """A block of attention: forward (x (R, L, width), sees (R or 1, L, L), apart (R or 1, L, L)) → (R, L, width).
+
+    sees : which places each place looks at, not 0 where it does
+    apart : how many steps further on they lie, at most FAR either way, counted from -FAR
+    """
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.ask = nn.Linear(width, 3 * width)
+            self.tell = nn.Linear(width, width)
+            self.think = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+            self.near = nn.Embedding(2 * FAR + 1, heads)  # what distance adds to attention
+            self.drop = nn.Dropout(dropout)
+            nn.init.zeros_(self.near.weight)
+
+        def forward(self, x: Any, sees: Any, apart: Any) -> Any:
+            rows, places, _ = x.shape
+            q, k, v = self.ask(self.first(x)).view(rows, places, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+            bias = self.near(apart).permute(0, 3, 1, 2) + (1 - sees[:, None].to(x.dtype)) * -1e4
+            seen = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            x = x + self.drop(self.tell(seen.transpose(1, 2).reshape(rows, places, width)))
+            return x + self.drop(self.think(self.second(x)))
+
+    return Block()
+
+
+def attentive(size: int, width: int, heads: int, dropout: float) -> Any:
+    """As `recurrent`, of attention: each step looks back at all before it and at itself, so never at what pads the end.
+
+    What it says is of mean 0 and spread 1 over the width, so that no answer grows beyond all bounds.
+    """
+    import torch
+    from torch import nn
+
+    class Attentive(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter = nn.Linear(size, width)
+            self.block = attending(width, heads, dropout)
+            self.last = nn.LayerNorm(width)
+
+        def forward(self, x: Any, n: Any) -> Any:
+            at = torch.arange(x.shape[1], device=x.device)
+            ahead = (at[None] - at[:, None])[None]
+            return self.last(self.block(self.enter(x), ahead <= 0, ahead.clamp(-FAR, FAR) + FAR))
+
+    return Attentive()
 
 
 def dense(*sizes: int, dropout: float = 0.0) -> Any:

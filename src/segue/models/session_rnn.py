@@ -1,4 +1,4 @@
-"""The recurrent networks that people expect: over the listener's past sessions, then what is known at the moment.
+"""Networks over the listener's past sessions, then what is known at the moment: the recurrent ones that people expect; attention.
 
 As published for Last.fm-1K: `--set hidden_size=250 --set batch_size=400 --set epochs=500`, mae and adam. Torch is needed to
 train them; they answer in numpy.
@@ -52,7 +52,7 @@ class FittedSessionNetwork:
         for low in range(0, len(windows), _BLOCK):
             found, n = windows.some(np.arange(low, min(low + _BLOCK, len(windows))))
             for k in range(self.layers):
-                found = cells.states(self.kind, cells.under(self.weights, f"stack.{k}.there."), found)
+                found = cells.states(self.kind, cells.under(self.weights, f"stack.{k}."), found)
             state[low : low + _BLOCK] = cells.after(found, n)
         head = cells.under(self.weights, "head.")
         blocks = [cells.dense(head, np.hstack([state[windows.of[part]], windows.moment[part]]))
@@ -124,11 +124,17 @@ class SessionNetwork:
         weights = {name: p.detach().numpy().copy() for name, p in net.state_dict().items()}
         return FittedSessionNetwork(self.kind, self.layers, reader, head, weights, {"epochs": lines})
 
+    def layer(self, size: int) -> Any:
+        """A torch module of `size` numbers a session: forward (x (R, L, size), n (R,)) → (R, L, hidden_size)."""
+        from segue.models.layers import recurrent
+
+        return recurrent(self.kind, size, self.hidden_size)
+
     @classmethod
     def open(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedSessionNetwork:
         try:
             kind, layers = str(settings["kind"]), int(settings["layers"])
-            if kind not in cells.GATES or not 1 <= layers <= 16:
+            if kind not in cells.KINDS or not 1 <= layers <= 16:
                 raise ValueError(f"{layers} layers of {kind!r}")
             reader, head = Reader.restored(settings["reader"], arrays), Head.restored(settings["head"], arrays)
             weights = {n: np.asarray(a, np.float32) for n, a in cells.under(arrays, "net.").items()}
@@ -143,10 +149,9 @@ def network(model: SessionNetwork, sizes: tuple[int, int], middle: Array) -> Any
     import torch
     from torch import nn
 
-    from segue.models.layers import after, dense, recurrent
+    from segue.models.layers import after, dense
 
-    stack = [recurrent(model.kind, sizes[0] if k == 0 else model.hidden_size, model.hidden_size)
-             for k in range(model.layers)]  # fmt: skip
+    stack = [model.layer(sizes[0] if k == 0 else model.hidden_size) for k in range(model.layers)]
     head = dense(model.hidden_size + sizes[1], model.hidden_size, len(middle), dropout=model.dropout)
 
     class Net(nn.Module):
@@ -191,3 +196,27 @@ class LayeredLstm(SessionNetwork):
     layers: int = 2
 
     sentence: ClassVar[str] = "two layers of LSTM over the listener's past sessions"
+
+
+@dataclass(frozen=True)
+class Attention(SessionNetwork):
+    """Blocks of attention, those of the skip models: the last session looks back at those before it."""
+
+    layers: int = 2
+    heads: int = 4
+    history: int = 64  # sessions back: all that are kept
+    learning_rate: float = 1e-3
+
+    kind: ClassVar[str] = "attention"
+    sentence: ClassVar[str] = "attention over the listener's past sessions"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(self, heads=(1, 64))
+        if self.hidden_size % self.heads:
+            raise AskedWrongly(f"heads={self.heads}: expected a number that divides hidden_size, {self.hidden_size}")
+
+    def layer(self, size: int) -> Any:
+        from segue.models.layers import attentive
+
+        return attentive(size, self.hidden_size, self.heads, self.dropout)
