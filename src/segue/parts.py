@@ -10,11 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from segue import registry, schema, sessions
 from segue.datasets.source import REJECT_COLUMNS, UNPACKING, Piece, Reject, Unit
-from segue.engines import INGEST_MEMORY, Embedded, write_batches, write_parquet
+from segue.engines import INGEST_MEMORY, Embedded, write_batches
 from segue.errors import BadInput
 from segue.jobs import Report
 from segue.long_list import AT_A_TIME
@@ -37,6 +38,10 @@ class Job:
     def called(self, n: int) -> str:
         return self.units[n].name
 
+    def places(self) -> list[Path]:
+        """The folders that whoever does a piece must see."""
+        return [self.partial, *sorted({file.path.parent for unit in self.units for file in unit.files})]
+
     def alone(self) -> Job:
         return replace(self, memory=INGEST_MEMORY, threads=1)
 
@@ -44,10 +49,11 @@ class Job:
 def write_unit(job: Job, n: int, report: Report = lambda share, rows: None) -> dict[str, Any]:
     """Read the n-th unit and write its part, tracks and rejects; what the manifest says of them.
 
-    No more than some rows are held at a time. One engine a unit: what a unit leaves in memory goes with it.
+    No more than some rows are held at a time. One engine a unit: what a unit leaves in memory goes with it. Two may be at the
+    same unit, where one is thought dead: each has a folder aside, and what they rename is alike.
     """
-    spill = job.partial / "spill" / f"{n:05d}"
-    spill.mkdir(parents=True, exist_ok=True)  # DuckDB makes no parents
+    (job.partial / "spill").mkdir(exist_ok=True)
+    spill = Path(mkdtemp(prefix=f"{n:05d}-", dir=job.partial / "spill"))
     told = 0.0
 
     def tell(share: float, rows: int = 0) -> None:
@@ -63,7 +69,7 @@ def write_unit(job: Job, n: int, report: Report = lambda share, rows: None) -> d
     try:
         unit = _watched(job.units[n], tell)
         piece = registry.dataset(job.source).read(unit, engine, job.options)
-        return _written(piece, unit, n, job.partial, engine, tell)
+        return _written(piece, unit, n, job.partial, spill, engine, tell)
     finally:
         engine.close()
         shutil.rmtree(spill, ignore_errors=True)
@@ -82,8 +88,10 @@ def _watched(unit: Unit, report: Report) -> Unit:
     return Unit(unit.name, tuple(replace(file, watch=watch(at, size)) for file, at, size in files))
 
 
-def _written(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any, report: Report) -> dict[str, Any]:
-    aside = partial / "spill" / f"{n:05d}" / "part.parquet"
+def _written(
+    piece: Piece, unit: Unit, n: int, partial: Path, spill: Path, engine: Any, report: Report
+) -> dict[str, Any]:
+    aside = spill / "part.parquet"
     as_they_come = sessions.completed(piece.plays).select(list(schema.PLAYS))
     ordered = as_they_come.order_by("listener", "listener_position", "session_id", "position")
 
@@ -113,10 +121,12 @@ def _written(piece: Piece, unit: Unit, n: int, partial: Path, engine: Any, repor
     place = Path("plays") / (piece.day or counts["first_day"]) / f"{n:05d}.parquet"
     (partial / place).parent.mkdir(parents=True, exist_ok=True)
     os.replace(aside, partial / place)
-    if piece.tracks is not None:
-        write_parquet(piece.tracks, partial / f"tracks-{n}.parquet")
-    if piece.rejects:
-        write_batches(tables_of(piece.rejects), partial / f"rejects-{n}.parquet")
+    for what, tables in (
+        ("tracks", [] if piece.tracks is None else [piece.tracks]),
+        ("rejects", tables_of(piece.rejects)),
+    ):
+        if write_batches(tables, spill / what):
+            os.replace(spill / what, partial / f"{what}-{n}.parquet")
     return {
         "name": unit.name, "files": [f.shown for f in unit.files], "rows_in": piece.rows_in, "kept": kept,
         "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes, **counts,
