@@ -18,7 +18,10 @@ LAYERS = (
         "censoring", "survival", "survival_scores", "survival_calibration", "clusters", "published",
         "features.audio.loudness",
     )),
-    ("tables", ("engines", "sessions", "session", "splits", "unfinished")),
+    ("tables", (
+        "engines", "sessions", "session", "splits", "unfinished",
+        "tensor_records", "tensor_cells", "tensor_passes", "tensor_stock",
+    )),
     ("sources", ("datasets", "simulate")),
     ("library", ("library", "parts", "jobs", "spark", "noise", "track_table", "sealed", "profiles")),
     ("lists", (
@@ -33,7 +36,7 @@ LAYERS = (
     )),
     ("tasks", ("tasks",)),
     # The ideas written in that language, and what evaluates them for a task.
-    ("features", ("features", "feature_table")),
+    ("features", ("features", "feature_table", "tensor_parts", "tensor_table")),
     ("models", ("models",)),
     ("proposers", ("proposers",)),
     ("answers", (
@@ -48,7 +51,7 @@ LAYERS = (
     )),
     ("edges", (
         "cli", "cli_audio", "cli_challenge",
-        "cli_lists", "cli_length", "cli_listeners", "display_lists", "display_listeners", "display_stays",
+        "cli_lists", "cli_length", "cli_listeners", "cli_tensors", "display_lists", "display_listeners", "display_stays",
         "listener_groups", "listener_table", "audio_map",
         "display", "display_audio", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
         "figures", "lastfm", "service", "__main__",

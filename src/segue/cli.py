@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from segue import __version__, cli_length, cli_listeners, cli_lists
+from segue import __version__, cli_length, cli_listeners, cli_lists, cli_tensors
 from segue.cli_audio import audio
 from segue.cli_challenge import challenge
 from segue.display import (
@@ -279,6 +279,9 @@ def features(
         made = write(library, out, task=task, setting=setting, features=_names(features), options=_names(granted) or (),
                      history=history, overwrite=overwrite, progress=progress)  # fmt: skip
     show_examples(made, as_json)
+
+
+app.command()(cli_tensors.tensors)
 
 
 @app.command()
@@ -797,8 +800,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code == 130:  # what typer makes of an interruption, in silence
             sys.stderr.write(
-                "segue: interrupted; ingest, features, lookup, simulate and audio go on from where they stopped when run again, "
-                "other verbs start anew\n"
+                "segue: interrupted; ingest, features, tensors, lookup, simulate and audio go on from where they stopped when run "
+                "again, other verbs start anew\n"
             )
         raise
     except AskedWrongly as error:
