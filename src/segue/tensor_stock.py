@@ -154,11 +154,12 @@ class TensorStock:
         if len(place) and not ((place >= 0) & (place < asked.sum(1)[row])).all():
             raise Tampered(f"{self.path} is damaged (an example has no place in its row): write the tensors again")
         keys = {name: of[name].astype(np.int64)[row] for name in ("session", "listener", "day")}
-        keys |= {name: examples[name].astype(np.int64) for name in ("position", "asked_after", "row")}
+        keys |= {name: examples[name].astype(np.int64) for name in ("position", "asked_after")}
+        keys |= {"part": cells.part[rows][row], "row": examples["row"].astype(np.int64)}
         own = {"columns": _names(m["columns"]["own"]), **_domains_and_units(m["columns"]["own"])}
         return Batch(
             **own, values=examples["values"].copy(), known=examples["known"].copy(), label=examples["label"].copy(),
-            keys=keys | {"part": cells.part[rows][row]}, kind="steps",
+            keys=keys, kind="steps",
             tensors=Tensors(_grid(m["columns"]["past"], past, heard), _grid(m["columns"]["queue"], queue, asked), sees, position,
                             bool(m["together"]), row, place),
             also={c["name"]: examples["also"][:, a].astype(np.int64) for a, c in enumerate(m["also"])},

@@ -68,7 +68,7 @@ def write(
     BadInput : the library is damaged, or the disk is full
     """
     lib = library if isinstance(library, Library) else open_library(library)
-    asking, own = _asking(task, setting, features, tuple(options))
+    asking, own = question(task, setting, features, tuple(options))
     if lib.manifest["unknown_labels"] == lib.manifest["kept"]:
         raise AskedWrongly(
             f"{lib.path} says of no play whether it was skipped ({lib.manifest['source']} does not tell): give a library of a "
@@ -77,7 +77,7 @@ def write(
     target = Path(out).expanduser()
     check_target(target, overwrite)
     about = _about(asking, own, lib)
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(target.name + ".partial").absolute()
     with held_alone(partial) as lock:
         done = resume(partial, about)
         work = Writing(
@@ -94,7 +94,7 @@ def write(
     return open_tensors(target)
 
 
-def _asking(
+def question(
     task: str, setting: str | None, features: Iterable[str] | None, options: tuple[str, ...]
 ) -> tuple[Ask, tuple[str, ...]]:
     """The question, with tensors as networks read them; and which features are written of the asked plays themselves."""
