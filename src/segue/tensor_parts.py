@@ -21,7 +21,7 @@ from segue.features.feature import Feature
 from segue.features.history import By, History, Rolling
 from segue.jobs import Report
 from segue.parts import sha256
-from segue.tensor_records import FILES, Growing, kinds, records
+from segue.tensor_records import FILES, Growing, kinds, name_of, records
 
 ROWS = 1 << 14  # plays at a time (but a listener's stay together): bounds the memory
 
@@ -142,11 +142,6 @@ class _Counted:
 
     def said(self) -> dict[str, Any]:
         return self._n | {"plays": self.plays, "skips": self._skips, "days": self._days.tolist()}
-
-
-def name_of(number: int) -> str:
-    """What the files of a part begin with."""
-    return f"{number:05d}"
 
 
 def columns_of(asking: Ask, own: Iterable[str]) -> dict[str, list[dict[str, Any]]]:

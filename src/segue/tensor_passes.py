@@ -42,10 +42,8 @@ class Pass:
         self._stock, self._size, self._at = stock, size, start
         (seed, epoch), (block, window) = order, layout
         self._seed, self._epoch = seed, epoch
-        blocks_of = np.arange(-(-len(stock) // block))
-        if seed is not None:
-            blocks_of = np.random.default_rng([seed, epoch]).permutation(blocks_of)
-        blocks = [(int(b) * block, min((int(b) + 1) * block, len(stock))) for b in blocks_of[reader[0] :: reader[1]]]
+        dealt = _dealt(-(-len(stock) // block), seed, epoch, reader)
+        blocks = [(b * block, min((b + 1) * block, len(stock))) for b in dealt]
         self._windows = [blocks[w : w + window] for w in range(0, len(blocks), window)]
         self._n_rows = sum(last - first for first, last in blocks)
         self._batches = self._made(start * size)
@@ -86,3 +84,15 @@ class Pass:
             left = [cells.take(order[whole:])] if whole < len(order) else []
         if left:
             yield self._stock.batch(left[0], np.arange(len(left[0])))
+
+
+def _dealt(n_blocks: int, seed: int | None, epoch: int, reader: tuple[int, int]) -> list[int]:
+    """The blocks of one reader, in their order. The last block may be short: it goes to one of those with a block more."""
+    order, (r, n) = np.arange(n_blocks), reader
+    if seed is not None:
+        order = np.random.default_rng([seed, epoch]).permutation(order)
+        at = int(np.argmax(order)) if n_blocks else 0
+        if at % n >= n_blocks % n > 0:
+            order[[at, at - at % n]] = order[[at - at % n, at]]
+    found: list[int] = order[r::n].tolist()
+    return found

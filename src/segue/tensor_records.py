@@ -25,6 +25,11 @@ FILES = ("rows", *LEVELS)
 _DIGITS = 20  # of the number of records: a header's length does not depend on it
 
 
+def name_of(number: int) -> str:
+    """What the files of a part begin with."""
+    return f"{number:05d}"
+
+
 def kinds(columns: Mapping[str, Sequence[Mapping[str, Any]]], n_also: int) -> dict[str, Any]:
     """The record of each file.
 

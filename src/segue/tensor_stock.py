@@ -16,7 +16,7 @@ from segue.batch import Array, Batch
 from segue.errors import AskedWrongly, BadInput, Tampered
 from segue.tensor_cells import Cells, joined
 from segue.tensor_passes import BLOCK, WINDOW, Pass
-from segue.tensor_records import FILES, LEVELS, described, header, kinds, slice_of
+from segue.tensor_records import FILES, LEVELS, described, header, kinds, name_of, slice_of
 from segue.tensors import Grid, Tensors
 
 FORMAT = "tensors 1"
@@ -192,9 +192,17 @@ def open_tensors(path: str | Path) -> TensorStock:
         counts = {n: sum(p[n] for p in manifest["files"]) for n in FILES}
         if described(stock.kinds) != manifest["records"] or any(counts[n] != manifest[n] for n in FILES):
             raise ValueError("its counts or records do not fit together")
+        for number, part in enumerate(manifest["files"]):
+            if part["name"] != name_of(number) or set(part["sha256"]) != set(FILES):
+                raise ValueError(f"part {number} is called {str(part['name'])[:40]!r}")
+        for said in (*manifest["columns"].values(), manifest["also"]):
+            _names(said)
+        for said in manifest["columns"].values():
+            _domains_and_units(said)
         files = [(folder / f"{p['name']}.{n}.npy", header(stock.kinds[n], int(p[n])), int(p[n]) * stock.kinds[n].itemsize)
                  for p in manifest["files"] for n in FILES]  # fmt: skip
-        str(manifest["together"]), [p["sha256"][n] for p in manifest["files"] for n in FILES]
+        if not isinstance(manifest["together"], bool):
+            raise ValueError("together is neither true nor false")
     except (KeyError, TypeError, ValueError, AttributeError) as cause:
         raise Tampered(f"{folder}/manifest.json is damaged ({cause}): write the tensors again") from cause
     for file, head, size in files:

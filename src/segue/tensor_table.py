@@ -29,8 +29,8 @@ from segue.features.steps import everything, is_history
 from segue.jobs import n_jobs, written
 from segue.library import Library, open_library
 from segue.parts import sha256
-from segue.tensor_parts import Writing, columns_of, name_of
-from segue.tensor_records import FILES, described, kinds
+from segue.tensor_parts import Writing, columns_of
+from segue.tensor_records import FILES, described, kinds, name_of
 from segue.tensor_stock import FORMAT as FORMAT
 from segue.tensor_stock import TensorStock as TensorStock
 from segue.tensor_stock import open_tensors as open_tensors
