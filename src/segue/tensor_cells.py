@@ -28,11 +28,7 @@ class Cells:
         n = self.ends[level][rows + 1] - begin
         places = np.arange(max(1, int(n.max(initial=0))))
         there = places < n[:, None]
-        records = self.records[level]
-        at = (begin[:, None] + places)[there]
-        # as bytes: many times quicker than to gather field by field
-        found = np.take(records.view(np.uint8).reshape(-1, records.dtype.itemsize), at, axis=0)
-        return found.reshape(-1).view(records.dtype), there, n
+        return runs(self.records[level], begin, n), there, n
 
     def take(self, rows: Array) -> Cells:
         made: dict[str, Array] = {"rows": self.records["rows"][rows]}
@@ -41,6 +37,14 @@ class Cells:
             made[level], _, n = self.of(level, rows)
             ends[level] = np.append(0, np.cumsum(n))
         return Cells(made, self.part[rows], ends)
+
+
+def runs(records: Array, begin: Array, n: Array) -> Array:
+    """Records from so many places on, so many each, one run after the other."""
+    at = np.repeat(begin - np.append(0, np.cumsum(n)[:-1]), n) + np.arange(int(n.sum()))
+    # as bytes: many times quicker than to gather field by field
+    found = np.take(records.view(np.uint8).reshape(-1, records.dtype.itemsize), at, axis=0)
+    return found.reshape(-1).view(records.dtype)
 
 
 def joined(some: Sequence[Cells]) -> Cells:

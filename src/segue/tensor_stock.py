@@ -14,7 +14,7 @@ import numpy as np
 
 from segue.batch import Array, Batch
 from segue.errors import AskedWrongly, BadInput, Tampered
-from segue.tensor_cells import Cells, joined
+from segue.tensor_cells import Cells, joined, runs
 from segue.tensor_passes import BLOCK, WINDOW, Pass
 from segue.tensor_records import FILES, LEVELS, described, header, kinds, name_of, slice_of
 from segue.tensors import Grid, Tensors
@@ -74,10 +74,10 @@ class TensorStock:
             raise AskedWrongly(f"row {wrong[0]}: expected 0 to {len(self) - 1}")
         if not len(wanted):
             return self.batch(self.read(0, 0), wanted)
-        some, back = np.unique(wanted, return_inverse=True)
-        edges = np.flatnonzero(np.append(True, np.diff(some) > 1))
-        runs = zip(some[edges], some[np.append(edges[1:] - 1, len(some) - 1)], strict=True)
-        return self.batch(joined([self.read(int(first), int(last) + 1) for first, last in runs]), back)
+        part = np.searchsorted(self._ends, wanted, side="right")
+        of_part = [(int(p), np.flatnonzero(part == p)) for p in np.unique(part)]
+        found = [self._single(p, wanted[at] - (self._ends[p] - self._parts[p]["rows"])) for p, at in of_part]
+        return self.batch(joined(found), np.argsort(np.concatenate([at for _, at in of_part])))
 
     def read(self, first: int, last: int) -> Cells:
         """Consecutive rows, each file's share of them in one go."""
@@ -108,6 +108,23 @@ class TensorStock:
             made[level] = self._slice(part, level, int(end[0]), int(end[-1]))
             ends[level] = end - end[0]
         return Cells(made, np.full(high - low, part), ends)
+
+    def _single(self, part: int, rows: Array) -> Cells:
+        """Single rows of a part: only their records are looked into."""
+        n_rows = self._parts[part]["rows"]
+        mapped = self._slice(part, "rows", 0, n_rows)
+        made, ends = {"rows": mapped[rows]}, {}
+        for level in LEVELS:
+            end = mapped[f"{level}_end"][rows]
+            begin = np.where(rows > 0, mapped[f"{level}_end"][rows - 1], 0)
+            most = self._parts[part][level]
+            if ((end < begin) | (begin < 0) | (end > most)).any():
+                raise Tampered(
+                    f"{self._file(part, 'rows')} is damaged (rows end before they begin): write the tensors again"
+                )
+            made[level] = runs(self._slice(part, level, 0, most), begin, end - begin)
+            ends[level] = np.append(0, np.cumsum(end - begin))
+        return Cells(made, np.full(len(rows), part), ends)
 
     def _slice(self, part: int, name: str, first: int, last: int) -> Array:
         return slice_of(self._file(part, name), self.kinds[name], first, last)
