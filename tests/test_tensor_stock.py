@@ -9,11 +9,18 @@ import numpy as np
 import pytest
 
 import small
+from segue import splits
 from segue.batch import concat
 from segue.errors import AskedWrongly, BadInput, SegueError, Tampered
+from segue.experiment import prepare
+from segue.models.attention import Attention
+from segue.models.recurrent import Lstm
+from segue.splits import TRAIN, VALID
 from segue.tensor_records import FILES, header
 from segue.tensor_table import open_tensors, write
 from test_tensor_table import same
+
+NAMES = ("last_skipped", "skip_rate_of_track")
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +191,30 @@ def test_a_header_is_one_that_numpy_reads_and_as_long_for_any_number_of_records(
     assert len(lengths) == 1
     assert lengths.pop() % 64 == 0
     assert np.load(stock.path / "00000.past.npy").dtype == kind
+
+
+# ── networks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("setting", "network"),
+    [
+        ("challenge", Lstm(hidden_size=8, epochs=2)),
+        ("online", Attention(hidden_size=12, epochs=1, layers=1, vectors=4)),
+    ],
+)
+def test_a_network_fitted_on_rows_read_back_is_the_same_to_the_byte(tmp_path, setting, network):
+    pytest.importorskip("torch")
+    library = small.library("mssd")
+    prepared = prepare("skip", library, setting, features=NAMES, models=[network])
+    batch = prepared.batch.select(NAMES)
+    opened = write(library, tmp_path / "tensors", setting=setting, features=NAMES)
+    read = opened.rows(np.arange(len(opened)))
+    cut = splits.by_time(batch.keys)
+    one, other = (network.fit(b.take(cut.rows(TRAIN)), b.take(cut.rows(VALID))) for b in (batch, read))
+    assert one.onnx == other.onnx
+    assert (one.slope, one.intercept) == (other.slope, other.intercept)
+    told = concat(list(opened.batches(20)))
+    answers = np.concatenate([one.predict(b).p for b in opened.batches(20)])
+    assert np.allclose(one.predict(batch).p, answers, atol=1e-6)
+    assert np.array_equal(told.label, batch.label)
