@@ -148,9 +148,11 @@ class Spark:
 
     def _answers(self, work: Work, numbers: list[int], places: tuple[Path, ...]) -> Iterator[tuple[int, str, Any]]:
         """Number, how it went, and what is said of it, each once, as tasks end."""
+        from pyspark import cloudpickle
+
         context, group = self.session.sparkContext, f"segue-{uuid.uuid4()}"
         told = context.accumulator([], _told())
-        task = _Task(pickle.dumps(work), segue.__version__, places, told)
+        task = _Task(cloudpickle.dumps(work), segue.__version__, places, told)
         over: list[Any] = []  # the answers of all, or why there are none
 
         def run() -> None:
@@ -333,15 +335,19 @@ def _check_java() -> None:
 
 
 def _why(cause: BaseException, aside: Any) -> str:
-    """What Java said last before it went, where it went; else what Python was told."""
+    """What Java said first of what went wrong, where Python was told only that it is gone."""
     java = getattr(cause, "java_exception", None)
-    if java is not None:
-        return _first_line(str(java.getMessage() or java))
-    if aside is not None and "JAVA_GATEWAY" in str(cause):
+    said = _first_line(str(java.getMessage() or java) if java is not None else str(cause))
+    if aside is not None and ("JAVA_GATEWAY" in said or "stopped SparkContext" in said):
         aside.seek(0)
         lines = aside.read().decode(errors="replace").splitlines()
-        return next((line.strip() for line in lines if "rror" in line or "xception" in line), _first_line(str(cause)))
-    return _first_line(str(cause))
+        told = (
+            line.partition("ERROR ")[2] or line
+            for line in lines
+            if "rror" in line or "ERROR" in line or "xception" in line
+        )
+        return next(told, said).strip()
+    return said
 
 
 def _first_line(text: str) -> str:
