@@ -13,7 +13,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: threads o
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import by_hand
-from segue.engines import Embedded, Spark
+from segue.engines import Embedded
+from segue.spark import Spark
 
 LONGEST = ("test_readme.py", "test_fold.py", "test_laws.py", "test_damage.py")  # minutes each, in one worker
 

@@ -21,9 +21,8 @@ import small
 from segue import cli, registry
 
 VERBS = [
-    "ingest", "describe", "explore", "tracks", "lookup", "profiles", "cluster", "features", "compare", "train", "evaluate",
-    "explain",
-    "predict", "recommend", "submit", "serve", "key", "list", "simulate", "demo", "challenge", "audio",
+    "ingest", "describe", "explore", "tracks", "lookup", "profiles", "cluster", "features", "tensors", "compare", "train",
+    "evaluate", "explain", "predict", "recommend", "submit", "serve", "key", "list", "simulate", "demo", "challenge", "audio",
 ]  # fmt: skip
 COMMANDS = typer.main.get_command(cli.app).commands
 
@@ -589,8 +588,8 @@ def test_an_interrupted_ingest_says_so_and_goes_on_where_it_stopped(run, tmp_pat
     assert (status, out) == (130, "")
     assert (
         err
-        == "segue: interrupted; ingest, features, lookup, simulate and audio go on from where they stopped when run again, "
-        "other verbs start anew\n"
+        == "segue: interrupted; ingest, features, tensors, lookup, simulate and audio go on from where they stopped when run "
+        "again, other verbs start anew\n"
     )
     assert not (tmp_path / "new").exists()
     again = []
@@ -644,8 +643,8 @@ def test_a_real_interruption_leaves_no_traceback(tmp_path):
     assert started.returncode == 130
     assert (
         err
-        == "segue: interrupted; ingest, features, lookup, simulate and audio go on from where they stopped when run again, "
-        "other verbs start anew\n"
+        == "segue: interrupted; ingest, features, tensors, lookup, simulate and audio go on from where they stopped when run "
+        "again, other verbs start anew\n"
     )
 
 

@@ -186,7 +186,7 @@ def test_a_unit_too_large_for_its_share_of_memory_is_read_when_the_others_are_do
 
 
 def came_back(cause):
-    return pickle.loads(pickle.dumps(segue.jobs._portable(cause)))
+    return pickle.loads(pickle.dumps(segue.jobs.portable(cause)))
 
 
 def test_an_error_comes_back_from_another_process_as_it_was_raised():

@@ -18,9 +18,12 @@ LAYERS = (
         "censoring", "survival", "survival_scores", "survival_calibration", "clusters", "published",
         "features.audio.loudness",
     )),
-    ("tables", ("engines", "sessions", "session", "splits", "unfinished")),
+    ("tables", (
+        "engines", "sessions", "session", "splits", "unfinished",
+        "tensor_records", "tensor_cells", "tensor_passes", "tensor_stock",
+    )),
     ("sources", ("datasets", "simulate")),
-    ("library", ("library", "parts", "jobs", "noise", "track_table", "sealed", "profiles")),
+    ("library", ("library", "parts", "jobs", "spark", "noise", "track_table", "sealed", "profiles")),
     ("lists", (
         "sound_space", "sounding", "listening", "lists", "categories", "ranking", "asking", "next_play",
         "shares", "challenge_set", "challenge_answers", "playlist_challenge",
@@ -33,7 +36,7 @@ LAYERS = (
     )),
     ("tasks", ("tasks",)),
     # The ideas written in that language, and what evaluates them for a task.
-    ("features", ("features", "feature_table")),
+    ("features", ("features", "feature_table", "tensor_parts", "tensor_table")),
     ("models", ("models",)),
     ("proposers", ("proposers",)),
     ("answers", (
@@ -48,7 +51,7 @@ LAYERS = (
     )),
     ("edges", (
         "cli", "cli_audio", "cli_challenge",
-        "cli_lists", "cli_length", "cli_listeners", "display_lists", "display_listeners", "display_stays",
+        "cli_lists", "cli_length", "cli_listeners", "cli_tensors", "display_lists", "display_listeners", "display_stays",
         "listener_groups", "listener_table", "audio_map",
         "display", "display_audio", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
         "figures", "lastfm", "service", "__main__",
@@ -64,7 +67,7 @@ HEAVY = {
     "sklearn", "torch", "vl_convert",
 }  # fmt: skip
 HEAVY_AT_IMPORT = {("segue.features.oracle", "ibis")}  # a file that is nothing but Ibis
-KNOWS_IBIS = ("segue.engines", "segue.sessions", "segue.datasets", "segue.features.oracle")
+KNOWS_IBIS = ("segue.engines", "segue.spark", "segue.sessions", "segue.datasets", "segue.features.oracle")
 
 
 @dataclass(frozen=True)
@@ -195,9 +198,11 @@ def test_no_module_below_the_edges_imports_the_public_face_for_more_than_its_ver
         assert names <= {"segue.__version__"}, module
 
 
-def test_only_engines_imports_duckdb_or_pyspark():
-    knows = {m for m, found in IMPORTS.items() if {"duckdb", "pyspark"} & {top(i.name) for i in found}}
-    assert knows == {"segue.engines"}
+def test_each_engine_is_imported_by_one_file():
+    """DuckDB by way of Ibis."""
+    knows = {(top(i.name), m) for m, found in IMPORTS.items() for i in found if top(i.name) in ("duckdb", "pyspark")}
+    assert knows == {("pyspark", "segue.spark")}
+    assert [m for m, source in SOURCES.items() if "ibis.duckdb" in source] == ["segue.engines"]
 
 
 def test_only_engines_sessions_sources_and_the_oracle_import_ibis():

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from segue import __version__, cli_length, cli_listeners, cli_lists
+from segue import __version__, cli_length, cli_listeners, cli_lists, cli_tensors
 from segue.cli_audio import audio
 from segue.cli_challenge import challenge
 from segue.display import (
@@ -41,6 +41,20 @@ Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Setting = Annotated[str, typer.Option(help="online or challenge; see segue list tasks.")]
 Features = Annotated[str, typer.Option(help="Names, separated by commas; all that are granted if left out.")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="embedded: this machine, all by itself; or spark, see docs/engines.md. What is written is the same."
+    ),
+]
+Master = Annotated[
+    str,
+    typer.Option(help="Where Spark is: local[2] (if left out), two at a time on this machine; or spark://HOST:7077."),
+]
+SparkConf = Annotated[
+    list[str] | None,
+    typer.Option("--spark-conf", help="A setting of Spark's, as spark.executor.memory=4g. Repeatable."),
+]
 With = Annotated[str, typer.Option("--with", help="What is granted on request only, such as reason_start.")]
 Seed = Annotated[int, typer.Option(min=0, help="Makes a run repeatable; 0 is a seed.")]
 
@@ -82,6 +96,9 @@ def ingest(
             "below 1 GB together. What is written does not depend on it.",
         ),
     ] = 0,
+    engine: Engine = "embedded",
+    master: Master = "",
+    spark_conf: SparkConf = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +109,11 @@ def ingest(
     from segue.datasets.recognise import recognise, source_and_paths
     from segue.library import check_target
     from segue.library import ingest as run
+    from segue.spark import asked_for
 
+    where = asked_for(engine, master, spark_conf or ())
+    if engine == "spark" and jobs:
+        raise AskedWrongly(f"--jobs {jobs} means nothing to Spark: leave it out, and give --master local[{jobs}]")
     named, paths, note = source_and_paths(given)
     if note:
         typer.echo(f"Note: {note}.", err=as_json)
@@ -103,7 +124,7 @@ def ingest(
             found = recognise(paths, progress)
         typer.echo(f"Found: {found.why}", err=as_json)
     options = {"skip_rule": skip_rule, "start_clock": start_clock, "columns": columns, "gap_min": gap_min, "tz": tz}
-    with reading_bar() as reading:
+    with where as spark, reading_bar() as reading:
         library = run(
             found or named,
             paths,
@@ -113,6 +134,7 @@ def ingest(
             overwrite=overwrite,
             tracks=tracks or (),
             jobs=jobs,
+            engine=spark,
         )
     show_library(library, as_json)
 
@@ -151,6 +173,9 @@ def explore(
         str, typer.Option("--map", help="What draws tracks on a plane: t-sne, or umap (an extra).")
     ] = "t-sne",
     fast: Annotated[bool, typer.Option("--fast", help="Fewer tracks, repeats and resamples.")] = False,
+    engine: Engine = "embedded",
+    master: Master = "",
+    spark_conf: SparkConf = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -162,16 +187,17 @@ def explore(
     from segue.display_report import show_report
     from segue.figures.report import check_folder, check_page
     from segue.figures.report import explore as run
+    from segue.spark import asked_for
 
     page = out or (None if export or as_json else Path("report.html"))
     if page is not None:
         check_page(page, overwrite)
     if export is not None:
         check_folder(export, overwrite)
-    with progress_bar("looking at") as progress:
+    with asked_for(engine, master, spark_conf or ()) as spark, progress_bar("looking at") as progress:
         report = run(
             library, only=_names(only) or (), attribute=attribute, relate=relate or (), sample=sample, fast=fast, seed=seed,
-            map=map_by, progress=progress,
+            map=map_by, progress=progress, engine=spark,
         )  # fmt: skip
     if page is not None:
         report.save(page, overwrite=overwrite)
@@ -253,6 +279,9 @@ def features(
         made = write(library, out, task=task, setting=setting, features=_names(features), options=_names(granted) or (),
                      history=history, overwrite=overwrite, progress=progress)  # fmt: skip
     show_examples(made, as_json)
+
+
+app.command()(cli_tensors.tensors)
 
 
 @app.command()
@@ -771,8 +800,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code == 130:  # what typer makes of an interruption, in silence
             sys.stderr.write(
-                "segue: interrupted; ingest, features, lookup, simulate and audio go on from where they stopped when run again, "
-                "other verbs start anew\n"
+                "segue: interrupted; ingest, features, tensors, lookup, simulate and audio go on from where they stopped when run "
+                "again, other verbs start anew\n"
             )
         raise
     except AskedWrongly as error:

@@ -1,4 +1,4 @@
-"""Embedded (DuckDB) and Spark: the only file that imports either, and the only one that reads and writes tables."""
+"""Embedded (DuckDB): the only file that imports it, and that reads and writes files of tables. Spark is in `segue.spark`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import operator
 import os
 import re
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -23,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from segue.errors import AskedWrongly, BadInput, MissingExtra, TooLittleMemory
+from segue.errors import AskedWrongly, BadInput, TooLittleMemory
 from segue.long_list import LongList
 
 MEMORY = "2GB"  # the one place that sets memory, threads and spill folder
@@ -52,6 +51,7 @@ class Engine(Protocol):
     def table(self, rows: Any) -> Any: ...
     def read_parquet(self, paths: Iterable[Path]) -> Any: ...
     def to_arrow(self, table: Any) -> Any: ...
+    def drop(self, table: Any) -> None: ...
 
 
 class Embedded:
@@ -338,71 +338,6 @@ def _lack(cause: Exception, spill: Path | None) -> Exception | None:
     if "Out of Memory Error" in said:
         return TooLittleMemory(TOO_LARGE)
     return None
-
-
-class Spark:
-    """Apache Spark, spoken to through the same Ibis expressions; shards go to the numpy evaluator in its workers."""
-
-    name = "spark"
-
-    def __init__(self, master: str = "local[2]", settings: Mapping[str, str] | None = None) -> None:
-        try:
-            from pyspark.sql import SparkSession
-        except ImportError:
-            raise MissingExtra("pyspark", "spark") from None
-        import ibis
-
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # its workers run what we run
-        builder = SparkSession.builder.master(master).appName("segue")
-        fixed = {
-            "spark.sql.session.timeZone": "UTC", "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4",
-            "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
-            "spark.sql.execution.arrow.pyspark.enabled": "true",
-        }  # fmt: skip
-        for name, value in {**fixed, **(settings or {})}.items():
-            builder = builder.config(name, value)
-        self.session = builder.getOrCreate()
-        self.session.sparkContext.setLogLevel("ERROR")
-        self.ibis = ibis.pyspark.connect(self.session)
-        self._n = 0
-
-    def table(self, rows: Any) -> Any:
-        self._n += 1
-        self.session.createDataFrame(rows.to_pylist(), schema=_spark_schema(rows.schema)).createOrReplaceTempView(
-            f"t{self._n}"
-        )
-        return self.ibis.table(f"t{self._n}")
-
-    def read_parquet(self, paths: Iterable[Path]) -> Any:
-        self._n += 1
-        self.session.read.parquet(*[str(p) for p in paths]).createOrReplaceTempView(f"t{self._n}")
-        return self.ibis.table(f"t{self._n}")
-
-    def to_arrow(self, table: Any) -> Any:
-        return self.ibis.to_pyarrow(table)
-
-    def map_groups(self, table: Any, key: str, order: list[str], fn: Callable[[Any], Any], schema: Any) -> Any:
-        """Run `fn(arrow table) -> arrow table` over shards that hold whole groups of `key`, each sorted by `order`."""
-        import pyarrow as pa
-        from pyspark.sql.pandas.types import from_arrow_schema
-
-        frame = self.session.table(table.get_name()).repartition(key).sortWithinPartitions(*order)
-
-        def work(batches: Iterator[Any]) -> Iterator[Any]:
-            held = list(batches)
-            if held:
-                yield from fn(pa.Table.from_batches(held)).to_batches()
-
-        return frame.mapInArrow(work, from_arrow_schema(schema)).toArrow()
-
-    def stop(self) -> None:
-        self.session.stop()
-
-
-def _spark_schema(schema: Any) -> Any:
-    from pyspark.sql.pandas.types import from_arrow_schema
-
-    return from_arrow_schema(schema)
 
 
 def _text(value: Any) -> str:

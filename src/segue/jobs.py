@@ -194,11 +194,11 @@ def attend(file_number: int) -> None:
         except TooLittleMemory:
             answer = ("too large",)
         except BaseException as cause:
-            answer = ("failed", _portable(cause))
+            answer = ("failed", portable(cause))
         wire.send(answer)
 
 
-def _portable(cause: BaseException) -> BaseException:
+def portable(cause: BaseException) -> BaseException:
     """The error as it can be sent; one that nobody expects says where it was raised."""
     if isinstance(cause, SegueError):
         return AskedWrongly(str(cause)) if isinstance(cause, AskedWrongly) else BadInput(str(cause))

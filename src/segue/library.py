@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -30,8 +30,14 @@ from segue.engines import (
     write_batches,
 )
 from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName
+<<<<<<< HEAD
 from segue.jobs import n_jobs, share_of_memory, written
 from segue.parts import BESIDE, Job, tables_of
+=======
+from segue.jobs import Heard, n_jobs, share_of_memory, written
+from segue.parts import Job, tables_of
+from segue.spark import Spark
+>>>>>>> main
 from segue.unfinished import note_done, read_note, resume, told_when_full
 
 FORMAT = 3  # 2 lacked when plays stopped, and the listener's gender; 1 their age and country, and the session's title
@@ -43,6 +49,9 @@ class Progress(Protocol):
     """Told how far ingest is: bytes done, bytes in all, what is at work, and plays written so far."""
 
     def __call__(self, done: int, n: int, name: str, rows: int = 0) -> None: ...
+
+
+Crew = Callable[[tuple[int, ...], Heard], Iterator[tuple[int, Any]]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -134,6 +143,7 @@ def ingest(
     progress: Progress = lambda done, n, name, rows=0: None,
     overwrite: bool = False,
     jobs: int = 1,
+    engine: Spark | None = None,
 ) -> Library:
     """Read raw logs into a library. rows_in = kept + set aside + rejected, always.
 
@@ -146,6 +156,7 @@ def ingest(
     progress : told bytes done, bytes in all, what is at work, and plays written so far
     jobs : processes that read at the same time; 0 is as many as memory allows and there are cores and units for. What is
         written does not depend on it
+    engine : a `segue.spark.Spark`, whose executors read in place of processes; what is written does not depend on it either
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     target = Path(out).expanduser()
@@ -179,18 +190,30 @@ def ingest(
     begun = {"source": source, "options": chosen, "version": segue.__version__,
              "units": {u.name: [f.mark() for f in u.files] for u in units},
              "tables": [f.mark() for table in tables for f in table.files]}  # fmt: skip
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(target.name + ".partial").absolute()
     with held_alone(partial) as lock:
         done = resume(partial, begun)
-        at_once = n_jobs(jobs, len(units))
-        _read_units(Job(source, chosen, units, partial, *share_of_memory(at_once)), done, at_once, progress, lock)
+        at_once = n_jobs(jobs, len(units)) if engine is None else max(2, engine.cores)
+        job = Job(source, chosen, units, partial, *share_of_memory(at_once))
+        _read_units(job, done, progress, lambda left, heard: (
+            written(job, left, at_once, heard, (lock,)) if engine is None else engine.written(job, left, heard, job.places())
+        ))  # fmt: skip
         progress(1, 1, "sessions and tracks", sum(unit["kept"] for unit in done.values()))
+<<<<<<< HEAD
         engine = Embedded(INGEST_MEMORY, 2, partial / "spill")
         _check_sessions(engine, partial, done, [unit.name for unit in units])
         titles = [path for n in range(len(units)) if (path := partial / f"tracks-{n}.parquet").exists()]
         played = [partial / f"played-{n}.parquet" for n in range(len(units))]
         n_tracks, joined = track_table.write(partial, played, titles, found.tracks(files, engine), tables, engine)
         engine.close()
+=======
+        own = Embedded(INGEST_MEMORY, 2, partial / "spill")
+        _check_sessions(own, partial, done)
+        titles = [path for n in range(len(units)) if (path := partial / f"tracks-{n}.parquet").exists()]
+        played = [partial / done[unit.name]["path"] for unit in units]
+        n_tracks, joined = track_table.write(partial, played, titles, found.tracks(files, own), tables, own)
+        own.close()
+>>>>>>> main
         shown = [f"{f.shown} ({f.unread})" if f.unread else f.shown for f in passed_over]
         manifest = _manifest(found, chosen, [done[u.name] for u in units], shown, n_tracks)
         manifest["rows_in"] += len(lost)
@@ -210,8 +233,13 @@ def ingest(
     return open_library(target)
 
 
-def _read_units(job: Job, done: dict[str, Any], at_once: int, progress: Progress, lock: int) -> None:
-    """Read what is not done yet; each unit is noted when it is whole."""
+def _read_units(job: Job, done: dict[str, Any], progress: Progress, crew: Crew) -> None:
+    """Read what is not done yet; each unit is noted when it is whole.
+
+    Parameters
+    ----------
+    crew : who reads: numbers of units, and who hears how far they are → what was written of each, as they are done
+    """
     sizes = [sum(file.n_bytes for file in unit.files) for unit in job.units]
     left = [n for n, unit in enumerate(job.units) if unit.name not in done]
     n_rows = sum(unit["kept"] for unit in done.values())
@@ -227,7 +255,7 @@ def _read_units(job: Job, done: dict[str, Any], at_once: int, progress: Progress
 
     if left:
         tell(job.units[left[0]].name)
-    for n, said in written(job, tuple(left), at_once, heard, (lock,)):
+    for n, said in crew(tuple(left), heard):
         note_done(job.partial, said)
         done[job.units[n].name] = said
         n_rows += said["kept"]

@@ -49,7 +49,7 @@ def test_a_category_and_nothing_else_names_its_values():
     assert [n for n, f in FEATURES.items() if (f.unit == "category") != bool(f.domain)] == []
     assert {n for n, f in FEATURES.items() if f.domain} == {
         "context", "platform", "reason_start",
-        "start_context", "start_weekday", "last_reason_end", "listener_gender",
+        "start_context", "start_weekday", "last_reason_end", "listener_gender", "listener_region",
     }  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def of_four(embedded):
         [100, 115, 130, 200], skipped=[1, None, 0, 1], track=["a", "b", "a", "a"], artist=["u", "u", "w", "w"],
         first_of_track=[1, 1, 0, 0], first_of_artist=[1, 0, 1, 0], reason_end=[*_reasons(4, 3, 10), "moon"],
         hour=[9, 10, 10, 11], weekday=[6, 6, 0, 0], context=["radio", "catalog", None, None], premium=[1, 0, 0, 0],
-        listener_age=30, gender="m",
+        listener_age=30, gender="m", country="Japan",
     )  # fmt: skip
     return at_moments(FEATURES, plays(four), embedded)
 
@@ -77,6 +77,7 @@ def of_four(embedded):
         ("start_premium", [1] * 5),
         ("listener_age", [30] * 5),
         ("listener_gender", [2] * 5),
+        ("listener_region", [17] * 5),
     ],
 )
 def test_a_session_of_four_plays(of_four, name, expected):

@@ -3,6 +3,7 @@
 from functools import partial
 
 from segue import schema
+from segue.features import countries
 from segue.features.feature import feature
 from segue.features.words import code
 
@@ -17,3 +18,8 @@ def listener_age(session):
 @told("category", "Gender of the listener", domain=schema.GENDERS)
 def listener_gender(session):
     return code(session.gender)
+
+
+@told("category", "Part of the world in which the listener's country lies", domain=countries.REGIONS)
+def listener_region(session):
+    return countries.region(session.country)

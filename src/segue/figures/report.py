@@ -19,6 +19,7 @@ from segue.figures import draw
 from segue.figures.figure import Figure, NothingToSay
 from segue.figures.scope import Scope, Wishes
 from segue.library import Library, open_library
+from segue.spark import Spark
 from segue.unfinished import check_file, write_whole
 
 Progress = Callable[[int, int, str], None]
@@ -100,7 +101,7 @@ class Report:
 def explore(
     library: Library | Path | str, *, only: Iterable[str] = (), attribute: str = "acousticness",
     relate: Iterable[str | tuple[str, str]] = (), sample: int = Wishes.sample, fast: bool = False, seed: int = 0,
-    map: str = "t-sne", progress: Progress = lambda done, n, name: None,
+    map: str = "t-sne", progress: Progress = lambda done, n, name: None, engine: Spark | None = None,
 ) -> Report:  # fmt: skip
     """Answer what everyone asks of listening data, each answer a picture and a sentence.
 
@@ -114,6 +115,7 @@ def explore(
     map : what draws tracks on a plane, "t-sne" or "umap" (`pip install 'segue[umap]'`)
     fast : fewer tracks, repeats and resamples
     progress : told figures done, figures in all, and what is at work
+    engine : a `segue.spark.Spark` that answers the queries; the numbers do not depend on it
     """
     from threadpoolctl import threadpool_limits
 
@@ -133,8 +135,8 @@ def explore(
     seconds = {}
     # what is fitted is small: on a busy machine several threads would wait for each other longer than they work
     with TemporaryDirectory(prefix="segue-") as spill, threadpool_limits(1):
-        engine = Embedded(MEMORY, THREADS, Path(spill))
-        scope = Scope(opened, wishes, engine)
+        asked = engine or Embedded(MEMORY, THREADS, Path(spill))
+        scope = Scope(opened, wishes, asked)
         for n, (section, name) in enumerate(chosen):
             progress(n, len(chosen), name)
             try:
@@ -144,7 +146,8 @@ def explore(
                 silent.append((name, str(why)))
             seconds[name] = round(time.perf_counter() - last, 2)
             last = time.perf_counter()
-        engine.close()
+        if isinstance(asked, Embedded):  # it is ours; who gave us another goes on with that
+            asked.close()
     progress(len(chosen), len(chosen), "done")
     if not made:
         raise AskedWrongly("nothing to draw: " + "; ".join(f"{name}: {why}" for name, why in silent))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from segue import schema
-from segue.engines import Embedded, known_counts
+from segue.engines import Engine, known_counts
 from segue.features.columns import key64
 from segue.figures.figure import NothingToSay, Rows
 from segue.library import Library
@@ -47,7 +47,7 @@ class Wishes:
 class Scope:
     """Ibis tables of one library. What is expensive is made once, when first asked for."""
 
-    def __init__(self, library: Library, wishes: Wishes, engine: Embedded) -> None:
+    def __init__(self, library: Library, wishes: Wishes, engine: Engine) -> None:
         self.library, self.wishes, self.engine = library, wishes, engine
         self._shared: dict[str, Any] = {}
 
