@@ -30,14 +30,9 @@ from segue.engines import (
     write_batches,
 )
 from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName
-<<<<<<< HEAD
-from segue.jobs import n_jobs, share_of_memory, written
-from segue.parts import BESIDE, Job, tables_of
-=======
 from segue.jobs import Heard, n_jobs, share_of_memory, written
-from segue.parts import Job, tables_of
+from segue.parts import BESIDE, Job, tables_of
 from segue.spark import Spark
->>>>>>> main
 from segue.unfinished import note_done, read_note, resume, told_when_full
 
 FORMAT = 3  # 2 lacked when plays stopped, and the listener's gender; 1 their age and country, and the session's title
@@ -199,21 +194,12 @@ def ingest(
             written(job, left, at_once, heard, (lock,)) if engine is None else engine.written(job, left, heard, job.places())
         ))  # fmt: skip
         progress(1, 1, "sessions and tracks", sum(unit["kept"] for unit in done.values()))
-<<<<<<< HEAD
-        engine = Embedded(INGEST_MEMORY, 2, partial / "spill")
-        _check_sessions(engine, partial, done, [unit.name for unit in units])
+        own = Embedded(INGEST_MEMORY, 2, partial / "spill")
+        _check_sessions(own, partial, done, [unit.name for unit in units])
         titles = [path for n in range(len(units)) if (path := partial / f"tracks-{n}.parquet").exists()]
         played = [partial / f"played-{n}.parquet" for n in range(len(units))]
-        n_tracks, joined = track_table.write(partial, played, titles, found.tracks(files, engine), tables, engine)
-        engine.close()
-=======
-        own = Embedded(INGEST_MEMORY, 2, partial / "spill")
-        _check_sessions(own, partial, done)
-        titles = [path for n in range(len(units)) if (path := partial / f"tracks-{n}.parquet").exists()]
-        played = [partial / done[unit.name]["path"] for unit in units]
         n_tracks, joined = track_table.write(partial, played, titles, found.tracks(files, own), tables, own)
         own.close()
->>>>>>> main
         shown = [f"{f.shown} ({f.unread})" if f.unread else f.shown for f in passed_over]
         manifest = _manifest(found, chosen, [done[u.name] for u in units], shown, n_tracks)
         manifest["rows_in"] += len(lost)
