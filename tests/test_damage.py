@@ -210,6 +210,9 @@ def fill(monkeypatch, where):
     elif place == "table":
         monkeypatch.setattr(segue.library, "write_batches", at_call(int(n), segue.library.write_batches))
     elif place == "unpacked":
+        monkeypatch.setattr(
+            mssd, "SOURCE", replace(mssd.SOURCE, columns=None)
+        )  # read at once, no log is unpacked aside
         monkeypatch.setattr(segue.engines.shutil, "copyfileobj", at_call(int(n), shutil.copyfileobj))
     elif place == "renamed":
         monkeypatch.setattr(os, "replace", at_call(int(n), os.replace))

@@ -8,13 +8,14 @@ import os
 import pickle
 import tarfile
 import zipfile
+from dataclasses import replace
 
 import pytest
 
 import segue.engines
 import segue.jobs
 import segue.library
-from segue.datasets import mssd
+from segue.datasets import mssd, mssd_columns
 from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.jobs import MOST_JOBS, n_jobs, share_of_memory
 from segue.library import ingest
@@ -118,6 +119,7 @@ def test_progress_goes_on_within_a_large_table_however_it_is_packed(tmp_path, mo
     log = tmp_path / "in" / "log_0_20180715_000000000000.csv"
     log.write_text("".join([lines[0], *(line for line in lines[1:] if "2018-07-15" in line)]))
     given = packed(log, packing)
+    monkeypatch.setattr(mssd, "SOURCE", replace(mssd.SOURCE, columns=None))  # with care
     monkeypatch.setattr(segue.engines, "ROWS_AT_A_TIME", 100)
     told = []
     library = ingest("mssd", given, tmp_path / "out", progress=lambda *said, **more: told.append(said))
@@ -127,6 +129,20 @@ def test_progress_goes_on_within_a_large_table_however_it_is_packed(tmp_path, mo
     assert library.manifest["kept"] > 300
     assert len({share for share in shares if 0.5 < share < 1}) >= 2
     assert any(0 < share <= 0.17 for share in shares) == (packing != "csv"), "unpacking was not told"
+
+
+def test_progress_goes_on_within_a_log_that_is_read_at_once(tmp_path, monkeypatch):
+    mssd.sample(tmp_path / "in", sessions=60, seed=5)
+    monkeypatch.setattr(mssd_columns, "BLOCK", 1 << 12)
+    told = []
+    library = ingest("mssd", tmp_path / "in", tmp_path / "out", progress=lambda *said, **more: told.append(said))
+    rows = [said[3] for said in told if "log_" in said[2]]
+    assert rows == sorted(rows)
+    assert len(set(rows)) > 10
+    assert rows[-1] == library.manifest["kept"]
+    shares = [done / n for done, n, name, *_ in told if "log_" in name]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
 
 
 def sample_lines(folder):

@@ -49,7 +49,8 @@ def write(tmp_path, played, titles, own=None, engine=None):
     """The table of tracks of a library with these plays, and these names by unit."""
     (tmp_path / "plays").mkdir()
     for n, tracks in enumerate(played):
-        write_parquet(pa.table({"track": pa.array(tracks, pa.string())}), tmp_path / "plays" / f"{n}.parquet")
+        once = pa.table({"track": pa.array(tracks, pa.string()), "n_plays": pa.array([1] * len(tracks), pa.int64())})
+        write_parquet(once, tmp_path / "plays" / f"{n}.parquet")
     for n, named in titles.items():
         columns = list(zip(*named, strict=True))
         table = pa.table({c: pa.array(v, pa.string()) for c, v in zip(track_table.NAMES, columns, strict=True)})

@@ -31,7 +31,7 @@ from segue.engines import (
 )
 from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName
 from segue.jobs import Heard, n_jobs, share_of_memory, written
-from segue.parts import Job, tables_of
+from segue.parts import BESIDE, Job, tables_of
 from segue.spark import Spark
 from segue.unfinished import note_done, read_note, resume, told_when_full
 
@@ -195,9 +195,9 @@ def ingest(
         ))  # fmt: skip
         progress(1, 1, "sessions and tracks", sum(unit["kept"] for unit in done.values()))
         own = Embedded(INGEST_MEMORY, 2, partial / "spill")
-        _check_sessions(own, partial, done)
+        _check_sessions(own, partial, done, [unit.name for unit in units])
         titles = [path for n in range(len(units)) if (path := partial / f"tracks-{n}.parquet").exists()]
-        played = [partial / done[unit.name]["path"] for unit in units]
+        played = [partial / f"played-{n}.parquet" for n in range(len(units))]
         n_tracks, joined = track_table.write(partial, played, titles, found.tracks(files, own), tables, own)
         own.close()
         shown = [f"{f.shown} ({f.unread})" if f.unread else f.shown for f in passed_over]
@@ -210,8 +210,8 @@ def ingest(
         )
         _write_rejects(partial, len(units), lost)
         # begun.json first: without it the folder is never taken up again, with it nothing else may be missing
-        for leftover in (partial / "begun.json", partial / "done.jsonl", *partial.glob("tracks-*.parquet"),
-                         *partial.glob("rejects-*.parquet"), *partial.rglob(".*.parquet.*")):  # fmt: skip
+        beside = (path for name in ("tracks", "rejects", *BESIDE) for path in partial.glob(f"{name}-*.parquet"))
+        for leftover in (partial / "begun.json", partial / "done.jsonl", *beside, *partial.rglob(".*.parquet.*")):
             leftover.unlink(missing_ok=True)
         shutil.rmtree(partial / "spill", ignore_errors=True)
         (partial / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -298,16 +298,17 @@ def check_target(target: Path, overwrite: bool) -> None:
                 )
 
 
-def _check_sessions(engine: Embedded, partial: Path, done: dict[str, dict[str, Any]]) -> None:
+def _check_sessions(engine: Embedded, partial: Path, done: dict[str, dict[str, Any]], names: list[str]) -> None:
     """What two files tell of would be counted twice: a log was given twice, maybe by two names, or cut in the middle."""
-    unit_at = {str(partial / unit["path"]): name for name, unit in done.items() if unit["kept"]}
-    found = engine.shared(map(Path, unit_at), "session_id") if len(unit_at) > 1 else None
+    sessions_of = {str(partial / f"sessions-{n}.parquet"): name for n, name in enumerate(names) if done[name]["kept"]}
+    found = engine.shared(map(Path, sessions_of), "session_id") if len(sessions_of) > 1 else None
     if found:
-        session, one, other = found[0], unit_at[found[1]], unit_at[found[2]]
+        session, one, other = found[0], sessions_of[found[1]], sessions_of[found[2]]
         raise BadInput(f"session {session} is in {one} and in {other}: expected whole sessions; give each log once")
     of_listeners = [Path(partial / unit["path"]) for unit in done.values() if unit["kept"] and unit["listeners"]]
     alike = engine.alike(of_listeners) if len(of_listeners) > 1 else None
     if alike:
+        unit_at = {str(partial / unit["path"]): name for name, unit in done.items()}
         one, other = (unit_at[path] for path in alike)
         raise BadInput(f"{one} and {other} hold the very same plays: expected each log once; give one of them")
 

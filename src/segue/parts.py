@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,11 +14,14 @@ from tempfile import mkdtemp
 from typing import Any
 
 from segue import registry, schema, sessions
-from segue.datasets.source import REJECT_COLUMNS, UNPACKING, Piece, Reject, Unit
-from segue.engines import INGEST_MEMORY, Embedded, write_batches
+from segue.datasets.source import REJECT_COLUMNS, UNPACKING, Doubtful, Piece, Reject, Unit
+from segue.engines import INGEST_MEMORY, Embedded, write_batches, write_parquet, written_below
 from segue.errors import BadInput
 from segue.jobs import Report
 from segue.long_list import AT_A_TIME
+
+BESIDE = ("sessions", "played")  # beside the plays of each part: whose they are, and how often each track, bit by bit
+_ASIDE = "part.parquet"
 
 
 @dataclass(frozen=True)
@@ -54,24 +57,29 @@ def write_unit(job: Job, n: int, report: Report = lambda share, rows: None) -> d
     """
     (job.partial / "spill").mkdir(exist_ok=True)
     spill = Path(mkdtemp(prefix=f"{n:05d}-", dir=job.partial / "spill"))
-    told = 0.0
+    told = (0.0, 0)
 
     def tell(share: float, rows: int = 0) -> None:
         nonlocal told
-        told = max(told, share)
-        report(told, rows)
+        told = max(told[0], share), max(told[1], rows)
+        report(*told)
 
     def scanned(share: float) -> None:
         if len(job.units[n].files) == 1:  # of several, nobody says which
             tell((1 + (UNPACKING - 1) * share) / UNPACKING / 2)
 
-    engine = Embedded(job.memory, job.threads, spill, watch=scanned)
+    source, unit = registry.dataset(job.source), _watched(job.units[n], tell)
+    part = _Part(unit, n, job.partial, spill, tell)
     try:
-        unit = _watched(job.units[n], tell)
-        piece = registry.dataset(job.source).read(unit, engine, job.options)
-        return _written(piece, unit, n, job.partial, spill, engine, tell)
+        if source.columns is not None:
+            with suppress(Doubtful):
+                return part.of_columns(source.columns(unit))
+        engine = Embedded(job.memory, job.threads, spill, watch=scanned)
+        try:
+            return part.of_piece(source.read(unit, engine, job.options), engine)
+        finally:
+            engine.close()
     finally:
-        engine.close()
         shutil.rmtree(spill, ignore_errors=True)
 
 
@@ -88,50 +96,102 @@ def _watched(unit: Unit, report: Report) -> Unit:
     return Unit(unit.name, tuple(replace(file, watch=watch(at, size)) for file, at, size in files))
 
 
-def _written(
-    piece: Piece, unit: Unit, n: int, partial: Path, spill: Path, engine: Any, report: Report
-) -> dict[str, Any]:
-    aside = spill / "part.parquet"
-    as_they_come = sessions.completed(piece.plays).select(list(schema.PLAYS))
-    ordered = as_they_come.order_by("listener", "listener_position", "session_id", "position")
+@dataclass(frozen=True)
+class _Part:
+    """What is written of the n-th unit, aside until it is whole."""
 
-    def counted(tables: Iterable[Any]) -> Iterator[Any]:
-        rows = 0
-        for table in tables:
-            schema.check(table.column_names, {f.name: str(f.type) for f in table.schema})
-            rows += len(table)
-            report(0.5 + 0.5 * min(1.0, rows / max(1, piece.rows_in)), rows)
-            yield table
+    unit: Unit
+    n: int
+    partial: Path
+    spill: Path
+    report: Report
 
-    try:
-        tables = _in_order(engine.batches(as_they_come, keep_order=True)) if piece.in_order else engine.batches(ordered)
-        kept = write_batches(counted(tables), aside)
-    except _Astray:
-        kept = write_batches(counted(engine.batches(ordered)), aside)
-    reasons: dict[str, int] = {}
-    for *_, reason in piece.rejects:
-        reasons[_kind(reason)] = reasons.get(_kind(reason), 0) + 1
-    rejected, set_aside = len(piece.rejects), sum(piece.set_aside.values())
-    if piece.rows_in != kept + rejected + set_aside:
-        raise BadInput(
-            f"{unit.name}: {piece.rows_in} rows read, but {kept} kept + {set_aside} set aside + {rejected} rejected; "
-            "nothing was written; please report this file's shape"
-        )
-    counts = _counts(engine, aside)
-    place = Path("plays") / (piece.day or counts["first_day"]) / f"{n:05d}.parquet"
-    (partial / place).parent.mkdir(parents=True, exist_ok=True)
-    os.replace(aside, partial / place)
-    for what, tables in (
-        ("tracks", [] if piece.tracks is None else [piece.tracks]),
-        ("rejects", tables_of(piece.rejects)),
-    ):
-        if write_batches(tables, spill / what):
-            os.replace(spill / what, partial / f"{what}-{n}.parquet")
-    return {
-        "name": unit.name, "files": [f.shown for f in unit.files], "rows_in": piece.rows_in, "kept": kept,
-        "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes, **counts,
-        "path": str(place), "sha256": sha256(partial / place),
-    }  # fmt: skip
+    def of_columns(self, tables: Iterable[Any]) -> dict[str, Any]:
+        """Plays of nobody, all of one day, that come checked and in order."""
+        n_sessions, skips, days = 0, 0, []
+
+        def counted() -> Iterator[Any]:
+            nonlocal n_sessions, skips
+            for table in tables:
+                n_sessions += len(table["session_id"].unique())  # a session lies in one table
+                skips += table["skipped"].to_numpy().sum()
+                days.extend(table["day"][:1].to_pylist())
+                yield table
+
+        kept = self._write(counted(), 0)
+        if not kept:
+            raise Doubtful
+        day = str(days[0])
+        counts = {"sessions": n_sessions, "listeners": 0, "unknown_labels": 0, "skips": int(skips), "not_asked": 0,
+                  "first_day": day, "last_day": day}  # fmt: skip
+        return self._said(Piece(None, kept, day=day), counts, kept, {})
+
+    def of_piece(self, piece: Piece, engine: Any) -> dict[str, Any]:
+        as_they_come = sessions.completed(piece.plays).select(list(schema.PLAYS))
+        ordered = as_they_come.order_by("listener", "listener_position", "session_id", "position")
+        try:
+            tables = (
+                _in_order(engine.batches(as_they_come, keep_order=True)) if piece.in_order else engine.batches(ordered)
+            )
+            kept = self._write(tables, piece.rows_in)
+        except _Astray:
+            kept = self._write(engine.batches(ordered), piece.rows_in)
+        reasons: dict[str, int] = {}
+        for *_, reason in piece.rejects:
+            reasons[_kind(reason)] = reasons.get(_kind(reason), 0) + 1
+        rejected, set_aside = len(piece.rejects), sum(piece.set_aside.values())
+        if piece.rows_in != kept + rejected + set_aside:
+            raise BadInput(
+                f"{self.unit.name}: {piece.rows_in} rows read, but {kept} kept + {set_aside} set aside + {rejected} rejected; "
+                "nothing was written; please report this file's shape"
+            )
+        return self._said(piece, _counts(engine, self.spill / _ASIDE), kept, reasons)
+
+    def _write(self, tables: Iterable[Any], n_rows: int) -> int:
+        """Write plays aside; beside them what the parts of a library are compared by, so that nobody reads all plays again.
+
+        Parameters
+        ----------
+        n_rows : so many were read already; 0 where they are read meanwhile
+        """
+        import pyarrow as pa
+
+        with ExitStack() as opened:
+            beside = {name: opened.enter_context(written_below(self.spill / name)) for name in BESIDE}
+
+            def told() -> Iterator[Any]:
+                rows = 0
+                for table in tables:
+                    schema.check(table.column_names, {f.name: str(f.type) for f in table.schema})
+                    rows += len(table)
+                    self.report(0.5 + 0.5 * min(1.0, rows / n_rows) if n_rows else 0, rows)
+                    beside["sessions"](pa.table({"session_id": table["session_id"].unique()}))
+                    tracks = table["track"].value_counts()
+                    beside["played"](pa.table({"track": tracks.field("values"), "n_plays": tracks.field("counts")}))
+                    yield table
+
+            return write_batches(told(), self.spill / _ASIDE)
+
+    def _said(self, piece: Piece, counts: dict[str, Any], kept: int, reasons: dict[str, int]) -> dict[str, Any]:
+        """Put in place what was written; what the manifest says of it."""
+        n, partial = self.n, self.partial
+        beside = list(BESIDE)
+        if piece.tracks is not None:
+            write_parquet(piece.tracks, self.spill / "tracks")
+            beside.append("tracks")
+        if piece.rejects:
+            write_batches(tables_of(piece.rejects), self.spill / "rejects")
+            beside.append("rejects")
+        place = Path("plays") / (piece.day or counts["first_day"]) / f"{n:05d}.parquet"
+        (partial / place).parent.mkdir(parents=True, exist_ok=True)
+        for name in beside:
+            os.replace(self.spill / name, partial / f"{name}-{n}.parquet")
+        os.replace(self.spill / _ASIDE, partial / place)
+        return {
+            "name": self.unit.name, "files": [f.shown for f in self.unit.files], "rows_in": piece.rows_in, "kept": kept,
+            "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes, **counts,
+            "path": str(place), "sha256": sha256(partial / place),
+        }  # fmt: skip
 
 
 class _Astray(Exception):

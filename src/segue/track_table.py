@@ -34,7 +34,7 @@ _ORDER = 1 << 40  # more than rows of a unit
 
 def write(
     folder: Path,
-    parts: Iterable[Path],
+    counts: Iterable[Path],
     titles: Iterable[Path],
     own: Any,
     tables: list[attributes.TrackTable],
@@ -47,14 +47,15 @@ def write(
     Parameters
     ----------
     folder : the library that is being written
-    parts : its plays
+    counts : `track` and `n_plays`, a track as often as there are parts of it: how often each was played
     titles : what each unit says its tracks are called, `tracks-0.parquet` before `tracks-1.parquet`: the first has the say
     own : attributes that the source has, an Ibis or arrow table of `track` and any of `schema.TRACKS`; or None
     """
     spill = folder / "spill"
     spill.mkdir(exist_ok=True)
-    plays = engine.read_parquet(parts)
-    played = engine.table(_played(plays))
+    plays = engine.read_parquet(counts)
+    heard = plays.filter(plays.track.notnull()).group_by("track")
+    played = engine.table(heard.agg(n_plays=plays.n_plays.sum().cast("int64")))
     named = played.select("track")
     first = _first_names(list(titles), engine)
     if first is not None:
@@ -68,7 +69,7 @@ def write(
     matched: list[Any] = []
     if tables:
         keys = engine.read_parquet([_keys(named, spill / "keys.parquet", engine)])
-        n_plays = engine.to_arrow(plays.count()).as_py()
+        n_plays = engine.to_arrow(plays.n_plays.sum()).as_py()
     for n, table in enumerate(tables):
         place = spill / f"table-{n}"
         place.mkdir(exist_ok=True)

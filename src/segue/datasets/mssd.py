@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from segue import schema
-from segue.datasets import made_up
-from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, names
+from segue.datasets import made_up, mssd_columns
+from segue.datasets.source import Doubtful, LogFile, Piece, Reject, Source, Unit, names
 from segue.errors import AskedWrongly, BadInput
 from segue.long_list import LongList
 
@@ -120,6 +120,15 @@ def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
         rejects.extend(uneven)
     day = day_of(file, kept, engine)
     return Piece(plays(kept, day), n, rejects, day=day, in_order=is_sound)
+
+
+def columns(unit: Unit) -> Iterator[Any]:
+    """The same plays at once, where nothing is wrong with the file and it says its day."""
+    (file,) = unit.files
+    day = _told_day(file)
+    if day is None:
+        raise Doubtful
+    return mssd_columns.tables(file, LOG, day)
 
 
 def checked(
@@ -235,16 +244,21 @@ def _said(value: Any) -> str:
     return "" if value is None else str(value)[:200]
 
 
+def _told_day(file: LogFile) -> str | None:
+    found = _DAY.search(file.name)
+    try:
+        return date(*map(int, found.groups())).isoformat() if found else None
+    except ValueError:
+        return None
+
+
 def day_of(file: LogFile, rows: Any, engine: Any) -> str | None:
     """The day in the file's name, or else the most common date within."""
     import ibis
 
-    found = _DAY.search(file.name)
-    try:
-        if found:
-            return date(*map(int, found.groups())).isoformat()
-    except ValueError:
-        pass
+    told = _told_day(file)
+    if told is not None:
+        return told
     counts = rows.group_by("iso").agg(n=rows.count()).order_by(ibis.desc("n"), "iso").limit(1)
     day: str | None = (engine.to_arrow(counts).to_pylist() or [{"iso": None}])[0]["iso"]
     return day
@@ -398,6 +412,7 @@ SOURCE = Source(
     marks="a log with session_id, session_position, track_id_clean, skip_2 and the others of its 21 columns",
     units=units,
     read=read,
+    columns=columns,
     tracks=tracks,
     sample=sample,
 )

@@ -121,6 +121,10 @@ class Rejects(Protocol):
     def __iter__(self) -> Iterator[Any]: ...  # of Reject
 
 
+class Doubtful(Exception):
+    """Something in a unit has to be looked at with care."""
+
+
 @dataclass
 class Piece:
     """What one unit held. rows_in = kept rows + set aside + rejects: a row is rejected once."""
@@ -148,6 +152,8 @@ class Source:
     read: Callable[..., Piece]  # (unit, engine, options) -> Piece
     tracks: Callable[[list[LogFile], Any], Any]  # (files, engine) -> arrow table of track attributes, or None
     sample: Callable[..., None]  # (folder, sessions=, seed=) writes made-up raw files
+    # (unit) → its plays as arrow tables, whole sessions of nobody in order, where nothing is wrong with it; else Doubtful
+    columns: Callable[[Unit], Iterable[Any]] | None = None
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)  # option → its values, the first is the default
     has_listeners: bool = False
     marks: str = ""  # what its logs hold that others do not, as the end of "this file holds …"
