@@ -25,9 +25,9 @@ MODELS = {
     "gru": Gru(**SMALL),
     "lstm": Lstm(**SMALL),
     "layered-lstm": LayeredLstm(**SMALL),
-    "attention": Attention(**SMALL, heads=2),
+    "attention": Attention(**SMALL),
     "nll": Lstm(**SMALL, loss="nll"),
-    "attention-nll": Attention(**SMALL, heads=2, loss="nll"),
+    "attention-nll": Attention(**SMALL, layers=2, loss="nll"),
 }
 EACH = pytest.mark.parametrize("name", MODELS)
 
@@ -235,7 +235,7 @@ def test_damaged_weights_are_refused():
 
 
 def test_damaged_weights_of_attention_are_refused():
-    settings, arrays = fitted("attention")[0].save()
+    settings, arrays = fitted("attention-nll")[0].save()
     near = "net.stack.0.block.near.weight"
     for broken in (
         {**arrays, near: arrays[near] * np.nan},

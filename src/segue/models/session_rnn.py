@@ -200,10 +200,9 @@ class LayeredLstm(SessionNetwork):
 
 @dataclass(frozen=True)
 class Attention(SessionNetwork):
-    """Blocks of attention, those of the skip models: the last session looks back at those before it."""
+    """A block of attention, as the skip models have: each session looks back at those before it."""
 
-    layers: int = 2
-    heads: int = 4
+    heads: int = 2
     history: int = 64  # sessions back: all that are kept
     learning_rate: float = 1e-3
 
