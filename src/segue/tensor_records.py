@@ -133,8 +133,12 @@ def header(kind: Any, n: int) -> bytes:
     return b"\x93NUMPY\x01\x00" + (size - 10).to_bytes(2, "little") + (said.ljust(size - 11) + "\n").encode()
 
 
-def slice_of(path: Path, kind: Any, first: int, last: int) -> Array:
+def slice_of(path: Path, kind: Any, head: int, first: int, last: int) -> Array:
     """Some records of a file, as the memory maps it.
+
+    Parameters
+    ----------
+    head : bytes of the header
 
     Raises
     ------
@@ -143,9 +147,8 @@ def slice_of(path: Path, kind: Any, first: int, last: int) -> Array:
     if first >= last:
         return np.zeros(0, kind)
     try:
-        mapped = np.memmap(
-            path, np.uint8, "r", len(header(kind, 0)) + first * kind.itemsize, ((last - first) * kind.itemsize,)
-        )
+        size = kind.itemsize
+        mapped = np.memmap(path, np.uint8, "r", head + first * size, ((last - first) * size,))
     except (OSError, ValueError) as cause:
         raise BadInput(
             f"{path} cannot be read ({cause}): expected {last:,} records; write the tensors again"

@@ -127,7 +127,11 @@ class TensorStock:
         return Cells(made, np.full(len(rows), part), ends)
 
     def _slice(self, part: int, name: str, first: int, last: int) -> Array:
-        return slice_of(self._file(part, name), self.kinds[name], first, last)
+        return slice_of(self._file(part, name), self.kinds[name], self._heads[name], first, last)
+
+    @cached_property
+    def _heads(self) -> dict[str, int]:
+        return {name: len(header(kind, 0)) for name, kind in self.kinds.items()}
 
     def _file(self, part: int, name: str) -> Path:
         return self.path / f"{self._parts[part]['name']}.{name}.npy"

@@ -81,7 +81,11 @@ def write(
     with held_alone(partial) as lock:
         done = resume(partial, about)
         work = Writing(
-            lib.path, [{k: part[k] for k in ("name", "path", "kept")} for part in lib.parts], asking, own, partial
+            lib.path.absolute(),
+            [{k: part[k] for k in ("name", "path", "kept")} for part in lib.parts],
+            asking,
+            own,
+            partial,
         )
         _write_parts(work, lib, n_jobs(jobs, len(lib.parts)), done, progress, lock)
         for leftover in (partial / "begun.json", partial / "done.jsonl"):  # begun.json first, see library.ingest
