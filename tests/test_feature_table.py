@@ -22,9 +22,10 @@ from segue import checks, feature_table, registry
 from segue.engines import Embedded
 from segue.errors import AskedWrongly, BadInput, NotGranted, UnknownName
 from segue.feature_table import KEYS, write
-from segue.features import build, oracle
+from segue.features import kept, oracle
 from segue.features.build import ask, from_library, pieces, rolled
 from segue.features.feature import feature
+from segue.features.ledger import Ledger
 from segue.library import Library, ingest
 
 SOURCES = ("spotify_history", "mssd")
@@ -222,17 +223,34 @@ def test_a_history_of_no_day_in_the_library_is_refused(out, history):
 def test_a_history_larger_than_memory_gives_the_same_bytes(tmp_path, monkeypatch):
     library = small.library("spotify_history")
     write(library, tmp_path / "one")
-    roll = build.roll
     folders = []
 
-    def few(tables, keys, *, folder):
+    def few(books, folder):
         folders.append(folder)
-        return roll(tables, keys, folder=folder, held=100)
+        return Ledger(books, folder, held=100)
 
-    monkeypatch.setattr(build, "roll", few)
+    monkeypatch.setattr(kept, "Ledger", few)
     write(library, tmp_path / "other")
     assert contents(tmp_path / "one") == contents(tmp_path / "other")
     assert folders == [tmp_path / "other.partial" / "spill"]  # on the disk that has room for the examples
+
+
+def test_what_is_written_does_not_depend_on_how_many_processes_write(tmp_path):
+    library = small.library("spotify_history")
+    for jobs in (1, 3):
+        write(library, tmp_path / str(jobs), jobs=jobs)
+    assert contents(tmp_path / "1") == contents(tmp_path / "3")
+    assert len(library.parts) > 2
+
+
+def test_a_damaged_part_is_one_line_however_many_processes_write(tmp_path):
+    shutil.copytree(small.library("mssd").path, tmp_path / "library")
+    part = sorted((tmp_path / "library" / "plays").rglob("*.parquet"))[1]
+    part.write_bytes(part.read_bytes()[:-9])
+    for jobs in (1, 2):
+        with pytest.raises(BadInput, match=rf"{part.name} cannot be read as Parquet \(.*\): ingest again$"):
+            write(tmp_path / "library", tmp_path / "out", jobs=jobs)
+    assert not (tmp_path / "out").exists()
 
 
 # ── pieces ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -339,9 +357,9 @@ def test_other_attributes_of_tracks_start_afresh(tmp_path, out, written):
 
 
 def test_a_run_that_is_stopped_at_any_step_on_the_disk_can_go_on(out, whole, monkeypatch):
-    """Every rename and removal is one step; the k-th does not happen, nor does anything after it."""
+    """Every rename and removal is one step; the k-th does not happen, nor does anything after it; every fourth k."""
     steps = [(os, "replace"), (os, "unlink"), (shutil, "rmtree"), (Path, "unlink"), (Path, "write_text")]
-    for k in range(1, 60):
+    for k in range(1, 200, 4):
         left = [k]
 
         def step(do, left=left):
@@ -366,7 +384,7 @@ def test_a_run_that_is_stopped_at_any_step_on_the_disk_can_go_on(out, whole, mon
             write(small.library("spotify_history"), out)
         assert contents(out) == whole, k
         shutil.rmtree(out)
-    assert 8 < k < 59
+    assert 8 < k < 197
 
 
 def test_a_run_that_is_killed_can_go_on(out, whole):

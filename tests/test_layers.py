@@ -32,7 +32,7 @@ LAYERS = (
     ("language", (
         "features.tree", "features.words", "features.feature", "features.columns", "features.evaluator",
         "features.straight", "features.writing",
-        "features.examples", "features.ended", "features.history", "features.ledger", "features.oracle",
+        "features.examples", "features.ended", "features.history", "features.ledger", "features.keys", "features.oracle",
     )),
     ("tasks", ("tasks",)),
     # The ideas written in that language, and what evaluates them for a task.

@@ -265,6 +265,14 @@ def features(
         str,
         typer.Option(help="rolling: each day sees the days before; or a day: tracks and artists as known before it."),
     ] = "rolling",
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Processes that work at the same time. 0: as many as there are cores, at most 2. What is written does not "
+            "depend on it.",
+        ),
+    ] = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -277,7 +285,7 @@ def features(
 
     with progress_bar("writing") as progress:
         made = write(library, out, task=task, setting=setting, features=_names(features), options=_names(granted) or (),
-                     history=history, overwrite=overwrite, progress=progress)  # fmt: skip
+                     history=history, overwrite=overwrite, progress=progress, jobs=jobs)  # fmt: skip
     show_examples(made, as_json)
 
 

@@ -17,7 +17,7 @@ import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -733,13 +733,17 @@ def _evenly(tables: Iterable[Any]) -> Iterator[Any]:
         yield held.combine_chunks()
 
 
-def parquet_batches(path: Path) -> Iterator[Any]:
-    """A Parquet file as arrow tables, one after another."""
+def parquet_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """A Parquet file as arrow tables, one after another; an empty one as one. Columns that it lacks are left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as opened:
-        for batch in opened.iter_batches(ROWS_AT_A_TIME):
+        there = opened.schema_arrow
+        wanted = None if columns is None else [name for name in columns if name in there.names]
+        if not opened.metadata.num_rows:
+            yield there.empty_table() if wanted is None else there.empty_table().select(wanted)
+        for batch in opened.iter_batches(ROWS_AT_A_TIME, columns=wanted, use_threads=False):
             yield pa.Table.from_batches([batch])
 
 

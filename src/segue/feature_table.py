@@ -11,21 +11,24 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 import segue
 from segue import registry, schema
-from segue.engines import held_alone, in_one_line, put_in_place, read_parquet, write_batches
+from segue.engines import held_alone, in_one_line, put_in_place, write_batches
 from segue.errors import AskedWrongly
-from segue.features import glossary, tree
-from segue.features.build import Ask, Attributes, ask, attributes, build, frozen, pieces, rolled, table
+from segue.features import glossary, kept, tree
+from segue.features.build import Ask, Attributes, ask, attributes, build, frozen, table
 from segue.features.history import History
+from segue.jobs import Heard, Report, Work, n_jobs, written
 from segue.library import Library, open_library
 from segue.parts import sha256
 from segue.unfinished import note_done, read_note, resume, told_when_full
@@ -61,7 +64,7 @@ class Written:
 def write(
     library: Library | str | Path, out: str | Path, *, task: str = "skip", setting: str | None = None,
     features: Iterable[str] | None = None, options: Iterable[str] = (), history: str = "rolling",
-    overwrite: bool = False, progress: Progress = lambda done, n, name: None,
+    overwrite: bool = False, progress: Progress = lambda done, n, name: None, jobs: int = 1,
 ) -> Written:  # fmt: skip
     """Write every play that a setting asks about, with its label and features, part by part.
 
@@ -70,7 +73,8 @@ def write(
 
     Plays of unknown label are there, too, with a null: leave them out to train. Of a feature, null is unknown. The same
     library, question and version give the same bytes. It is written to `OUT.partial` and renamed when whole: interrupted, it
-    goes on where it stopped. Memory is that of one part, of the attributes of tracks, and of the history (`features.ledger`).
+    goes on where it stopped. Memory does not grow with the library: some plays at a time, attributes of tracks and history as
+    files that the operating system maps (`features.kept`).
 
     Parameters
     ----------
@@ -79,6 +83,8 @@ def write(
     options : what is granted on request only
     history : "rolling", each day sees the days before it; or a day such as "2018-07-25": tracks and artists as known before
         that day, as in a bundle (a listener's own rolls on), and only plays of sessions from that day on are written
+    jobs : processes that work at the same time; 0 is as many as there are cores and parts for. What is written does not
+        depend on it
 
     Raises
     ------
@@ -101,9 +107,15 @@ def write(
     check_target(target, overwrite)
     about = _about(asking, lib, history, left_out if names is None else {})
     partial = target.with_name(target.name + ".partial")
-    with held_alone(partial):
+    with held_alone(partial) as lock:
         done = resume(partial, about)
-        parts = _write_parts(asking, lib, as_of, partial, done, progress)
+        work = Writing(
+            asking, tuple((part["name"], lib.path / part["path"], part["kept"]) for part in lib.parts), as_of, partial
+        )
+        at_once = n_jobs(jobs, len(lib.parts))
+        parts = _write_parts(
+            work, lib, done, progress, lambda pieces, left, heard: written(pieces, left, at_once, heard, (lock,))
+        )
         for leftover in (partial / "begun.json", partial / "done.jsonl"):  # begun.json first, see library.ingest
             leftover.unlink()
         shutil.rmtree(partial / "spill", ignore_errors=True)
@@ -113,27 +125,73 @@ def write(
     return Written(target, manifest)
 
 
+@dataclass(frozen=True)
+class Writing:
+    """All that it takes to write the examples of any part, here or in another process."""
+
+    asking: Ask
+    parts: tuple[tuple[str, Path, int], ...]  # what it is called, its plays, and how many there are
+    as_of: int | None
+    partial: Path
+
+    def called(self, n: int) -> str:
+        return self.parts[n][0]
+
+    def alone(self) -> Writing:
+        return self
+
+    @property
+    def spill(self) -> Path:
+        return self.partial / "spill"
+
+    @cached_property
+    def _whole(self) -> tuple[History, Attributes]:
+        return kept.kept(self.spill / "whole", self.asking)
+
+    def do(self, n: int, report: Report) -> dict[str, Any]:
+        """Write the n-th part's file; what is counted of it."""
+        _, path, n_plays = self.parts[n]
+        history, tracks = self._whole
+        rows, seen = _Rows(self.asking, tracks, history, n, self.as_of), 0
+
+        def made() -> Iterator[Any]:
+            nonlocal seen
+            for plays in kept.read(path, [c for c in self.asking.columns if c in schema.PLAYS], ROWS):
+                seen += len(plays)
+                report(min(1.0, seen / max(1, n_plays)), seen)
+                yield rows.of(plays)
+
+        with TemporaryDirectory(prefix=f"{n:05d}-", dir=self.spill) as aside:
+            place = Path(aside) / _name(n)
+            write_batches(made(), place)
+            told = {"name": _name(n), **rows.counts(), "sha256": sha256(place)}
+            os.replace(place, self.partial / _name(n))
+        return told
+
+
 def _write_parts(
-    asking: Ask, lib: Library, as_of: int | None, partial: Path, done: dict[str, Any], progress: Progress
-) -> list[dict[str, Any]]:
-    """What was written of each part, those of an earlier run among them."""
-    n, spill = len(lib.parts), partial / "spill"
-    steps = n + (n if asking.keys else 0)
-    if len(done) < n:
-        rolling = rolled(asking, lib, folder=spill, told=lambda at: progress(at, steps, "history"))
-        history: History = rolling if as_of is None else frozen(rolling, rolling, as_of)
-        known_tracks = attributes(asking, lib)
-        stored = [c for c in asking.columns if c in schema.PLAYS]
-        for number, part in enumerate(lib.parts):
-            name = _name(number)
-            if name in done:
-                continue
-            progress(steps - n + number, steps, part["name"])
-            rows = _Rows(asking, known_tracks, history, number, as_of)
-            write_batches(map(rows.of, pieces(read_parquet(lib.path / part["path"], stored), ROWS)), spill / name)
-            os.replace(spill / name, partial / name)
-            done[name] = {"name": name, **rows.counts(), "sha256": sha256(partial / name)}
-            note_done(partial, done[name])
+    work: Writing, lib: Library, done: dict[str, Any], progress: Progress,
+    crew: Callable[[Work, tuple[int, ...], Heard], Iterator[tuple[int, Any]]],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What was written of each part, those of an earlier run among them; history takes the first half of the bar."""
+    n, keys = len(work.parts), work.asking.keys
+    steps = n + (n if keys else 0)
+    left = [number for number in range(n) if _name(number) not in done]
+    work.spill.mkdir(exist_ok=True)
+    if left:
+        rolling = kept.counted(
+            lib, keys, work.spill, lambda pieces, numbers: crew(pieces, numbers, lambda *_: None),
+            lambda at: progress(at, steps, "history"),
+        )  # fmt: skip
+        history: History = rolling if work.as_of is None else frozen(rolling, rolling, work.as_of)
+        kept.keep(work.spill / "whole", history, attributes(work.asking, lib))
+        del rolling, history
+        progress(steps - len(left), steps, work.called(left[0]))
+    for number, told in crew(work, tuple(left), lambda *_: None):
+        done[told["name"]] = told
+        note_done(work.partial, told)
+        left.remove(number)
+        progress(steps - len(left), steps, work.called(left[0] if left else number))
     progress(steps, steps, "written")
     return [done[_name(number)] for number in range(n)]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from functools import lru_cache
-from hashlib import md5
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from segue import schema
+from segue.features.keys import key64 as key64
+from segue.features.keys import keys_of
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -29,12 +29,6 @@ OF_SESSIONS = (
     "weekday",
 )
 """The columns of plays that sessions are measured by (`features.ended`)."""
-
-
-@lru_cache(maxsize=1 << 17)
-def key64(text: str) -> int:
-    """The first 64 bits of a text's md5, as a signed whole number: equal texts, equal keys, on every engine."""
-    return int.from_bytes(md5(text.encode(), usedforsecurity=False).digest()[:8], "big", signed=True)
 
 
 def combine(parts: Sequence[Ints]) -> Ints:
@@ -66,10 +60,9 @@ def _column(table: Any, name: str) -> Column:
     kind = array.type
     if pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         encoded = array if pa.types.is_dictionary(kind) else pc.dictionary_encode(array)
-        words = encoded.dictionary.to_pylist()
-        keys = np.fromiter((key64(w) for w in words), np.int64, len(words))
+        keys = keys_of(encoded.dictionary)
         index = np.asarray(pc.fill_null(encoded.indices, 0)).astype(np.int64)
-        return (np.where(known, keys[index], 0) if len(words) else np.zeros(n, np.int64)), known
+        return (np.where(known, keys[index], 0) if len(keys) else np.zeros(n, np.int64)), known
     if pa.types.is_date32(kind):
         array = array.cast(pa.int32())
     if pa.types.is_boolean(kind):

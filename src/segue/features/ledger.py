@@ -57,6 +57,10 @@ class Ledger:
                 one.write_run()
             self._n_waiting = 0
 
+    def add_totals(self, book: int, keys: Ints, at: Ints, n: Ints, k: Ints) -> None:
+        """What `added_up` gave of some rows."""
+        self._books[book].append_run(keys, at, n, k)
+
     def totals(self, book: int) -> Totals:
         """A book's running totals; of more rows than are held, as views of files on disk. It is closed then."""
         return self._books[book].totals(max(1, self._held // 4))
@@ -79,7 +83,9 @@ class _Book:
         return added_up(key, day, None, skipped)
 
     def write_run(self) -> None:
-        keys, at, n, k = self._taken()
+        self.append_run(*self._taken())
+
+    def append_run(self, keys: Ints, at: Ints, n: Ints, k: Ints) -> None:
         if not len(at):
             return
         if self._file is None:
