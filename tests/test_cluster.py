@@ -132,3 +132,25 @@ def test_a_library_that_processes_wrote_is_explored_by_a_cluster(cluster, librar
     by_one = json.loads(subprocess.run(run, capture_output=True, check=True).stdout)
     assert len(by_one["figures"]) == 2
     assert by_cluster["figures"] == by_one["figures"]
+
+
+def test_a_cluster_that_has_no_room_is_told_and_not_waited_for_without_a_word(cluster, library, tmp_path):
+    run = "import segue.spark; segue.spark.PATIENCE_S = 3.0; from segue.cli import main; main()"
+    asked = [
+        "explore",
+        library,
+        "--engine",
+        "spark",
+        "--master",
+        cluster.url,
+        "--spark-conf",
+        "spark.executor.memory=90g",
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-c", run, *asked], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(
+        f"segue: no worker at {cluster.url} took anything on for 3 s: start one, free one, or ask for"
+    )
+    assert ended.stderr.count("\n") == 1
