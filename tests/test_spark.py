@@ -269,6 +269,20 @@ def test_parquet_is_read_under_any_name(spark, tmp_path):
     ]
 
 
+@pytest.mark.spark
+def test_a_query_that_cannot_be_answered_is_told_in_one_line(spark, tmp_path):
+    import pyarrow.parquet as pq
+
+    pq.write_table(ROWS, tmp_path / "rows.parquet")
+    table = spark.read_parquet([tmp_path / "rows.parquet"])
+    (tmp_path / "rows.parquet").unlink()
+    with pytest.raises(
+        BadInput, match=r"^Spark gave up on a query \(.*rows\.parquet.*\): is a machine or a file gone\?$"
+    ) as caught:
+        spark.to_arrow(table)
+    assert "\n" not in str(caught.value)
+
+
 # ── asking for it ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -14,9 +14,10 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from segue.jobs import Heard, Work, portable
 MASTER = "local[2]"
 ENGINES = ("embedded", "spark")
 TRIES = 4  # of a piece whose process or machine dies, before it is given up
+PATIENCE_S = 120.0  # for the first worker of a cluster to start
 _LOOK_S = 0.05  # how often we look for what was done
 _CANCEL_S = 15  # how long a job that is cancelled may take to end
 
@@ -72,7 +74,14 @@ class Spark:
 
     def to_arrow(self, table: Any) -> Any:
         wanted = table.as_table()
-        found = self.session.sql(self.ibis.compile(wanted)).toArrow()
+        try:
+            found = self.session.sql(self.ibis.compile(wanted)).toArrow()
+        except Exception as cause:
+            if not (said := _of_java(cause)):
+                raise
+            raise BadInput(
+                f"Spark gave up on a query ({_first_line(said[-1])}): is a machine or a file gone?"
+            ) from cause
         return table.__pyarrow_result__(found.cast(wanted.schema().to_pyarrow()))
 
     def drop(self, table: Any) -> None:
@@ -240,8 +249,7 @@ def _check_here(version: str, places: Iterable[Path]) -> None:
 
 def _gave_up(cause: BaseException, work: Work, numbers: Sequence[int]) -> BaseException:
     """What Spark makes of a job that cannot be done, in one line instead of Java's hundred."""
-    java = getattr(cause, "java_exception", None)
-    said = str(java.getMessage() if java is not None else cause)
+    said = "\n".join(_of_java(cause) or [str(cause)])
     if "No module named 'segue" in said:
         return BadInput(
             "Spark's executors have no segue: install it on every machine for the Python that PYSPARK_PYTHON names"
@@ -289,9 +297,25 @@ def _session(master: str, settings: dict[str, str]) -> Any:
         context = SparkContext(conf=conf, gateway=gateway)
         if aside is not None:
             context.setLogLevel("OFF")
-        return SparkSession(context)
+        session = SparkSession(context)
     except Exception as cause:
         raise BadInput(f"Spark does not start at {master} ({_why(cause, aside)}): see docs/engines.md") from cause
+    if master.startswith("spark://"):
+        _wait_for_workers(context, master, PATIENCE_S)
+    return session
+
+
+def _wait_for_workers(context: Any, master: str, patience_s: float) -> None:
+    """Until the first executor is there. A job without any would wait for ever, and Spark says so where nobody looks."""
+    until = time.monotonic() + patience_s
+    while context._jsc.sc().getExecutorMemoryStatus().size() < 2:  # the driver counts as one
+        if time.monotonic() > until:
+            context.stop()
+            raise BadInput(
+                f"no worker at {master} took anything on for {patience_s:.0f} s: start one, free one, or ask for no more than it "
+                "has, as --spark-conf spark.executor.memory=512m"
+            )
+        time.sleep(0.1)
 
 
 def _told_tries(master: str) -> str:
@@ -336,8 +360,7 @@ def _check_java() -> None:
 
 def _why(cause: BaseException, aside: Any) -> str:
     """What Java said first of what went wrong, where Python was told only that it is gone."""
-    java = getattr(cause, "java_exception", None)
-    said = _first_line(str(java.getMessage() or java) if java is not None else str(cause))
+    said = _first_line((_of_java(cause) or [str(cause)])[0])
     if aside is not None and ("JAVA_GATEWAY" in said or "stopped SparkContext" in said):
         aside.seek(0)
         lines = aside.read().decode(errors="replace").splitlines()
@@ -347,6 +370,15 @@ def _why(cause: BaseException, aside: Any) -> str:
             if "rror" in line or "ERROR" in line or "xception" in line
         )
         return next(told, said).strip()
+    return said
+
+
+def _of_java(cause: BaseException) -> list[str]:
+    """What an exception of Java's says, and what was its cause, and what was the cause of that; nothing, where it is none."""
+    said, java = [], getattr(cause, "java_exception", None)
+    while java is not None:
+        said.append(str(java.getMessage() or java))
+        java = java.getCause()
     return said
 
 
@@ -392,4 +424,5 @@ def _running(master: str, settings: dict[str, str]) -> Iterator[Spark]:
     try:
         yield spark
     finally:
-        spark.stop()
+        with suppress(Exception):  # of a Java that is gone; what it died of was told
+            spark.stop()
