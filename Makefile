@@ -48,6 +48,10 @@ bench-length: ## how long they stay: a simulated Last.fm-1K whose hazards are kn
 	@scripts/prepare test
 	@.venv/bin/python benchmarks/bench_length.py $(WITH)
 
+bench-engine: ## reading, features and tensors of up to 3,000,000 sessions beside DuckDB, polars, pandas, Spark: hours; WITH=--quick for some minutes
+	@scripts/prepare test
+	@.venv/bin/python benchmarks/bench_engine.py $(WITH)
+
 serve: serve-ready ## serve what make demo left behind: a page at http://127.0.0.1:8000, the API's documentation at /docs
 	@test -d demo/skip.bundle || $(MAKE) --no-print-directory demo
 	@.venv/bin/segue serve demo/skip.bundle demo/challenge.bundle demo/length.bundle --state demo/state.sqlite $(WITH)
@@ -66,4 +70,4 @@ clean: ## forget .venv, caches and builds
 core dev report:
 	@scripts/prepare $@
 
-.PHONY: help demo test torture lint format bench bench-skip bench-next bench-next-play bench-length bench-serve serve serve-ready clean core dev report
+.PHONY: help demo test torture lint format bench bench-skip bench-next bench-next-play bench-length bench-serve bench-engine serve serve-ready clean core dev report
