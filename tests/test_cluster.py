@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from segue.feature_table import write
 from segue.library import ingest, open_library
 from segue.simulate.mssd import simulate
 from standalone import Cluster, until
@@ -132,6 +133,15 @@ def test_a_library_that_processes_wrote_is_explored_by_a_cluster(cluster, librar
     by_one = json.loads(subprocess.run(run, capture_output=True, check=True).stdout)
     assert len(by_one["figures"]) == 2
     assert by_cluster["figures"] == by_one["figures"]
+
+
+def test_a_worker_killed_while_features_are_written_leaves_no_trace_in_the_examples(cluster, library, tmp_path):
+    write(library, tmp_path / "own")
+    running = begun(cluster, "features", library, "-o", tmp_path / "out")
+    _, complaint = killed_in_the_middle(cluster, running, tmp_path / "out.partial")
+    assert content(tmp_path / "out") == content(tmp_path / "own")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "own"]
+    assert complaint == ""
 
 
 def test_a_cluster_that_has_no_room_is_told_and_not_waited_for_without_a_word(cluster, library, tmp_path):

@@ -20,6 +20,7 @@ from segue import cli, registry
 from segue.datasets import mssd
 from segue.datasets.source import find
 from segue.errors import AskedWrongly, BadInput, MissingExtra, TooLittleMemory, UnknownName
+from segue.feature_table import write
 from segue.library import ingest, open_library
 from segue.parts import Job, write_unit
 from segue.spark import asked_for
@@ -176,6 +177,17 @@ def test_a_library_is_the_same_bytes_whoever_reads(spark, source, tmp_path):
     ingest(source, tmp_path / "raw", tmp_path / "spark", engine=spark)
     assert content(tmp_path / "spark") == content(tmp_path / "embedded")
     assert open_library(tmp_path / "spark").manifest["kept"] > 0
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("source", ["mssd", "spotify_history"])
+def test_examples_are_the_same_bytes_whoever_writes(spark, source, tmp_path):
+    registry.dataset(source).sample(tmp_path / "raw", sessions=60, seed=1)
+    library = ingest(source, tmp_path / "raw", tmp_path / "library")
+    made = write(library, tmp_path / "embedded")
+    write(library, tmp_path / "spark", engine=spark)
+    assert content(tmp_path / "spark") == content(tmp_path / "embedded")
+    assert made.manifest["examples"] > 0
 
 
 @pytest.mark.spark

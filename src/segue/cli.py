@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,11 +110,8 @@ def ingest(
     from segue.datasets.recognise import recognise, source_and_paths
     from segue.library import check_target
     from segue.library import ingest as run
-    from segue.spark import asked_for
 
-    where = asked_for(engine, master, spark_conf or ())
-    if engine == "spark" and jobs:
-        raise AskedWrongly(f"--jobs {jobs} means nothing to Spark: leave it out, and give --master local[{jobs}]")
+    where = _engine(engine, master, spark_conf, jobs)
     named, paths, note = source_and_paths(given)
     if note:
         typer.echo(f"Note: {note}.", err=as_json)
@@ -187,14 +185,13 @@ def explore(
     from segue.display_report import show_report
     from segue.figures.report import check_folder, check_page
     from segue.figures.report import explore as run
-    from segue.spark import asked_for
 
     page = out or (None if export or as_json else Path("report.html"))
     if page is not None:
         check_page(page, overwrite)
     if export is not None:
         check_folder(export, overwrite)
-    with asked_for(engine, master, spark_conf or ()) as spark, progress_bar("looking at") as progress:
+    with _engine(engine, master, spark_conf) as spark, progress_bar("looking at") as progress:
         report = run(
             library, only=_names(only) or (), attribute=attribute, relate=relate or (), sample=sample, fast=fast, seed=seed,
             map=map_by, progress=progress, engine=spark,
@@ -273,6 +270,9 @@ def features(
             "depend on it.",
         ),
     ] = 0,
+    engine: Engine = "embedded",
+    master: Master = "",
+    spark_conf: SparkConf = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -283,9 +283,10 @@ def features(
     from segue.display_examples import show_examples
     from segue.feature_table import write
 
-    with progress_bar("writing") as progress:
+    with _engine(engine, master, spark_conf, jobs) as spark, progress_bar("writing") as progress:
         made = write(library, out, task=task, setting=setting, features=_names(features), options=_names(granted) or (),
-                     history=history, overwrite=overwrite, progress=progress, jobs=jobs)  # fmt: skip
+                     history=history, overwrite=overwrite, progress=progress, jobs=jobs,
+                     engine=spark)  # fmt: skip
     show_examples(made, as_json)
 
 
@@ -832,6 +833,15 @@ def _fail(error: Exception, code: int) -> None:
 
     sys.stderr.write(f"segue: {in_one_line(' '.join(str(error).split()))}\n")
     raise SystemExit(code)
+
+
+def _engine(engine: str, master: str, settings: list[str] | None, jobs: int = 0) -> AbstractContextManager[Any]:
+    """What --engine, --master and --spark-conf ask for: checked now, started when entered."""
+    from segue.spark import asked_for
+
+    if engine == "spark" and jobs:
+        raise AskedWrongly(f"--jobs {jobs} means nothing to Spark: leave it out, and give --master local[{jobs}]")
+    return asked_for(engine, master, settings or ())
 
 
 def _names(text: str) -> list[str] | None:

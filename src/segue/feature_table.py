@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from segue.features.history import History
 from segue.jobs import Heard, Report, Work, n_jobs, written
 from segue.library import Library, open_library
 from segue.parts import sha256
+from segue.spark import Spark
 from segue.unfinished import note_done, read_note, resume, told_when_full
 
 FORMAT = "examples 1"
@@ -65,6 +66,7 @@ def write(
     library: Library | str | Path, out: str | Path, *, task: str = "skip", setting: str | None = None,
     features: Iterable[str] | None = None, options: Iterable[str] = (), history: str = "rolling",
     overwrite: bool = False, progress: Progress = lambda done, n, name: None, jobs: int = 1,
+    engine: Spark | None = None,
 ) -> Written:  # fmt: skip
     """Write every play that a setting asks about, with its label and features, part by part.
 
@@ -85,6 +87,7 @@ def write(
         that day, as in a bundle (a listener's own rolls on), and only plays of sessions from that day on are written
     jobs : processes that work at the same time; 0 is as many as there are cores and parts for. What is written does not
         depend on it
+    engine : a `segue.spark.Spark`, whose executors work in place of processes; what is written does not depend on it either
 
     Raises
     ------
@@ -106,16 +109,18 @@ def write(
     target = Path(out).expanduser()
     check_target(target, overwrite)
     about = _about(asking, lib, history, left_out if names is None else {})
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(target.name + ".partial").absolute()
+    lib = replace(lib, path=lib.path.absolute())  # other machines may be told of it
     with held_alone(partial) as lock:
         done = resume(partial, about)
         work = Writing(
             asking, tuple((part["name"], lib.path / part["path"], part["kept"]) for part in lib.parts), as_of, partial
         )
         at_once = n_jobs(jobs, len(lib.parts))
-        parts = _write_parts(
-            work, lib, done, progress, lambda pieces, left, heard: written(pieces, left, at_once, heard, (lock,))
-        )
+        parts = _write_parts(work, lib, done, progress, lambda pieces, left, heard: (
+            written(pieces, left, at_once, heard, (lock,)) if engine is None
+            else engine.written(pieces, left, heard, (partial, lib.path))
+        ))  # fmt: skip
         for leftover in (partial / "begun.json", partial / "done.jsonl"):  # begun.json first, see library.ingest
             leftover.unlink()
         shutil.rmtree(partial / "spill", ignore_errors=True)

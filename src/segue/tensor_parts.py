@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from segue import schema
-from segue.engines import parquet_batches
-from segue.errors import BadInput
-from segue.features.build import Ask, Attributes, build, pieces, table
+from segue.features import kept
+from segue.features.build import Ask, Attributes, build, table
 from segue.features.feature import Feature
-from segue.features.history import By, History, Rolling
+from segue.features.history import History
 from segue.jobs import Report
 from segue.parts import sha256
 from segue.tensor_records import FILES, Growing, kinds, name_of, records
@@ -45,12 +44,13 @@ class Writing:
     def do(self, n: int, report: Report) -> dict[str, Any]:
         """Write the n-th part's files; what the manifest says of them."""
         of, counted = self.kinds, _Counted()
+        stored = [c for c in self.asking.columns if c in schema.PLAYS]
         place = self.spill / f"{n:05d}"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         with ExitStack() as opened:
             files = {name: opened.enter_context(closing(Growing(place / f"{name}.npy", of[name]))) for name in FILES}
-            for plays in self._pieces(n):
+            for plays in kept.read(self.library / self.parts[n]["path"], stored, ROWS):
                 made = self._records(plays, n, counted.plays)
                 counted.add(made, len(plays))
                 for name, file in files.items():
@@ -64,29 +64,12 @@ class Writing:
         return {"name": name_of(n), **counted.said(), "sha256": hashes}
 
     def _records(self, plays: Any, part: int, before: int) -> dict[str, Any]:
-        columns = table(plays, self._tracks, self.asking.columns)
+        history, tracks = self._whole
+        columns = table(plays, tracks, self.asking.columns)
         examples = self.asking.task.examples(columns, self.asking.setting)
-        batch = build(self.asking, examples, self._history, part=part)
+        batch = build(self.asking, examples, history, part=part)
         keys = {**batch.keys, "row": batch.keys["row"] + before}
         return records(replace(batch, keys=keys), self.kinds, self.own)
-
-    def _pieces(self, n: int) -> Iterator[Any]:
-        """A part's plays, some at a time; what may go on in the next rows waits for them."""
-        import pyarrow as pa
-
-        stored = [c for c in self.asking.columns if c in schema.PLAYS]
-        path, waiting = self.library / self.parts[n]["path"], None
-        try:
-            for rows in parquet_batches(path):
-                some = rows.select([c for c in stored if c in rows.column_names])
-                waiting = some if waiting is None else pa.concat_tables([waiting, some])
-                if len(waiting) >= ROWS:
-                    *whole, waiting = pieces(waiting, ROWS)
-                    yield from whole
-        except (OSError, ValueError) as cause:
-            raise BadInput(f"{path} cannot be read as Parquet ({str(cause).splitlines()[0]}): ingest again") from cause
-        if waiting is not None:
-            yield from pieces(waiting, ROWS)
 
     @property
     def spill(self) -> Path:
@@ -96,29 +79,9 @@ class Writing:
     def kinds(self) -> dict[str, Any]:
         return kinds(columns_of(self.asking, self.own), len(self.asking.task.auxiliary))
 
-    def keep(self, history: Mapping[By, Rolling], tracks: Attributes) -> None:
-        """What every part needs of the whole library, as files that all processes map."""
-        folder = self.spill / "whole"
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {f"{by}-{k}": getattr(h, k) for by, h in enumerate(history.values()) for k in ("keys", "at", "n", "k")}
-        arrays |= {"tracks": tracks.keys}
-        arrays |= {f"{name}-{i}": one for name, both in tracks.columns.items() for i, one in enumerate(both)}
-        for name, array in arrays.items():
-            np.save(folder / f"{name}.npy", array)
-
-    def _kept(self, name: str) -> Any:
-        array = np.load(self.spill / "whole" / f"{name}.npy", mmap_mode="r")
-        return np.asarray(array)
-
     @cached_property
-    def _history(self) -> History:
-        return {by: Rolling(*(self._kept(f"{n}-{k}") for k in ("keys", "at", "n", "k")))
-                for n, by in enumerate(self.asking.keys)}  # fmt: skip
-
-    @cached_property
-    def _tracks(self) -> Attributes:
-        names = [n for n in self.asking.columns if n in schema.TRACKS]
-        return Attributes(self._kept("tracks"), {n: (self._kept(f"{n}-0"), self._kept(f"{n}-1")) for n in names})
+    def _whole(self) -> tuple[History, Attributes]:
+        return kept.kept(self.spill / "whole", self.asking)
 
 
 class _Counted:

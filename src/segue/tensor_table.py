@@ -23,8 +23,8 @@ import segue
 from segue import registry, schema
 from segue.engines import held_alone, in_one_line, put_in_place
 from segue.errors import AskedWrongly
-from segue.features import tree
-from segue.features.build import Ask, ask, attributes, rolled
+from segue.features import kept, tree
+from segue.features.build import Ask, ask, attributes
 from segue.features.steps import everything, is_history
 from segue.jobs import n_jobs, written
 from segue.library import Library, open_library
@@ -129,9 +129,15 @@ def _write_parts(
         at_work[n] = share
         tell(work.called(n))
 
+    def unheard(n: int, share: float, rows: int) -> None:
+        return
+
     if left:
-        rolling = rolled(work.asking, lib, folder=work.spill, told=lambda n: tell(f"history of {work.called(n)}"))
-        work.keep(rolling, attributes(work.asking, lib))
+        rolling = kept.counted(
+            lib, work.asking.keys, work.spill, lambda counting, of: written(counting, of, at_once, unheard, (lock,)),
+            lambda n: tell(f"history of {work.called(n)}"),
+        )  # fmt: skip
+        kept.keep(work.spill / "whole", rolling, attributes(work.asking, lib))
         del rolling
         tell(work.called(left[0]))
     for n, said in written(work, tuple(left), at_once, heard, (lock,)):
