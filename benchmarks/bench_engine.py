@@ -183,8 +183,8 @@ def steps(way: str, logs: Logs, folder: Path) -> list[tuple[str, list[str], Path
         return [
             ("ingest", [*read, "-o", str(folder / "plain")], folder / "plain"),
             ("with tracks", [*read, *map(str, tables), "-o", str(library)], library),
-            ("features", [*segue, "features", str(library), "--features", ",".join(FEATURES), *engine, "--json", "-o", str(examples)],
-             examples),
+            ("features", [*segue, "features", str(library), "--features", ",".join(FEATURES), *engine, "--json", "-o",
+                          str(examples)], examples),
             ("tensors", [*segue, "tensors", str(library), "--setting", "online", *engine, "--json", "-o", str(tensors)], tensors),
         ]  # fmt: skip
     plays, made = folder / "plays.parquet", folder / "features.parquet"
@@ -310,8 +310,8 @@ def growth(found: list[Taken]) -> None:
             hours = more / (high[0].plays - low[0].plays) * FULL[1] / 3600
             disk = high[-1].written / high[0].plays * FULL[1] / 1e9
             print(
-                f"  the whole set of {FULL[1] / 1e9:g} G plays at that slope: {hours:.1f} h on this machine, {disk:,.0f} GB written; "
-                f"{hours / 10:.1f} h on ten like it, were nothing lost on the way"
+                f"  the whole set of {FULL[1] / 1e9:g} G plays at that slope: {hours:.1f} h on this machine, {hours / 10:.1f} on ten "
+                f"like it, were nothing lost on the way; {disk:,.0f} GB written"
             )
 
 
@@ -340,6 +340,8 @@ def main() -> None:
     print(f"{WORLD}, seed {SEED}, {DAYS} days. Python {platform.python_version()}, {versions()}, {os.cpu_count()} cores, load "
           f"{os.getloadavg()[0]:.1f} before")  # fmt: skip
     found: list[Taken] = []
+    if asked.folder:
+        asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="segue-", dir=asked.folder) as aside:
         for sessions in sizes:
             logs = logs_of(sessions, (asked.folder or Path(aside)) / f"raw-{sessions}")
