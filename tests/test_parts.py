@@ -42,8 +42,14 @@ def log(folder, change=lambda rows: rows):
 
 
 def test_a_sorted_log_is_not_sorted_again(tmp_path, sorts):
-    ingest("mssd", log(tmp_path), tmp_path / "out")
+    ingest("mssd", log(tmp_path, lambda rows: [*rows, "of too few columns\n"]), tmp_path / "out")
     assert sorts == [True]
+
+
+def test_a_log_with_nothing_wrong_is_not_even_given_to_an_engine(tmp_path, sorts):
+    library = ingest("mssd", log(tmp_path), tmp_path / "out")
+    assert sorts == []
+    assert library.manifest["kept"] > 100
 
 
 @pytest.mark.parametrize("change", [
