@@ -31,7 +31,7 @@ LAYERS = (
     # How a feature is said and counted; knows no task.
     ("language", (
         "features.tree", "features.words", "features.feature", "features.columns", "features.evaluator",
-        "features.straight", "features.writing",
+        "features.straight", "features.writing", "features.operators", "features.running",
         "features.examples", "features.ended", "features.history", "features.ledger", "features.keys", "features.oracle",
     )),
     ("tasks", ("tasks",)),

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segue.features.columns import Column, Columns, Flags, Ints, key64
+from segue.features.columns import Columns, Flags, Ints, key64
 from segue.features.examples import HORIZON, RECENT, SESSIONS, Examples, window
+from segue.features.operators import OPERATORS, Known, Pair
+from segue.features.running import answers, is_running, may_run
 from segue.features.straight import few, straight
 from segue.features.tree import Node, chain, is_relational
 
@@ -37,10 +39,13 @@ def by_blocks(trees: Sequence[Node], examples: Examples) -> tuple[npt.NDArray[np
     """The same with numpy, however many examples there are."""
     values = np.zeros((len(examples), len(trees)), np.float32)
     known = np.zeros((len(examples), len(trees)), bool)
-    plan, first = _plan(tuple(trees)), 0
+    runs = may_run(examples)
+    plan, first = _plan(tuple(trees), runs), 0
+    given = answers(plan.running, examples)
     for block in examples.blocks():
         last = first + len(block)
-        for f, (v, k) in enumerate(plan(block)):
+        some = {node: _rows(column, slice(first, last)) for node, column in given.items()}
+        for f, (v, k) in enumerate(plan(block, some)):
             if k is None:
                 values[first:last, f], known[first:last, f] = v, True
             else:
@@ -50,17 +55,13 @@ def by_blocks(trees: Sequence[Node], examples: Examples) -> tuple[npt.NDArray[np
     return values, known
 
 
-Known = Flags | None  # None: known throughout
-Pair = tuple[Any, Known]
-
-
 class _Run:
     """One block being evaluated: its examples, its windows, and the value of every step so far."""
 
-    __slots__ = ("at", "same_moment", "windows", "x")
+    __slots__ = ("at", "given", "same_moment", "windows", "x")
 
-    def __init__(self, examples: Examples, n_steps: int) -> None:
-        self.x = examples
+    def __init__(self, examples: Examples, n_steps: int, given: dict[int, Pair]) -> None:
+        self.x, self.given = examples, given
         self.at: list[Any] = [None] * n_steps
         self.windows: dict[str, tuple[Ints, Flags, Ints]] = {}
         n = len(examples)
@@ -100,16 +101,22 @@ class _Plan:
     """Trees as one list of steps, each node once per space. Space "" is examples (N,); "past" is (M, T); "past*" (N, T).
 
     A step leaves a pair: values, and what is known of them.
+
+    Parameters
+    ----------
+    runs : folds that can be are answered without windows, all at once (`running`), and are only looked up here
     """
 
-    def __init__(self, trees: Sequence[Node]) -> None:
+    def __init__(self, trees: Sequence[Node], runs: bool) -> None:
         self.trees = trees  # kept alive: nodes are told apart by identity
+        self.running: list[Node] = []
+        self._runs = runs
         self.steps: list[Step] = []
         self.place: dict[Any, int] = {}
         self.roots = [self.add(tree, "") for tree in trees]
 
-    def __call__(self, examples: Examples) -> list[Pair]:
-        run = _Run(examples, len(self.steps))
+    def __call__(self, examples: Examples, given: dict[int, Pair]) -> list[Pair]:
+        run = _Run(examples, len(self.steps), given)
         for i, step in enumerate(self.steps):
             run.at[i] = step(run)
         return [run.at[i] for i in self.roots]
@@ -143,7 +150,7 @@ class _Plan:
         if looked_up is not None:
             return self._choose(*looked_up, space)
         inner = [self.add(a, space) for a in args]
-        operator = _OPERATORS[op]
+        operator = OPERATORS[op]
         if len(inner) == 1:
             (i,) = inner
             return lambda run: operator(run.at[i])
@@ -178,6 +185,11 @@ class _Plan:
         return match
 
     def _fold(self, node: Node, space: str) -> Step:
+        if self._runs and is_running(node):
+            key = id(node)
+            if all(one is not node for one in self.running):
+                self.running.append(node)
+            return lambda run: _across(run.given[key], space)
         view, how, x, last, lag, same = node.args
         relational = is_relational(node)
         inner = f"{view}*" if relational else view
@@ -228,8 +240,8 @@ class _Plan:
 
 
 @lru_cache(maxsize=64)
-def _plan(trees: tuple[Node, ...]) -> _Plan:
-    return _Plan(trees)
+def _plan(trees: tuple[Node, ...], runs: bool) -> _Plan:
+    return _Plan(trees, runs)
 
 
 def _column(view: str, name: str, space: str) -> Step:
@@ -261,8 +273,8 @@ def _looked_into(examples: Examples, view: str) -> Columns:
     return examples.targets if view == "queue" else examples.ended if view == "sessions" else examples.plays
 
 
-def _rows(column: Column, rows: Ints) -> Pair:
-    return column[0][rows], column[1][rows]
+def _rows(column: Pair, rows: Any) -> Pair:
+    return column[0][rows], None if column[1] is None else column[1][rows]
 
 
 def _across(pair: Pair, space: str) -> Pair:
@@ -270,52 +282,3 @@ def _across(pair: Pair, space: str) -> Pair:
         return pair
     value, known = pair
     return value[:, None], None if known is None else known[:, None]
-
-
-def _both(a: Known, b: Known) -> Known:
-    return b if a is None else a if b is None else a & b
-
-
-def _flag(value: Any, known: Known) -> Pair:
-    return (value if known is None else value & known).astype(np.int64), None
-
-
-def _is_one(a: Pair) -> Any:
-    return a[0] == 1 if a[1] is None else (a[0] == 1) & a[1]
-
-
-def _divide(a: Pair, b: Pair) -> Pair:
-    divisor = b[0]
-    known = divisor != 0
-    given = _both(a[1], b[1])
-    known = known if given is None else known & given
-    return np.asarray(a[0] / np.where(known, divisor, 1)), known
-
-
-def _where(c: Pair, a: Pair, b: Pair) -> Pair:
-    chosen = _is_one(c)
-    if a[1] is None and b[1] is None:
-        return np.where(chosen, a[0], b[0]), None
-    return np.where(chosen, a[0], b[0]), np.where(
-        chosen, True if a[1] is None else a[1], True if b[1] is None else b[1]
-    )
-
-
-def _root(a: Pair) -> Pair:
-    known = a[0] >= 0 if a[1] is None else a[1] & (a[0] >= 0)
-    return np.sqrt(np.where(known, a[0], 0)), known
-
-
-_OPERATORS: dict[str, Callable[..., Pair]] = {
-    "+": lambda a, b: (a[0] + b[0], _both(a[1], b[1])),
-    "-": lambda a, b: (a[0] - b[0], _both(a[1], b[1])),
-    "*": lambda a, b: (a[0] * b[0], _both(a[1], b[1])),
-    "/": _divide,
-    "<": lambda a, b: _flag(a[0] < b[0], _both(a[1], b[1])),
-    "=": lambda a, b: _flag(a[0] == b[0], _both(a[1], b[1])),
-    "&": lambda a, b: _flag(_is_one(a) & _is_one(b), None),
-    "|": lambda a, b: _flag(_is_one(a) | _is_one(b), None),
-    "where": _where,
-    "clip": lambda a, low, high: (np.minimum(np.maximum(a[0], low[0]), high[0]), a[1]),
-    "sqrt": _root,
-}
