@@ -269,6 +269,21 @@ def test_a_query_can_be_kept_as_a_table_and_dropped(spark):
 
 
 @pytest.mark.spark
+def test_who_is_done_drops_their_own_tables_and_nobody_elses(spark):
+    first = spark.table(ROWS)
+    apart = spark.apart()
+    second = apart.table(first.filter(first.n == 1))
+    assert apart.to_arrow(second.count()).as_py() == 1
+    cached = spark.session.sparkContext._jsc.getPersistentRDDs().size()
+    assert cached > 0
+    apart.close()
+    assert spark.to_arrow(first).equals(ROWS)
+    assert spark.session.sparkContext._jsc.getPersistentRDDs().size() == cached - 1
+    with pytest.raises(Exception, match="TABLE_OR_VIEW_NOT_FOUND"):
+        spark.to_arrow(second)
+
+
+@pytest.mark.spark
 def test_parquet_is_read_under_any_name(spark, tmp_path):
     import pyarrow.parquet as pq
 

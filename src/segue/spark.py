@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,19 @@ class Spark:
         frame.createOrReplaceTempView(name)
         self._made[name] = frame
         return self.ibis.table(name)
+
+    def apart(self) -> Spark:
+        """The same session, for somebody whose tables go when they are done."""
+        other = copy(self)
+        other._made = {}
+        return other
+
+    def close(self) -> None:
+        """Drop the tables made here; the session goes on for others."""
+        for name, frame in self._made.items():
+            self.session.catalog.dropTempView(name)
+            frame.unpersist()
+        self._made.clear()
 
     def stop(self) -> None:
         self.session.stop()

@@ -135,7 +135,7 @@ def explore(
     seconds = {}
     # what is fitted is small: on a busy machine several threads would wait for each other longer than they work
     with TemporaryDirectory(prefix="segue-") as spill, threadpool_limits(1):
-        asked = engine or Embedded(MEMORY, THREADS, Path(spill))
+        asked = engine.apart() if engine else Embedded(MEMORY, THREADS, Path(spill))
         scope = Scope(opened, wishes, asked)
         for n, (section, name) in enumerate(chosen):
             progress(n, len(chosen), name)
@@ -146,8 +146,7 @@ def explore(
                 silent.append((name, str(why)))
             seconds[name] = round(time.perf_counter() - last, 2)
             last = time.perf_counter()
-        if isinstance(asked, Embedded):  # it is ours; who gave us another goes on with that
-            asked.close()
+        asked.close()
     progress(len(chosen), len(chosen), "done")
     if not made:
         raise AskedWrongly("nothing to draw: " + "; ".join(f"{name}: {why}" for name, why in silent))
