@@ -310,8 +310,8 @@ def growth(found: list[Taken]) -> None:
             hours = more / (high[0].plays - low[0].plays) * FULL[1] / 3600
             disk = high[-1].written / high[0].plays * FULL[1] / 1e9
             print(
-                f"  the whole set of {FULL[1] / 1e9:g} G plays at that slope: {hours:.1f} h on this machine, {hours / 10:.1f} on ten "
-                f"like it, were nothing lost on the way; {disk:,.0f} GB written"
+                f"  the whole set of {FULL[1] / 1e9:g} G plays at that slope: {hours:.1f} h on this machine, {hours / 10:.1f} on "
+                f"ten like it, were nothing lost on the way; {disk:,.0f} GB written"
             )
 
 

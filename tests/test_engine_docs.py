@@ -56,7 +56,7 @@ def test_the_cluster_of_the_page_is_the_one_that_is_tested():
 
 def test_every_option_of_the_page_is_one_of_the_verb_that_it_stands_by(capsys):
     asked = [words for words in commands(PAGE) if words[0] == "segue"]
-    assert {words[1] for words in asked} == {"simulate", "ingest", "features", "explore", "describe"}
+    assert {words[1] for words in asked} == {"simulate", "ingest", "features", "tensors", "explore", "describe"}
     for verb in {words[1] for words in asked}:
         with pytest.raises(SystemExit):
             cli.app([verb, "--help"])

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import segue.spark
-from segue import cli, registry
+from segue import cli, registry, tensor_table
 from segue.datasets import mssd
 from segue.datasets.source import find
 from segue.errors import AskedWrongly, BadInput, MissingExtra, TooLittleMemory, UnknownName
@@ -181,13 +181,16 @@ def test_a_library_is_the_same_bytes_whoever_reads(spark, source, tmp_path):
 
 @pytest.mark.spark
 @pytest.mark.parametrize("source", ["mssd", "spotify_history"])
-def test_examples_are_the_same_bytes_whoever_writes(spark, source, tmp_path):
+def test_examples_and_tensors_are_the_same_bytes_whoever_writes(spark, source, tmp_path):
     registry.dataset(source).sample(tmp_path / "raw", sessions=60, seed=1)
     library = ingest(source, tmp_path / "raw", tmp_path / "library")
     made = write(library, tmp_path / "embedded")
     write(library, tmp_path / "spark", engine=spark)
     assert content(tmp_path / "spark") == content(tmp_path / "embedded")
     assert made.manifest["examples"] > 0
+    tensor_table.write(library, tmp_path / "tensors")
+    tensor_table.write(library, tmp_path / "tensors-spark", engine=spark)
+    assert content(tmp_path / "tensors-spark") == content(tmp_path / "tensors")
 
 
 @pytest.mark.spark

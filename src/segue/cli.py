@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ import typer
 from segue import __version__, cli_length, cli_listeners, cli_lists, cli_tensors
 from segue.cli_audio import audio
 from segue.cli_challenge import challenge
+from segue.cli_engine import Engine, Master, SparkConf, chosen
 from segue.display import (
     flag,
     interval,
@@ -42,20 +42,6 @@ Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Setting = Annotated[str, typer.Option(help="online or challenge; see segue list tasks.")]
 Features = Annotated[str, typer.Option(help="Names, separated by commas; all that are granted if left out.")]
-Engine = Annotated[
-    str,
-    typer.Option(
-        help="embedded: this machine, all by itself; or spark, see docs/engines.md. What is written is the same."
-    ),
-]
-Master = Annotated[
-    str,
-    typer.Option(help="Where Spark is: local[2] (if left out), two at a time on this machine; or spark://HOST:7077."),
-]
-SparkConf = Annotated[
-    list[str] | None,
-    typer.Option("--spark-conf", help="A setting of Spark's, as spark.executor.memory=4g. Repeatable."),
-]
 With = Annotated[str, typer.Option("--with", help="What is granted on request only, such as reason_start.")]
 Seed = Annotated[int, typer.Option(min=0, help="Makes a run repeatable; 0 is a seed.")]
 
@@ -111,7 +97,7 @@ def ingest(
     from segue.library import check_target
     from segue.library import ingest as run
 
-    where = _engine(engine, master, spark_conf, jobs)
+    where = chosen(engine, master, spark_conf, jobs)
     named, paths, note = source_and_paths(given)
     if note:
         typer.echo(f"Note: {note}.", err=as_json)
@@ -191,7 +177,7 @@ def explore(
         check_page(page, overwrite)
     if export is not None:
         check_folder(export, overwrite)
-    with _engine(engine, master, spark_conf) as spark, progress_bar("looking at") as progress:
+    with chosen(engine, master, spark_conf) as spark, progress_bar("looking at") as progress:
         report = run(
             library, only=_names(only) or (), attribute=attribute, relate=relate or (), sample=sample, fast=fast, seed=seed,
             map=map_by, progress=progress, engine=spark,
@@ -283,7 +269,7 @@ def features(
     from segue.display_examples import show_examples
     from segue.feature_table import write
 
-    with _engine(engine, master, spark_conf, jobs) as spark, progress_bar("writing") as progress:
+    with chosen(engine, master, spark_conf, jobs) as spark, progress_bar("writing") as progress:
         made = write(library, out, task=task, setting=setting, features=_names(features), options=_names(granted) or (),
                      history=history, overwrite=overwrite, progress=progress, jobs=jobs,
                      engine=spark)  # fmt: skip
@@ -833,15 +819,6 @@ def _fail(error: Exception, code: int) -> None:
 
     sys.stderr.write(f"segue: {in_one_line(' '.join(str(error).split()))}\n")
     raise SystemExit(code)
-
-
-def _engine(engine: str, master: str, settings: list[str] | None, jobs: int = 0) -> AbstractContextManager[Any]:
-    """What --engine, --master and --spark-conf ask for: checked now, started when entered."""
-    from segue.spark import asked_for
-
-    if engine == "spark" and jobs:
-        raise AskedWrongly(f"--jobs {jobs} means nothing to Spark: leave it out, and give --master local[{jobs}]")
-    return asked_for(engine, master, settings or ())
 
 
 def _names(text: str) -> list[str] | None:

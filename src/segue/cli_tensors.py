@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from segue.cli_engine import Engine, Master, SparkConf, chosen
 from segue.display import print_json, progress_bar
 
 
@@ -26,6 +27,9 @@ def tensors(
             help="Processes at the same time; 0: as many as there are cores, two at most. What is written is the same.",
         ),
     ] = 0,
+    engine: Engine = "embedded",
+    master: Master = "",
+    spark_conf: SparkConf = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
@@ -36,9 +40,9 @@ def tensors(
     from segue.tensor_table import write
 
     own, options = ([name.strip() for name in given.split(",") if name.strip()] for given in (features, granted))
-    with progress_bar("writing") as progress:
+    with chosen(engine, master, spark_conf, jobs) as spark, progress_bar("writing") as progress:
         made = write(library, out, setting=setting, features=own or None, options=options, jobs=jobs, overwrite=overwrite,
-                     progress=progress)  # fmt: skip
+                     progress=progress, engine=spark)  # fmt: skip
     if as_json:
         print_json({"path": str(made.path), **made.manifest})
     else:

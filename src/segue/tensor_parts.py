@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,7 @@ class Writing:
         """Write the n-th part's files; what the manifest says of them."""
         of, counted = self.kinds, _Counted()
         stored = [c for c in self.asking.columns if c in schema.PLAYS]
-        place = self.spill / f"{n:05d}"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
+        place = Path(mkdtemp(prefix=f"{n:05d}-", dir=self.spill))  # two may be at the same piece, on Spark
         with ExitStack() as opened:
             files = {name: opened.enter_context(closing(Growing(place / f"{name}.npy", of[name]))) for name in FILES}
             for plays in kept.read(self.library / self.parts[n]["path"], stored, ROWS):

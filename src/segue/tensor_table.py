@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ from segue.errors import AskedWrongly
 from segue.features import kept, tree
 from segue.features.build import Ask, ask, attributes
 from segue.features.steps import everything, is_history
-from segue.jobs import n_jobs, written
+from segue.jobs import Heard, Work, n_jobs, written
 from segue.library import Library, open_library
 from segue.parts import sha256
+from segue.spark import Spark
 from segue.tensor_parts import Writing, columns_of
 from segue.tensor_records import FILES, described, kinds, name_of
 from segue.tensor_stock import FORMAT as FORMAT
@@ -44,7 +45,7 @@ Progress = Callable[[int, int, str], None]  # plays done, plays in all, the part
 def write(
     library: Library | str | Path, out: str | Path, *, task: str = "skip", setting: str | None = None,
     features: Iterable[str] | None = None, options: Iterable[str] = (), jobs: int = 1, overwrite: bool = False,
-    progress: Progress = lambda done, n, name: None,
+    progress: Progress = lambda done, n, name: None, engine: Spark | None = None,
 ) -> TensorStock:  # fmt: skip
     """Write the tensors of every session that a setting asks about, with labels, part by part.
 
@@ -61,6 +62,7 @@ def write(
         names, the histories among the tensors are those among them
     options : what is granted on request only
     jobs : processes at once; 0 is as many as there are cores and parts for. What is written does not depend on it
+    engine : a `segue.spark.Spark`, whose executors work in place of processes; what is written does not depend on it either
 
     Raises
     ------
@@ -78,16 +80,21 @@ def write(
     check_target(target, overwrite)
     about = _about(asking, own, lib)
     partial = target.with_name(target.name + ".partial").absolute()
+    lib = replace(lib, path=lib.path.absolute())  # other machines may be told of it
     with held_alone(partial) as lock:
         done = resume(partial, about)
         work = Writing(
-            lib.path.absolute(),
+            lib.path,
             [{k: part[k] for k in ("name", "path", "kept")} for part in lib.parts],
             asking,
             own,
             partial,
         )
-        _write_parts(work, lib, n_jobs(jobs, len(lib.parts)), done, progress, lock)
+        at_once = n_jobs(jobs, len(lib.parts))
+        _write_parts(work, lib, done, progress, lambda pieces, left, heard: (
+            written(pieces, left, at_once, heard, (lock,)) if engine is None
+            else engine.written(pieces, left, heard, (partial, work.library))
+        ))  # fmt: skip
         for leftover in (partial / "begun.json", partial / "done.jsonl"):  # begun.json first, see library.ingest
             leftover.unlink()
         shutil.rmtree(partial / "spill", ignore_errors=True)
@@ -116,8 +123,9 @@ def question(
 
 
 def _write_parts(
-    work: Writing, lib: Library, at_once: int, done: dict[str, Any], progress: Progress, lock: int
-) -> None:
+    work: Writing, lib: Library, done: dict[str, Any], progress: Progress,
+    crew: Callable[[Work, tuple[int, ...], Heard], Iterator[tuple[int, Any]]],
+) -> None:  # fmt: skip
     plays = [part["kept"] for part in work.parts]
     left = [n for n in range(len(plays)) if name_of(n) not in done]
     at_work: dict[int, float] = {}
@@ -129,18 +137,16 @@ def _write_parts(
         at_work[n] = share
         tell(work.called(n))
 
-    def unheard(n: int, share: float, rows: int) -> None:
-        return
-
     if left:
+        work.spill.mkdir(exist_ok=True)
         rolling = kept.counted(
-            lib, work.asking.keys, work.spill, lambda counting, of: written(counting, of, at_once, unheard, (lock,)),
+            lib, work.asking.keys, work.spill, lambda counting, of: crew(counting, of, lambda *_: None),
             lambda n: tell(f"history of {work.called(n)}"),
         )  # fmt: skip
         kept.keep(work.spill / "whole", rolling, attributes(work.asking, lib))
         del rolling
         tell(work.called(left[0]))
-    for n, said in written(work, tuple(left), at_once, heard, (lock,)):
+    for n, said in crew(work, tuple(left), heard):
         note_done(work.partial, said)
         done[said["name"]] = said
         at_work.pop(n, None)
