@@ -42,6 +42,12 @@ from segue.simulate import mssd
 
 WORLD, DAYS, SEED = "tastes-1", 14, 0
 WAYS = ("zcat", "igzip", "segue", "duckdb", "polars", "pandas", "spark")
+ONCE = (
+    "with tracks",
+    "tensors",
+    "pandas",
+    "spark",
+)  # steps and ways of the first turn alone; of the largest size none of the ways
 PEERS = Path(__file__).with_name("peers_engine.py")
 RESULTS = Path(__file__).with_name("results") / "engine.csv"
 FULL = (125_000_000, 2_000_000_000)  # sessions and plays of the whole data set
@@ -222,10 +228,16 @@ def run(logs: Logs, ways: list[str], turns: int, folder: Path) -> list[Taken]:
     found: list[Taken] = []
     for turn in range(turns):
         for way in ways:
+            if turn and way in ONCE:
+                continue
             place = folder / way
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir(parents=True)
+            place.mkdir(parents=True, exist_ok=True)
             for step, command, out in steps(way, logs, place):
+                if turn and step in ONCE:
+                    continue
+                for old in [out] if out else []:
+                    shutil.rmtree(old, ignore_errors=True)
+                    old.unlink(missing_ok=True)
                 took = Taken(way, step, logs.sessions, logs.plays, turn, *taken(command), size(out) if out else 0)
                 found.append(took)
                 note(took)
@@ -287,7 +299,7 @@ def ratios(found: list[Taken], sessions: int) -> None:
     for way in ("zcat", "igzip"):
         theirs, reading = middle(way, "unpack"), middle("segue", "ingest")
         if reading and theirs:
-            print(f"ingest: {reading / theirs:.2f} × {way}'s time")
+            print(f"{sessions:,} sessions, ingest: {reading / theirs:.2f} × {way}'s time")
 
 
 def growth(found: list[Taken]) -> None:
@@ -328,8 +340,8 @@ def versions() -> str:
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--sessions", type=int, nargs="+", default=[200_000, 1_000_000, 3_000_000])
-    ask.add_argument("--turns", type=int, default=3, help="of all but the largest size, which has one")
-    ask.add_argument("--ways", default=",".join(WAYS), help="of the size before the largest; others have segue alone")
+    ask.add_argument("--turns", type=int, default=3, help="of the size before the largest; others have one")
+    ask.add_argument("--ways", default=",".join(WAYS), help="of the two largest sizes; smaller ones have segue alone")
     ask.add_argument("--quick", action="store_true")
     ask.add_argument("--folder", type=Path, help="where there is room, and logs stay; else a temporary one")
     asked = ask.parse_args()
@@ -345,10 +357,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="segue-", dir=asked.folder) as aside:
         for sessions in sizes:
             logs = logs_of(sessions, (asked.folder or Path(aside)) / f"raw-{sessions}")
-            ways = [w for w in asked.ways.split(",") if w and (sessions == compared or w == "segue")]
-            found += run(logs, ways, asked.turns if sessions == compared else 1, Path(aside) / "out")
+            ways = [w for w in asked.ways.split(",") if w]
+            if sessions not in (compared, sizes[-1]):
+                ways = ["segue"]
+            elif sessions != compared:
+                ways = [w for w in ways if w not in ONCE]
+            found += run(logs, ways, asked.turns if sessions == compared else 1, Path(aside) / f"out-{sessions}")
+            shutil.rmtree(Path(aside) / f"out-{sessions}")
     show(found)
-    ratios(found, compared)
+    for sessions in sorted({compared, sizes[-1]}):
+        ratios(found, sessions)
     growth(found)
 
 
