@@ -266,6 +266,21 @@ def note(took: Taken) -> None:
         rows.writerow([f"{v:.2f}" if isinstance(v, float) else v for v in astuple(took)])
 
 
+def noted() -> list[Taken]:
+    """The committed table; of what was run more than once, the latest."""
+    kinds = {f.name: {"int": int, "float": float, "str": str}[str(f.type)] for f in fields(Taken)}
+    with RESULTS.open(newline="", encoding="utf-8") as told:
+        found = [Taken(**{name: kinds[name](cell) for name, cell in row.items()}) for row in csv.DictReader(told)]
+    return list({(t.way, t.step, t.sessions, t.turn): t for t in found}.values())
+
+
+def report(found: list[Taken]) -> None:
+    show(found)
+    for sessions in sorted({t.sessions for t in found if t.way != "segue"}):
+        ratios(found, sessions)
+    growth(found)
+
+
 def show(found: list[Taken]) -> None:
     rows = []
     for way, step, sessions in dict.fromkeys((t.way, t.step, t.sessions) for t in found):
@@ -287,14 +302,16 @@ def ratios(found: list[Taken], sessions: int) -> None:
         return sum(map(statistics.median, of)) if all(of) else None
 
     def most(way: str) -> int:
-        return max((t.proportional for t in found if t.way == way and t.step in ("ingest", "features")), default=0)
+        some = [t for t in found if (t.way, t.sessions) == (way, sessions) and t.step in ("ingest", "features")]
+        return max((t.proportional for t in some), default=0)
 
     ours = middle("segue", "ingest", "features")
     for way in ("duckdb", "polars"):
         theirs = middle(way, "ingest", "features")
         if ours and theirs:
+            memory = most("segue") / most(way)
             print(
-                f"ingest and features: {ours / theirs:.2f} × {way}'s time, {most('segue') / most(way):.2f} × its memory (PSS)"
+                f"{sessions:,} sessions, ingest and features: {ours / theirs:.2f} × {way}'s time, {memory:.2f} × its memory (PSS)"
             )
     for way in ("zcat", "igzip"):
         theirs, reading = middle(way, "unpack"), middle("segue", "ingest")
@@ -344,7 +361,11 @@ def main() -> None:
     ask.add_argument("--ways", default=",".join(WAYS), help="of the two largest sizes; smaller ones have segue alone")
     ask.add_argument("--quick", action="store_true")
     ask.add_argument("--folder", type=Path, help="where there is room, and logs stay; else a temporary one")
+    ask.add_argument("--show", action="store_true", help="the committed table again; nothing is run")
     asked = ask.parse_args()
+    if asked.show:
+        report(noted())
+        return
     if asked.quick:
         asked.sessions, asked.turns = [20_000, 50_000], 1
     sizes = sorted(asked.sessions)
@@ -364,10 +385,7 @@ def main() -> None:
                 ways = [w for w in ways if w not in ONCE]
             found += run(logs, ways, asked.turns if sessions == compared else 1, Path(aside) / f"out-{sessions}")
             shutil.rmtree(Path(aside) / f"out-{sessions}")
-    show(found)
-    for sessions in sorted({compared, sizes[-1]}):
-        ratios(found, sessions)
-    growth(found)
+    report(found)
 
 
 if __name__ == "__main__":
