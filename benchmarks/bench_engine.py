@@ -42,6 +42,7 @@ from segue.simulate import mssd
 
 WORLD, DAYS, SEED = "tastes-1", 14, 0
 WAYS = ("zcat", "igzip", "segue", "duckdb", "polars", "pandas", "spark")
+STEPS = ("unpack", "ingest", "with tracks", "features", "tensors")  # of the largest size but the last
 ONCE = (
     "with tracks",
     "tensors",
@@ -227,8 +228,8 @@ def cells_apart(ours: Path, theirs: Path) -> str:
 # ── the run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def run(logs: Logs, ways: list[str], turns: int, folder: Path, but: str = "") -> list[Taken]:
-    """All steps of these ways, in turn, but one."""
+def run(logs: Logs, ways: list[str], turns: int, folder: Path, wanted: list[str]) -> list[Taken]:
+    """These steps of these ways, in turn."""
     found: list[Taken] = []
     for turn in range(turns):
         for way in ways:
@@ -237,7 +238,7 @@ def run(logs: Logs, ways: list[str], turns: int, folder: Path, but: str = "") ->
             place = folder / way
             place.mkdir(parents=True, exist_ok=True)
             for step, command, out in steps(way, logs, place):
-                if step == but or (turn and step in ONCE):
+                if step not in wanted or (turn and step in ONCE):
                     continue
                 for old in [out] if out else []:
                     shutil.rmtree(old, ignore_errors=True)
@@ -252,7 +253,9 @@ def run(logs: Logs, ways: list[str], turns: int, folder: Path, but: str = "") ->
                 note(took)
                 told = f"{took.seconds:.1f} s, {took.cpu:.0f} CPU s, {took.proportional / 1e6:,.0f} MB"
                 print(f"turn {turn + 1}: {way} {step}: {told}", file=sys.stderr, flush=True)
-            if way == "segue" and turn == 0:  # the others are handed the attributes of tracks ready
+            if (
+                (place / "library").exists() and way == "segue" and turn == 0
+            ):  # the others are handed the attributes of tracks ready
                 shutil.copy(
                     place / "library" / "tracks.parquet", logs.folder.parent / f"{logs.folder.name}.tracks.parquet"
                 )
@@ -296,9 +299,12 @@ def show(found: list[Taken]) -> None:
         some = [t for t in found if (t.way, t.step, t.sessions) == (way, step, sessions)]
         seconds = [t.seconds for t in some]
         middle, plays = statistics.median(seconds), some[0].plays
+        worked = f"{statistics.median(t.cpu for t in some):.0f}".replace(
+            "nan", "–"
+        )  # of Spark it was not counted at first
         rows.append({
             "way": way, "step": step, "sessions": f"{sessions:,}", "plays": f"{plays:,}", "seconds": f"{middle:.1f}",
-            "of turns": f"{min(seconds):.1f}–{max(seconds):.1f}", "CPU s": f"{statistics.median(t.cpu for t in some):.0f}",
+            "of turns": f"{min(seconds):.1f}–{max(seconds):.1f}", "CPU s": worked,
             "plays/s": f"{plays / middle:,.0f}", "RSS MB": f"{max(t.resident for t in some) / 1e6:,.0f}",
             "PSS MB": f"{max(t.proportional for t in some) / 1e6:,.0f}", "written MB": f"{some[-1].written / 1e6:,.0f}",
         })  # fmt: skip
@@ -368,6 +374,7 @@ def main() -> None:
     ask.add_argument("--sessions", type=int, nargs="+", default=[200_000, 1_000_000, 3_000_000])
     ask.add_argument("--turns", type=int, default=3, help="of the size before the largest; others have one")
     ask.add_argument("--ways", default=",".join(WAYS), help="of the two largest sizes; smaller ones have segue alone")
+    ask.add_argument("--steps", default="", help="such as unpack,ingest; all if left out")
     ask.add_argument("--quick", action="store_true")
     ask.add_argument("--folder", type=Path, help="where there is room, and logs stay; else a temporary one")
     ask.add_argument("--show", action="store_true", help="the committed table again; nothing is run")
@@ -392,8 +399,13 @@ def main() -> None:
                 ways = ["segue"]
             elif sessions != compared:
                 ways = [w for w in ways if w not in ONCE]
-            but = "tensors" if sessions == sizes[-1] != compared else ""
-            found += run(logs, ways, asked.turns if sessions == compared else 1, Path(aside) / f"out-{sessions}", but)
+            steps_of = (
+                asked.steps.split(",")
+                if asked.steps
+                else [s for s in STEPS if s != "tensors" or sessions in (compared, *sizes[:-1])]
+            )
+            turns = asked.turns if sessions == compared else 1
+            found += run(logs, ways, turns, Path(aside) / f"out-{sessions}", steps_of)
             shutil.rmtree(Path(aside) / f"out-{sessions}")
     report(found)
 

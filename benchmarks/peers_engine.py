@@ -75,7 +75,7 @@ COPY (
         coalesce(h.n, 0) AS plays_of_track,
         ((coalesce(h.k, 0) * d.all_n + {shrink} * d.all_k) / ((coalesce(h.n, 0) + {shrink}) * d.all_n))::FLOAT
             AS skip_rate_of_track,
-        round(a.acousticness, 3)::FLOAT AS acousticness
+        (round_even(a.acousticness * 1000, 0) / 1000)::FLOAT AS acousticness
     FROM read_parquet('{plays}') p
     LEFT JOIN history h ON h.track = p.track AND h.day = p.day LEFT JOIN days d ON d.day = p.day
     LEFT JOIN read_parquet('{tracks}') a ON a.track = p.track
