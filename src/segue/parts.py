@@ -13,8 +13,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-import numpy as np
-
 from segue import registry, schema, sessions
 from segue.datasets.source import REJECT_COLUMNS, UNPACKING, Doubtful, Piece, Reject, Unit
 from segue.engines import INGEST_MEMORY, Embedded, write_batches, write_parquet, written_below
@@ -115,7 +113,7 @@ class _Part:
         def counted() -> Iterator[Any]:
             nonlocal n_sessions, skips
             for table in tables:
-                n_sessions += len(_distinct(table["session_id"]))  # a session lies in one table
+                n_sessions += len(table["session_id"].unique())  # a session lies in one table
                 skips += table["skipped"].to_numpy().sum()
                 days.extend(table["day"][:1].to_pylist())
                 yield table
@@ -163,14 +161,13 @@ class _Part:
 
             def told() -> Iterator[Any]:
                 rows = 0
-                for coded in tables:
-                    table = _plain(coded)
+                for table in tables:
                     schema.check(table.column_names, {f.name: str(f.type) for f in table.schema})
                     rows += len(table)
                     self.report(0.5 + 0.5 * min(1.0, rows / n_rows) if n_rows else 0, rows)
-                    beside["sessions"](pa.table({"session_id": _distinct(coded["session_id"])}))
-                    tracks, n_plays = _times(coded["track"])
-                    beside["played"](pa.table({"track": tracks, "n_plays": n_plays}))
+                    beside["sessions"](pa.table({"session_id": table["session_id"].unique()}))
+                    tracks = table["track"].value_counts()
+                    beside["played"](pa.table({"track": tracks.field("values"), "n_plays": tracks.field("counts")}))
                     yield table
 
             return write_batches(told(), self.spill / _ASIDE)
@@ -195,32 +192,6 @@ class _Part:
             "set_aside": piece.set_aside, "rejected": reasons, "notes": piece.notes, **counts,
             "path": str(place), "sha256": sha256(partial / place),
         }  # fmt: skip
-
-
-def _plain(table: Any) -> Any:
-    """The table with texts as texts, where they came as codes and a list of values."""
-    import pyarrow as pa
-
-    fields = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
-    return table.cast(pa.schema(fields))
-
-
-def _distinct(column: Any) -> Any:
-    """The values of a column; of one that came as codes, its own list, all of which is used."""
-    import pyarrow as pa
-
-    return column.chunk(0).dictionary if pa.types.is_dictionary(column.type) else column.unique()
-
-
-def _times(column: Any) -> tuple[Any, Any]:
-    """The values of a column, and how often each is there."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        coded = column.chunk(0)
-        return coded.dictionary, pa.array(np.bincount(coded.indices.to_numpy(), minlength=len(coded.dictionary)))
-    counts = column.value_counts()
-    return counts.field("values"), counts.field("counts")
 
 
 class _Astray(Exception):

@@ -40,7 +40,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 def tables(file: LogFile, columns: dict[str, str], day: str) -> Iterator[Any]:
-    """Plays of one log as arrow tables in the columns of `schema.PLAYS`, in the file's order; texts as codes and lists of values.
+    """Plays of one log as arrow tables in the columns of `schema.PLAYS`, in the file's order.
 
     Parameters
     ----------
@@ -162,11 +162,7 @@ def _plays(rows: Any, day: date, first_row: int, last: bytes) -> tuple[Any, byte
         found = made.get(about.name)
         if found is None:
             return pa.nulls(n, kind)
-        if isinstance(found, np.ndarray):
-            return pa.array(found)
-        return (
-            found if about.kind == "text" else found.cast(kind)
-        )  # texts stay codes: whoever counts them is spared a look
+        return pa.array(found) if isinstance(found, np.ndarray) else found.cast(kind)
 
     return pa.table({about.name: column(about) for about in schema.PLAYS.values()}), last
 
