@@ -23,7 +23,7 @@ import numpy as np
 
 import segue
 from segue import registry, schema
-from segue.engines import held_alone, in_one_line, put_in_place, write_batches
+from segue.engines import held_alone, put_in_place, write_batches
 from segue.errors import AskedWrongly
 from segue.features import glossary, kept, tree
 from segue.features.build import Ask, Attributes, ask, attributes, build, frozen, table
@@ -32,7 +32,7 @@ from segue.jobs import Heard, Report, Work, n_jobs, written
 from segue.library import Library, open_library
 from segue.parts import sha256
 from segue.spark import Spark
-from segue.unfinished import note_done, read_note, resume, told_when_full
+from segue.unfinished import check_folder, note_done, resume, told_when_full
 
 FORMAT = "examples 1"
 KEYS = ("session_id", "position", "asked_after", "listener", "day", "part", "label")  # the columns before the features
@@ -107,7 +107,7 @@ def write(
         )
     as_of = _day(history, lib)
     target = Path(out).expanduser()
-    check_target(target, overwrite)
+    check_folder(target, overwrite, "examples", lambda name: [name])
     about = _about(asking, lib, history, left_out if names is None else {})
     partial = target.with_name(target.name + ".partial").absolute()
     lib = replace(lib, path=lib.path.absolute())  # other machines may be told of it
@@ -316,31 +316,3 @@ def _day(history: str, lib: Library) -> int | None:
             f"history {history}: expected a day after the library's first, up to its last ({first} to {last})"
         )
     return day.toordinal() - date(1970, 1, 1).toordinal()
-
-
-def check_target(target: Path, overwrite: bool) -> None:
-    """Refuse a place where no examples can be written.
-
-    Raises
-    ------
-    AskedWrongly : something is there that must not be replaced
-    """
-    try:
-        os.fspath(target.absolute()).encode()
-    except UnicodeEncodeError:
-        raise AskedWrongly(f"{in_one_line(str(target))} is no name in UTF-8: choose another -o") from None
-    if not target.name:  # the folder we stand in, which cannot be renamed into
-        raise AskedWrongly(f"-o {target}: expected a folder with a name of its own, such as {target / 'examples'}")
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not overwrite:
-        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
-    manifest = read_note(target / "manifest.json")
-    if not isinstance(manifest, dict) or not str(manifest.get("format")).startswith("examples "):
-        raise AskedWrongly(f"{target} holds no examples, --overwrite would delete what it holds: choose another -o")
-    own = {"manifest.json", *(str(f.get("name")) for f in manifest.get("files", ()) if isinstance(f, dict))}
-    other = sorted(p.name for p in target.iterdir() if p.name not in own)
-    if other:
-        raise AskedWrongly(
-            f"{target} holds {in_one_line(other[0])!r}, which is none of its examples: move it away, or choose another -o"
-        )

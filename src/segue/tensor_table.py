@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -21,7 +20,7 @@ import numpy as np
 
 import segue
 from segue import registry, schema
-from segue.engines import held_alone, in_one_line, put_in_place
+from segue.engines import held_alone, put_in_place
 from segue.errors import AskedWrongly
 from segue.features import kept, tree
 from segue.features.build import Ask, ask, attributes
@@ -35,7 +34,7 @@ from segue.tensor_records import FILES, described, kinds, name_of
 from segue.tensor_stock import FORMAT as FORMAT
 from segue.tensor_stock import TensorStock as TensorStock
 from segue.tensor_stock import open_tensors as open_tensors
-from segue.unfinished import note_done, read_note, resume, told_when_full
+from segue.unfinished import check_folder, note_done, resume, told_when_full
 
 ALL = "all"  # of the asked plays' own features
 Progress = Callable[[int, int, str], None]  # plays done, plays in all, the part at work
@@ -77,7 +76,7 @@ def write(
             "source that does"
         )
     target = Path(out).expanduser()
-    check_target(target, overwrite)
+    check_folder(target, overwrite, "tensors", lambda part: [f"{part}.{name}.npy" for name in FILES])
     about = _about(asking, own, lib)
     partial = target.with_name(target.name + ".partial").absolute()
     lib = replace(lib, path=lib.path.absolute())  # other machines may be told of it
@@ -176,32 +175,3 @@ def _counts(parts: list[dict[str, Any]]) -> dict[str, Any]:
     return {n: sum(p[n] for p in parts) for n in (*FILES, "plays", "skips")} | {
         "first_day": days[0] if days else None, "last_day": days[1] if days else None,
     }  # fmt: skip
-
-
-def check_target(target: Path, overwrite: bool) -> None:
-    """Refuse a place where no tensors can be written.
-
-    Raises
-    ------
-    AskedWrongly : something is there that must not be replaced
-    """
-    try:
-        os.fspath(target.absolute()).encode()
-    except UnicodeEncodeError:
-        raise AskedWrongly(f"{in_one_line(str(target))} is no name in UTF-8: choose another -o") from None
-    if not target.name:  # the folder we stand in, which cannot be renamed into
-        raise AskedWrongly(f"-o {target}: expected a folder with a name of its own, such as {target / 'tensors'}")
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not overwrite:
-        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
-    manifest = read_note(target / "manifest.json")
-    if not isinstance(manifest, dict) or not str(manifest.get("format")).startswith("tensors "):
-        raise AskedWrongly(f"{target} holds no tensors, --overwrite would delete what it holds: choose another -o")
-    parts = [str(f.get("name")) for f in manifest.get("files", ()) if isinstance(f, dict)]
-    own = {"manifest.json", *(f"{part}.{name}.npy" for part in parts for name in FILES)}
-    other = sorted(p.name for p in target.iterdir() if p.name not in own)
-    if other:
-        raise AskedWrongly(
-            f"{target} holds {in_one_line(other[0])!r}, which is none of its tensors: move it away, or choose another -o"
-        )

@@ -6,11 +6,12 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from segue.engines import in_one_line
 from segue.errors import AskedWrongly, BadInput
 
 
@@ -65,6 +66,40 @@ def note_done(partial: Path, said: dict[str, Any]) -> None:
     """Note a piece, by its "name", once all its files are whole."""
     with (partial / "done.jsonl").open("a", encoding="utf-8") as log:
         log.write(json.dumps(said) + "\n")
+
+
+def check_folder(target: Path, overwrite: bool, what: str, files: Callable[[str], Iterable[str]]) -> None:
+    """Refuse a place where no folder of `what` can be written.
+
+    Parameters
+    ----------
+    what : what its manifest's format is called by
+    files : a name that its manifest lists → the files that go by it
+
+    Raises
+    ------
+    AskedWrongly : something is there that must not be replaced
+    """
+    try:
+        os.fspath(target.absolute()).encode()
+    except UnicodeEncodeError:
+        raise AskedWrongly(f"{in_one_line(str(target))} is no name in UTF-8: choose another -o") from None
+    if not target.name:  # the folder we stand in, which cannot be renamed into
+        raise AskedWrongly(f"-o {target}: expected a folder with a name of its own, such as {target / what}")
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not overwrite:
+        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+    manifest = read_note(target / "manifest.json")
+    if not isinstance(manifest, dict) or not str(manifest.get("format")).startswith(f"{what} "):
+        raise AskedWrongly(f"{target} holds no {what}, --overwrite would delete what it holds: choose another -o")
+    listed = (str(f.get("name")) for f in manifest.get("files", ()) if isinstance(f, dict))
+    own = {"manifest.json", *(file for name in listed for file in files(name))}
+    other = sorted(p.name for p in target.iterdir() if p.name not in own)
+    if other:
+        raise AskedWrongly(
+            f"{target} holds {in_one_line(other[0])!r}, which is none of its {what}: move it away, or choose another -o"
+        )
 
 
 def check_file(path: Path, overwrite: bool, *, head: str, what: str) -> None:
