@@ -45,6 +45,12 @@ def test_what_is_written_does_not_depend_on_how_many_processes_read(tmp_path):
     assert not (tmp_path / "3.partial").exists()
 
 
+def test_what_is_small_is_left_to_one_process_unless_more_are_asked_for():
+    assert n_jobs(0, 9, is_small=True) == 1
+    assert n_jobs(3, 9, is_small=True) == 3
+    assert n_jobs(0, 9) == min(MOST_JOBS, os.cpu_count())
+
+
 def test_an_archive_is_read_by_several_processes_as_by_one(tmp_path):
     mssd.sample(tmp_path / "in", sessions=30, seed=5)
     with tarfile.open(tmp_path / "all.tar.gz", "w:gz") as archive:

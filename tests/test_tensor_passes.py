@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import json
 import pickle
 import re
 import sys
@@ -139,12 +140,22 @@ def test_what_is_passed_over_is_not_read():
     assert numbers.was_read == [(696, 704), (704, 712), (712, 720)]  # row 700 lies in the 30th window of 24
 
 
+def test_the_state_of_one_of_several_readers_goes_on_with_its_own_share(stock):
+    layout = {"reader": (1, 2), "block": 4, "window": 2}
+    whole = [batch.keys["session"].tolist() for batch in stock.batches(8, seed=4, epoch=1, **layout)]
+    reading = stock.batches(8, seed=4, epoch=1, **layout)
+    next(reading)
+    state = json.loads(json.dumps(reading.state))
+    assert [batch.keys["session"].tolist() for batch in stock.batches(8, **state)] == whole[1:]
+    assert len(whole) > 2
+
+
 def test_its_state_is_all_that_it_takes_to_go_on(stock):
     reading = stock.batches(16, seed=3, epoch=2)
     for _ in range(4):
         next(reading)
     state = pickle.loads(pickle.dumps(reading.state))
-    assert state == {"seed": 3, "epoch": 2, "start": 4}
+    assert {name: state[name] for name in ("seed", "epoch", "start")} == {"seed": 3, "epoch": 2, "start": 4}
     again = pickle.loads(pickle.dumps(stock)).batches(16, **state)
     assert sessions(again) == sessions(reading) != []
 

@@ -241,7 +241,7 @@ def features(
     library: Path,
     out: Out,
     task: Annotated[str, typer.Option(help="The question; see segue list tasks.")] = "skip",
-    setting: Setting = "online",
+    setting: Setting = "",
     features: Features = "",
     granted: With = "",
     history: Annotated[
@@ -252,7 +252,7 @@ def features(
         int,
         typer.Option(
             min=0,
-            help="Processes that work at the same time. 0: as many as there are cores, at most 2. What is written does not "
+            help="Processes that work at the same time. 0: as many as there are cores, at most 2; one for little. What is written does not "
             "depend on it.",
         ),
     ] = 0,
@@ -270,7 +270,7 @@ def features(
     from segue.feature_table import write
 
     with chosen(engine, master, spark_conf, jobs) as spark, progress_bar("writing") as progress:
-        made = write(library, out, task=task, setting=setting, features=_names(features), options=_names(granted) or (),
+        made = write(library, out, task=task, setting=setting or None, features=_names(features), options=_names(granted) or (),
                      history=history, overwrite=overwrite, progress=progress, jobs=jobs,
                      engine=spark)  # fmt: skip
     show_examples(made, as_json)

@@ -28,7 +28,7 @@ from segue.errors import AskedWrongly
 from segue.features import glossary, kept, tree
 from segue.features.build import Ask, Attributes, ask, attributes, build, frozen, table
 from segue.features.history import History
-from segue.jobs import Heard, Report, Work, n_jobs, written
+from segue.jobs import SMALL, Heard, Report, Work, n_jobs, written
 from segue.library import Library, open_library
 from segue.parts import sha256
 from segue.spark import Spark
@@ -98,6 +98,7 @@ def write(
     found = registry.task(task)
     chosen, known = found.setting(setting), registry.features()
     names = None if features is None else list(dict.fromkeys(features))
+    names = None if names == ["all"] else names
     asking = ask(found, chosen, known, names=names, options=options)
     _, left_out = found.choose(chosen, known, None, options)
     taken = sorted(set(asking.features) & set(KEYS))
@@ -116,7 +117,7 @@ def write(
         work = Writing(
             asking, tuple((part["name"], lib.path / part["path"], part["kept"]) for part in lib.parts), as_of, partial
         )
-        at_once = n_jobs(jobs, len(lib.parts))
+        at_once = n_jobs(jobs, len(lib.parts), is_small=lib.manifest["kept"] < SMALL)
         parts = _write_parts(work, lib, done, progress, lambda pieces, left, heard: (
             written(pieces, left, at_once, heard, (lock,)) if engine is None
             else engine.written(pieces, left, heard, (partial, lib.path))

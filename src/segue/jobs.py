@@ -25,6 +25,10 @@ from typing import Any, Protocol
 from segue.engines import INGEST_MEMORY, JOB_MEMORY
 from segue.errors import AskedWrongly, BadInput, SegueError, TooLittleMemory
 
+SMALL, SMALL_BYTES = (
+    300_000,
+    8 << 20,
+)  # plays, and bytes of packed logs, that one process is through with in a second or two
 MOST_JOBS = 2  # unless told otherwise: so many stay below 1 GB together
 Report = Callable[[float, int], None]  # how much of a piece is done, from 0 to 1; rows written so far
 Heard = Callable[[int, float, int], None]  # a piece's number, and what is reported of it
@@ -44,9 +48,14 @@ class Work(Protocol):
     def alone(self) -> Work: ...  # the same with all the memory that one process may have
 
 
-def n_jobs(asked: int, n_pieces: int) -> int:
-    """How many processes work: as many as asked for, or else as cores, pieces and memory allow."""
-    return max(1, min(asked or min(MOST_JOBS, os.cpu_count() or 1), n_pieces))
+def n_jobs(asked: int, n_pieces: int, *, is_small: bool = False) -> int:
+    """How many processes work: as many as asked for, or else as cores, pieces and memory allow.
+
+    Parameters
+    ----------
+    is_small : all that there is takes no longer than it takes to start another process
+    """
+    return max(1, min(asked or (1 if is_small else min(MOST_JOBS, os.cpu_count() or 1)), n_pieces))
 
 
 def share_of_memory(at_once: int) -> tuple[str, int]:

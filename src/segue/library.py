@@ -30,7 +30,7 @@ from segue.engines import (
     write_batches,
 )
 from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName
-from segue.jobs import Heard, n_jobs, share_of_memory, written
+from segue.jobs import SMALL_BYTES, Heard, n_jobs, share_of_memory, written
 from segue.parts import BESIDE, Job, tables_of
 from segue.spark import Spark
 from segue.unfinished import note_done, read_note, resume, told_when_full
@@ -188,7 +188,8 @@ def ingest(
     partial = target.with_name(target.name + ".partial").absolute()
     with held_alone(partial) as lock:
         done = resume(partial, begun)
-        at_once = n_jobs(jobs, len(units)) if engine is None else max(2, engine.cores)
+        is_small = sum(file.n_bytes for unit in units for file in unit.files) < SMALL_BYTES
+        at_once = n_jobs(jobs, len(units), is_small=is_small) if engine is None else max(2, engine.cores)
         job = Job(source, chosen, units, partial, *share_of_memory(at_once))
         _read_units(job, done, progress, lambda left, heard: (
             written(job, left, at_once, heard, (lock,)) if engine is None else engine.written(job, left, heard, job.places())

@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -307,16 +308,33 @@ def _session(master: str, settings: dict[str, str]) -> Any:
     # Java says on stderr whatever befalls an executor, and what befalls a job is ours to tell; who sets a level wants to read it
     aside = None if "spark.log.level" in settings else tempfile.TemporaryFile()  # noqa: SIM115 it goes with Java
     try:
-        gateway = launch_gateway(conf, popen_kwargs={} if aside is None else {"stdout": aside, "stderr": aside})
-        context = SparkContext(conf=conf, gateway=gateway)
-        if aside is not None:
-            context.setLogLevel("OFF")
-        session = SparkSession(context)
+        with _interrupts_wait():
+            gateway = launch_gateway(conf, popen_kwargs={} if aside is None else {"stdout": aside, "stderr": aside})
+            context = SparkContext(conf=conf, gateway=gateway)
+            if aside is not None:
+                context.setLogLevel("OFF")
+            session = SparkSession(context)
     except Exception as cause:
         raise BadInput(f"Spark does not start at {master} ({_why(cause, aside)}): see docs/engines.md") from cause
     if master.startswith("spark://"):
         _wait_for_workers(context, master, PATIENCE_S)
     return session
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C is heard at the end of these some seconds: half a start of Java's says it in a hundred lines of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _wait_for_workers(context: Any, master: str, patience_s: float) -> None:

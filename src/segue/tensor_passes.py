@@ -12,7 +12,7 @@ So the disk is read in runs, memory is that of a window, and any batch can be co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class Pass:
         self._stock, self._size, self._at = stock, size, start
         (seed, epoch), (block, window) = order, layout
         self._seed, self._epoch = seed, epoch
+        self._dealing = {"reader": reader, "block": block, "window": window}
         dealt = _dealt(-(-len(stock) // block), seed, epoch, reader)
         blocks = [(b * block, min((b + 1) * block, len(stock))) for b in dealt]
         self._windows = [blocks[w : w + window] for w in range(0, len(blocks), window)]
@@ -61,9 +62,9 @@ class Pass:
         return found
 
     @property
-    def state(self) -> dict[str, int | None]:
-        """Seed, epoch, and how many batches were given."""
-        return {"seed": self._seed, "epoch": self._epoch, "start": self._at}
+    def state(self) -> dict[str, Any]:
+        """Seed, epoch, how many batches were given, whose share it is, and how blocks lie: all but the batches' size."""
+        return {"seed": self._seed, "epoch": self._epoch, "start": self._at, **self._dealing}
 
     def _made(self, skipped: int) -> Iterator[Batch]:
         left: list[Cells] = []  # rows that wait for those of the next window, in their order

@@ -206,6 +206,10 @@ def open_tensors(path: str | Path) -> TensorStock:
     except (OSError, ValueError, RecursionError) as cause:
         raise BadInput(f"{folder}/manifest.json cannot be read ({cause}): write the tensors again") from cause
     written = manifest.get("format") if isinstance(manifest, dict) else None
+    if written is not None and not str(written).startswith("tensors "):
+        raise AskedWrongly(
+            f"{folder} holds no tensors, but something else that segue wrote: run segue tensors LIBRARY, and open what it wrote"
+        )
     if written != FORMAT:
         raise BadInput(f"{folder} was written in format {written}, this segue reads {FORMAT}: write the tensors again")
     stock = TensorStock(folder, manifest)

@@ -25,7 +25,7 @@ from segue.errors import AskedWrongly
 from segue.features import kept, tree
 from segue.features.build import Ask, ask, attributes
 from segue.features.steps import everything, is_history
-from segue.jobs import Heard, Work, n_jobs, written
+from segue.jobs import SMALL, Heard, Work, n_jobs, written
 from segue.library import Library, open_library
 from segue.parts import sha256
 from segue.spark import Spark
@@ -89,7 +89,7 @@ def write(
             own,
             partial,
         )
-        at_once = n_jobs(jobs, len(lib.parts))
+        at_once = n_jobs(jobs, len(lib.parts), is_small=lib.manifest["kept"] < SMALL)
         _write_parts(work, lib, done, progress, lambda pieces, left, heard: (
             written(pieces, left, at_once, heard, (lock,)) if engine is None
             else engine.written(pieces, left, heard, (partial, work.library))
