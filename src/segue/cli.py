@@ -252,8 +252,8 @@ def features(
         int,
         typer.Option(
             min=0,
-            help="Processes that work at the same time. 0: as many as there are cores, at most 2; one for little. What is written does not "
-            "depend on it.",
+            help="Processes that work at the same time. 0: as many as there are cores, at most 2; one for little. What is written "
+            "does not depend on it.",
         ),
     ] = 0,
     engine: Engine = "embedded",
