@@ -50,8 +50,11 @@ class Spark:
     def __init__(self, master: str = MASTER, settings: Mapping[str, str] | None = None) -> None:
         import ibis
 
-        self.session = _session(master, dict(settings or {}))
-        self.ibis = ibis.pyspark.connect(self.session)
+        with _interrupts_wait():
+            self.session = _session(master, dict(settings or {}))
+            self.ibis = ibis.pyspark.connect(self.session)
+        if master.startswith("spark://"):
+            _wait_for_workers(self.session.sparkContext, master, PATIENCE_S)
         self._n = 0
         self._made: dict[str, Any] = {}
 
@@ -308,33 +311,26 @@ def _session(master: str, settings: dict[str, str]) -> Any:
     # Java says on stderr whatever befalls an executor, and what befalls a job is ours to tell; who sets a level wants to read it
     aside = None if "spark.log.level" in settings else tempfile.TemporaryFile()  # noqa: SIM115 it goes with Java
     try:
-        with _interrupts_wait():
-            gateway = launch_gateway(conf, popen_kwargs={} if aside is None else {"stdout": aside, "stderr": aside})
-            context = SparkContext(conf=conf, gateway=gateway)
-            if aside is not None:
-                context.setLogLevel("OFF")
-            session = SparkSession(context)
+        gateway = launch_gateway(conf, popen_kwargs={} if aside is None else {"stdout": aside, "stderr": aside})
+        context = SparkContext(conf=conf, gateway=gateway)
+        if aside is not None:
+            context.setLogLevel("OFF")
+        return SparkSession(context)
     except Exception as cause:
         raise BadInput(f"Spark does not start at {master} ({_why(cause, aside)}): see docs/engines.md") from cause
-    if master.startswith("spark://"):
-        _wait_for_workers(context, master, PATIENCE_S)
-    return session
 
 
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Ctrl-C is heard at the end of these some seconds: half a start of Java's says it in a hundred lines of its own."""
-    if threading.current_thread() is not threading.main_thread():
+    """Ctrl-C is heard at the end of these some seconds, by Java never: half a start says it in a hundred lines of its own."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    heard: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if heard:
-        raise KeyboardInterrupt
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wait_for_workers(context: Any, master: str, patience_s: float) -> None:
