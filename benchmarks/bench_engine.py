@@ -348,8 +348,9 @@ def growth(found: list[Taken]) -> None:
         ]
         memory = [f"{max(t.proportional for t in of[s]) / 1e6:,.0f}" for s in sizes if of[s]]
         print(f"{step}: µs a play {', '.join(line)}; MB {', '.join(memory)}")
-        low, high = (of[s] for s in (sizes[-2], sizes[-1]))
-        if low and high:
+        known = [of[s] for s in sizes if of[s]]
+        if len(known) > 1:
+            low, high = known[-2:]
             more = statistics.median(t.seconds for t in high) - statistics.median(t.seconds for t in low)
             hours = more / (high[0].plays - low[0].plays) * FULL[1] / 3600
             disk = high[-1].written / high[0].plays * FULL[1] / 1e9

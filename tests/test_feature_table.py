@@ -237,8 +237,10 @@ def test_a_history_larger_than_memory_gives_the_same_bytes(tmp_path, monkeypatch
 
 def test_all_is_every_feature_that_is_granted(tmp_path):
     library = small.library("mssd")
-    asked, left_out = (write(library, tmp_path / str(n), features=of) for n, of in enumerate((["all"], None)))
-    assert asked.manifest == left_out.manifest
+    asked, left_out, said = (
+        write(library, tmp_path / str(n), features=of) for n, of in enumerate((["all"], None, "all"))
+    )
+    assert asked.manifest == left_out.manifest == said.manifest
 
 
 def test_what_is_written_does_not_depend_on_how_many_processes_write(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import os
 import pickle
 import tarfile
@@ -43,6 +44,28 @@ def test_what_is_written_does_not_depend_on_how_many_processes_read(tmp_path):
     assert files(one) == files(three)
     assert one.manifest["rejected"] == {"same play": 6}
     assert not (tmp_path / "3.partial").exists()
+
+
+def test_what_a_segue_that_left_less_beside_the_plays_had_begun_is_started_afresh(tmp_path):
+    logs = listeners(tmp_path / "in", "anna", "ben")
+    whole = files(ingest("spotify_history", logs, tmp_path / "whole"))
+
+    def stop(done, n, name, rows=0):
+        if (tmp_path / "out.partial" / "done.jsonl").exists():  # anna's plays are written
+            raise KeyboardInterrupt
+
+    for is_old in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            ingest("spotify_history", logs, tmp_path / "out", progress=stop, overwrite=True)
+        partial = tmp_path / "out.partial"
+        assert len((partial / "done.jsonl").read_text().splitlines()) == 1
+        if is_old:
+            begun = json.loads((partial / "begun.json").read_text())
+            begun.pop("beside")
+            (partial / "begun.json").write_text(json.dumps(begun))
+            for file in partial.glob("sessions-*.parquet"):
+                file.unlink()
+        assert files(ingest("spotify_history", logs, tmp_path / "out", overwrite=True)) == whole
 
 
 def test_what_is_small_is_left_to_one_process_unless_more_are_asked_for():

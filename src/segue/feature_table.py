@@ -35,6 +35,7 @@ from segue.spark import Spark
 from segue.unfinished import check_folder, note_done, resume, told_when_full
 
 FORMAT = "examples 1"
+ALL = "all"  # features
 KEYS = ("session_id", "position", "asked_after", "listener", "day", "part", "label")  # the columns before the features
 ROWS = 1 << 16  # plays at a time (but a listener's stay together): bounds the memory
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, the one at work
@@ -64,7 +65,7 @@ class Written:
 @told_when_full()
 def write(
     library: Library | str | Path, out: str | Path, *, task: str = "skip", setting: str | None = None,
-    features: Iterable[str] | None = None, options: Iterable[str] = (), history: str = "rolling",
+    features: Iterable[str] | str | None = None, options: Iterable[str] = (), history: str = "rolling",
     overwrite: bool = False, progress: Progress = lambda done, n, name: None, jobs: int = 1,
     engine: Spark | None = None,
 ) -> Written:  # fmt: skip
@@ -81,7 +82,7 @@ def write(
     Parameters
     ----------
     setting : the task's own default, if left out
-    features : names; all that the setting grants, if left out
+    features : names; all that the setting grants, if left out or "all"
     options : what is granted on request only
     history : "rolling", each day sees the days before it; or a day such as "2018-07-25": tracks and artists as known before
         that day, as in a bundle (a listener's own rolls on), and only plays of sessions from that day on are written
@@ -97,8 +98,8 @@ def write(
     lib = library if isinstance(library, Library) else open_library(library)
     found = registry.task(task)
     chosen, known = found.setting(setting), registry.features()
-    names = None if features is None else list(dict.fromkeys(features))
-    names = None if names == ["all"] else names
+    names = None if features is None else list(dict.fromkeys([features] if isinstance(features, str) else features))
+    names = None if names == [ALL] else names
     asking = ask(found, chosen, known, names=names, options=options)
     _, left_out = found.choose(chosen, known, None, options)
     taken = sorted(set(asking.features) & set(KEYS))

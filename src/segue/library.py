@@ -33,7 +33,7 @@ from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName
 from segue.jobs import SMALL_BYTES, Heard, n_jobs, share_of_memory, written
 from segue.parts import BESIDE, Job, tables_of
 from segue.spark import Spark
-from segue.unfinished import note_done, read_note, resume, told_when_full
+from segue.unfinished import is_free, note_done, read_note, resume, told_when_full
 
 FORMAT = 3  # 2 lacked when plays stopped, and the listener's gender; 1 their age and country, and the session's title
 PART_COLUMNS = ("path", "name", "kept", "sessions", "first_day", "last_day", "sha256")
@@ -182,7 +182,7 @@ def ingest(
             + next((f"; not read: {f.shown}: {f.lost}" for f in there if f.lost), "")
         )
     tables = _tables(tracks)
-    begun = {"source": source, "options": chosen, "version": segue.__version__,
+    begun = {"source": source, "options": chosen, "version": segue.__version__, "beside": list(BESIDE),
              "units": {u.name: [f.mark() for f in u.files] for u in units},
              "tables": [f.mark() for table in tables for f in table.files]}  # fmt: skip
     partial = target.with_name(target.name + ".partial").absolute()
@@ -278,14 +278,8 @@ def check_target(target: Path, overwrite: bool) -> None:
     ------
     AskedWrongly : something is there that must not be replaced
     """
-    try:
-        os.fspath(target.absolute()).encode()
-    except UnicodeEncodeError:
-        raise AskedWrongly(f"{in_one_line(str(target))} is no name in UTF-8: choose another -o") from None
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+    if is_free(target, overwrite):
         return
-    if not overwrite:
-        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
     if not (target / "manifest.json").is_file():
         raise AskedWrongly(f"{target} is not a library, --overwrite would delete what it holds: choose another -o")
     manifest = read_note(target / "manifest.json")

@@ -22,6 +22,7 @@ import segue
 from segue import registry, schema
 from segue.engines import held_alone, put_in_place
 from segue.errors import AskedWrongly
+from segue.feature_table import ALL
 from segue.features import kept, tree
 from segue.features.build import Ask, ask, attributes
 from segue.features.steps import everything, is_history
@@ -36,14 +37,13 @@ from segue.tensor_stock import TensorStock as TensorStock
 from segue.tensor_stock import open_tensors as open_tensors
 from segue.unfinished import check_folder, note_done, resume, told_when_full
 
-ALL = "all"  # of the asked plays' own features
 Progress = Callable[[int, int, str], None]  # plays done, plays in all, the part at work
 
 
 @told_when_full()
 def write(
     library: Library | str | Path, out: str | Path, *, task: str = "skip", setting: str | None = None,
-    features: Iterable[str] | None = None, options: Iterable[str] = (), jobs: int = 1, overwrite: bool = False,
+    features: Iterable[str] | str | None = None, options: Iterable[str] = (), jobs: int = 1, overwrite: bool = False,
     progress: Progress = lambda done, n, name: None, engine: Spark | None = None,
 ) -> TensorStock:  # fmt: skip
     """Write the tensors of every session that a setting asks about, with labels, part by part.

@@ -68,6 +68,24 @@ def note_done(partial: Path, said: dict[str, Any]) -> None:
         log.write(json.dumps(said) + "\n")
 
 
+def is_free(target: Path, overwrite: bool) -> bool:
+    """Whether nothing is there; what is there may be replaced if it is ours, which is for whoever asks to see.
+
+    Raises
+    ------
+    AskedWrongly : it must not be replaced, or nothing can be called so
+    """
+    try:
+        os.fspath(target.absolute()).encode()
+    except UnicodeEncodeError:
+        raise AskedWrongly(f"{in_one_line(str(target))} is no name in UTF-8: choose another -o") from None
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return True
+    if not overwrite:
+        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
+    return False
+
+
 def check_folder(target: Path, overwrite: bool, what: str, files: Callable[[str], Iterable[str]]) -> None:
     """Refuse a place where no folder of `what` can be written.
 
@@ -80,16 +98,10 @@ def check_folder(target: Path, overwrite: bool, what: str, files: Callable[[str]
     ------
     AskedWrongly : something is there that must not be replaced
     """
-    try:
-        os.fspath(target.absolute()).encode()
-    except UnicodeEncodeError:
-        raise AskedWrongly(f"{in_one_line(str(target))} is no name in UTF-8: choose another -o") from None
     if not target.name:  # the folder we stand in, which cannot be renamed into
         raise AskedWrongly(f"-o {target}: expected a folder with a name of its own, such as {target / what}")
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+    if is_free(target, overwrite):
         return
-    if not overwrite:
-        raise AskedWrongly(f"{target} exists already: choose another -o, or give --overwrite")
     manifest = read_note(target / "manifest.json")
     if not isinstance(manifest, dict) or not str(manifest.get("format")).startswith(f"{what} "):
         raise AskedWrongly(f"{target} holds no {what}, --overwrite would delete what it holds: choose another -o")

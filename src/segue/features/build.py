@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from segue.features.columns import Columns, from_arrow, play_columns, take, thou
 from segue.features.evaluator import evaluate
 from segue.features.examples import Examples
 from segue.features.feature import Feature
-from segue.features.history import By, History, Rolling, Snapshot, asked, is_personal, join, roll
+from segue.features.history import By, History, Rolling, Snapshot, asked, columns_of, is_personal, join, roll
 from segue.features.steps import Steps, check, tensors
 from segue.features.tree import Node
 from segue.tasks.task import Setting, Task
@@ -129,21 +128,13 @@ def attributes(asking: Ask, library: Any) -> Attributes:
     return Attributes.of(library.tracks() if names else None, names)
 
 
-def rolled(
-    asking: Ask, library: Any, *, folder: Path | None = None, told: Callable[[int], None] = lambda done: None
-) -> dict[By, Rolling]:
-    """The rolling history that a question reads, of all plays of a library, in bounded memory (see `history.roll`)."""
-    keys = asking.keys
-    if not keys:
-        return {}
-    names = sorted({c for by in keys for c in by} | {"end_day", "skipped"})
+def rolled(asking: Ask, library: Any) -> dict[By, Rolling]:
+    """The rolling history that a question reads, of all plays of a library, in bounded memory (see `history.roll`).
 
-    def parts() -> Iterator[Columns]:
-        for number, plays in enumerate(library.plays(names)):
-            told(number)
-            yield from_arrow(plays, names)
-
-    return roll(parts(), keys, folder=folder)
+    For examples and tensors on disk it is counted by several processes: `kept.counted`.
+    """
+    names = columns_of(asking.keys)
+    return roll((from_arrow(plays, names) for plays in library.plays(names)), asking.keys) if asking.keys else {}
 
 
 def pieces(plays: Any, rows: int) -> Iterator[Any]:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,13 +126,24 @@ def roll(
     """
     with Ledger(len(keys), folder, held) as ledger:
         for plays in tables:
-            label, known = plays["skipped"]
-            day = plays["end_day"][0]
-            for book, by in enumerate(keys):
-                key, have = key_of(by, plays, len(label))
-                use = have & known
-                ledger.add(book, key[use], day[use], label[use])
+            for book, rows in enumerate(entries(plays, keys)):
+                ledger.add(book, *rows)
         return {by: Rolling(*ledger.totals(book)) for book, by in enumerate(keys)}
+
+
+def entries(plays: Columns, keys: Sequence[By]) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Of each key: its value, the day and whether it was skipped, of the plays that know both."""
+    label, known = plays["skipped"]
+    day = plays["end_day"][0]
+    for by in keys:
+        key, have = key_of(by, plays, len(label))
+        use = have & known
+        yield key[use], day[use], label[use]
+
+
+def columns_of(keys: Sequence[By]) -> list[str]:
+    """The columns of plays that these are counted from."""
+    return sorted({c for by in keys for c in by} | {"end_day", "skipped"})
 
 
 def key_of(by: By, columns: Columns, n: int) -> tuple[Ints, Flags]:

@@ -21,7 +21,7 @@ from segue.engines import parquet_batches
 from segue.errors import BadInput
 from segue.features.build import Ask, Attributes, pieces
 from segue.features.columns import from_arrow
-from segue.features.history import By, History, Rolling, Snapshot, key_of
+from segue.features.history import By, History, Rolling, Snapshot, columns_of, entries
 from segue.features.ledger import Ledger, added_up
 from segue.jobs import Report
 
@@ -47,18 +47,14 @@ class Counting:
         return self.folder / f"{n:05d}.npz"
 
     def do(self, n: int, report: Report) -> dict[str, Any]:
-        names = sorted({c for by in self.keys for c in by} | {"end_day", "skipped"})
+        names = columns_of(self.keys)
         found: list[list[Any]] = [[] for _ in self.keys]
-        for rows in _batches(self.parts[n][1], names):
-            plays = from_arrow(rows, names)
-            label, known = plays["skipped"]
-            for one, by in zip(found, self.keys, strict=True):
-                key, have = key_of(by, plays, len(label))
-                use = have & known
-                one.append((key[use], plays["end_day"][0][use], label[use] == 1))
+        for plays in _batches(self.parts[n][1], names):
+            for one, (key, day, skipped) in zip(found, entries(from_arrow(plays, names), self.keys), strict=True):
+                one.append((key, day.astype(np.int32), skipped == 1))
         totals: dict[str, Any] = {}
         for book, one in enumerate(found):
-            none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool))
+            none = (np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, bool))
             key, day, skipped = (np.concatenate(c) for c in zip(none, *one, strict=True))
             totals |= {f"{book}-{i}": column for i, column in enumerate(added_up(key, day, None, skipped))}
         self.folder.mkdir(parents=True, exist_ok=True)
