@@ -18,29 +18,20 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
 from pathlib import Path
 
 from peers_engine import FEATURES
+from watched import DAYS, SEED, WORLD, Logs, logs_of, taken, versions
 
-from segue import registry
 from segue.display import print_table
-from segue.simulate import mssd
 
-WORLD, DAYS, SEED = "tastes-1", 14, 0
 WAYS = ("zcat", "igzip", "segue", "duckdb", "polars", "pandas", "spark")
 STEPS = ("unpack", "ingest", "with tracks", "features", "tensors")  # of the largest size but the last
 ONCE = (
@@ -55,18 +46,7 @@ FULL = (125_000_000, 2_000_000_000)  # sessions and plays of the whole data set
 
 
 @dataclass(frozen=True)
-class Logs:
-    """What was made up to be read."""
-
-    folder: Path
-    sessions: int
-    plays: int
-    files: int
-    packed: int  # bytes
-
-
-@dataclass(frozen=True)
-class Taken:
+class Took:
     """What a step took. Memory in bytes: added up, and with shared pages divided among those that share them."""
 
     way: str
@@ -81,92 +61,7 @@ class Taken:
     written: int  # bytes on disk
 
 
-# ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def logs_of(sessions: int, folder: Path) -> Logs:
-    """Training logs and track features, made once; without the truth, which takes longer than all the rest."""
-    note = folder / "made.json"
-    if not note.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        world, pieces = registry.world(WORLD), mssd._plan(sessions, DAYS, 0)
-        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-            written = list(pool.map(write_log, pieces, [folder] * len(pieces)))
-        tracks = mssd.np.unique(mssd.np.concatenate([tracks for _, tracks in written]))
-        mssd.write_tracks(world.catalogue, tracks, folder, world.catalogue.names)
-        note.write_text(json.dumps({"plays": sum(n for n, _ in written)}), encoding="utf-8")
-    logs = list((folder / "training_set").iterdir())
-    plays = json.loads(note.read_text(encoding="utf-8"))["plays"]
-    return Logs(folder, sessions, plays, len(logs), sum(p.stat().st_size for p in logs))
-
-
-def write_log(piece: mssd._Piece, folder: Path) -> tuple[int, mssd.Ints]:
-    world = registry.world(WORLD)
-    played = mssd.of_day(world, SEED, piece.day, piece.sessions, n_listeners=piece.listeners, shard=piece.shard,
-                         weekend=piece.date.weekday() >= 5)  # fmt: skip
-    played = played.take(mssd.name_order(played.key))
-    numbers = mssd._numbers(world, played)
-    rows = mssd._rows(world, piece, played, [f"{piece.shard}_{one}" for one in mssd.uuids(played.key)], numbers)
-    mssd.write_csv(rows, folder / "training_set" / f"log_{piece.name}.csv.gz")
-    return len(rows), mssd.np.unique(numbers["track"])
-
-
-# ── what a step takes ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def descendants(root: int) -> list[int]:
-    """A process and all that it started, as far as they still run."""
-    parents = {}
-    for place in Path("/proc").iterdir():
-        if place.name.isdigit():
-            try:
-                parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-    found = [root]
-    for process in found:
-        found += [child for child, parent in parents.items() if parent == process]
-    return found
-
-
-def looked_at(processes: list[int], ticks: dict[int, int]) -> tuple[int, int]:
-    """RSS and PSS of all of them; how long each has worked is put into `ticks`."""
-    resident = proportional = 0
-    for process in processes:
-        try:
-            said = Path(f"/proc/{process}/smaps_rollup").read_text()
-            ticks[process] = sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]))
-        except OSError:
-            continue
-        for line in said.splitlines():
-            resident += 1024 * int(line.split()[1]) if line.startswith("Rss:") else 0
-            proportional += 1024 * int(line.split()[1]) if line.startswith("Pss:") else 0
-    return resident, proportional
-
-
-def taken(command: list[str]) -> tuple[float, float, int, int]:
-    """Run a command, and watch the memory of all that it starts: seconds, processor seconds, RSS, PSS."""
-    before, start = os.times(), time.perf_counter()
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    most, ticks, over = [0, 0], {}, threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.25):
-            for n, held in enumerate(looked_at(descendants(running.pid), ticks)):
-                most[n] = max(most[n], held)
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    status = running.wait()
-    seconds = time.perf_counter() - start
-    over.set()
-    watching.join()
-    if status:
-        raise RuntimeError(f"it ended with {status}: {' '.join(command)[:1000]}")
-    after = os.times()
-    waited_for = after.children_user + after.children_system - before.children_user - before.children_system
-    # nobody waits for Spark's Java and its children: of them all is counted but what they did since they were looked at last
-    return seconds, max(waited_for, sum(ticks.values()) / os.sysconf("SC_CLK_TCK")), most[0], most[1]
+# ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def size(path: Path) -> int:
@@ -228,9 +123,9 @@ def cells_apart(ours: Path, theirs: Path) -> str:
 # ── the run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def run(logs: Logs, ways: list[str], turns: int, folder: Path, wanted: list[str]) -> list[Taken]:
+def run(logs: Logs, ways: list[str], turns: int, folder: Path, wanted: list[str]) -> list[Took]:
     """These steps of these ways, in turn."""
-    found: list[Taken] = []
+    found: list[Took] = []
     for turn in range(turns):
         for way in ways:
             if turn and way in ONCE:
@@ -248,7 +143,7 @@ def run(logs: Logs, ways: list[str], turns: int, folder: Path, wanted: list[str]
                 except RuntimeError as cause:  # such as one that takes more memory than there is
                     print(f"{logs.sessions:,} sessions: {way} {step}: {cause}", flush=True)
                     break
-                took = Taken(way, step, logs.sessions, logs.plays, turn, *measured, size(out) if out else 0)
+                took = Took(way, step, logs.sessions, logs.plays, turn, *astuple(measured), size(out) if out else 0)
                 found.append(took)
                 note(took)
                 told = f"{took.seconds:.1f} s, {took.cpu:.0f} CPU s, {took.proportional / 1e6:,.0f} MB"
@@ -267,33 +162,33 @@ def run(logs: Logs, ways: list[str], turns: int, folder: Path, wanted: list[str]
     return found
 
 
-def note(took: Taken) -> None:
+def note(took: Took) -> None:
     """One more line of the committed table."""
     RESULTS.parent.mkdir(exist_ok=True)
     is_new = not RESULTS.exists()
     with RESULTS.open("a", newline="", encoding="utf-8") as out:
         rows = csv.writer(out, lineterminator="\n")
         if is_new:
-            rows.writerow([f.name for f in fields(Taken)])
+            rows.writerow([f.name for f in fields(Took)])
         rows.writerow([f"{v:.2f}" if isinstance(v, float) else v for v in astuple(took)])
 
 
-def noted() -> list[Taken]:
+def noted() -> list[Took]:
     """The committed table; of what was run more than once, the latest."""
-    kinds = {f.name: {"int": int, "float": float, "str": str}[str(f.type)] for f in fields(Taken)}
+    kinds = {f.name: {"int": int, "float": float, "str": str}[str(f.type)] for f in fields(Took)}
     with RESULTS.open(newline="", encoding="utf-8") as told:
-        found = [Taken(**{name: kinds[name](cell) for name, cell in row.items()}) for row in csv.DictReader(told)]
+        found = [Took(**{name: kinds[name](cell) for name, cell in row.items()}) for row in csv.DictReader(told)]
     return list({(t.way, t.step, t.sessions, t.turn): t for t in found}.values())
 
 
-def report(found: list[Taken]) -> None:
+def report(found: list[Took]) -> None:
     show(found)
     for sessions in sorted({t.sessions for t in found if t.way != "segue"}):
         ratios(found, sessions)
     growth(found)
 
 
-def show(found: list[Taken]) -> None:
+def show(found: list[Took]) -> None:
     rows = []
     for way, step, sessions in dict.fromkeys((t.way, t.step, t.sessions) for t in found):
         some = [t for t in found if (t.way, t.step, t.sessions) == (way, step, sessions)]
@@ -311,7 +206,7 @@ def show(found: list[Taken]) -> None:
     print_table(rows)
 
 
-def ratios(found: list[Taken], sessions: int) -> None:
+def ratios(found: list[Took], sessions: int) -> None:
     def middle(way: str, *names: str) -> float | None:
         of = [[t.seconds for t in found if (t.way, t.step, t.sessions) == (way, step, sessions)] for step in names]
         return sum(map(statistics.median, of)) if all(of) else None
@@ -334,7 +229,7 @@ def ratios(found: list[Taken], sessions: int) -> None:
             print(f"{sessions:,} sessions, ingest: {reading / theirs:.2f} × {way}'s time")
 
 
-def growth(found: list[Taken]) -> None:
+def growth(found: list[Took]) -> None:
     """How time and memory grow, and what that says of the whole data set."""
     sizes = sorted({t.sessions for t in found if t.way == "segue"})
     if len(sizes) < 2:
@@ -360,16 +255,6 @@ def growth(found: list[Taken]) -> None:
             )
 
 
-def versions() -> str:
-    found = []
-    for name in ("segue", "isal", "pyarrow", "duckdb", "polars", "pandas", "pyspark"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"no {name}")
-    return ", ".join(found)
-
-
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--sessions", type=int, nargs="+", default=[200_000, 1_000_000, 3_000_000])
@@ -387,9 +272,11 @@ def main() -> None:
         asked.sessions, asked.turns = [20_000, 50_000], 1
     sizes = sorted(asked.sessions)
     compared = sizes[-2] if len(sizes) > 1 and not asked.quick else sizes[-1]
-    print(f"{WORLD}, seed {SEED}, {DAYS} days. Python {platform.python_version()}, {versions()}, {os.cpu_count()} cores, load "
-          f"{os.getloadavg()[0]:.1f} before")  # fmt: skip
-    found: list[Taken] = []
+    print(
+        f"{WORLD}, seed {SEED}, {DAYS} days. Python {platform.python_version()}, {versions('polars', 'pyspark', 'isal')}"
+    )
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
+    found: list[Took] = []
     if asked.folder:
         asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="segue-", dir=asked.folder) as aside:

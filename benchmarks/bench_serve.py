@@ -49,7 +49,7 @@ from typing import Any
 import load
 import numpy as np
 import peers_serve
-from ingest import READ, descendants, memory
+from watched import READ, descendants, memory
 
 import segue
 from segue import schema

@@ -31,7 +31,7 @@ import bench_serve
 import load
 import numpy as np
 from bench_serve import Growing, Listening, climb, head, post, server, show, versions
-from ingest import READ, memory
+from watched import READ, memory
 
 import segue
 from segue.library import open_library

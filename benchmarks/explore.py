@@ -23,7 +23,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from ingest import READ, WORLD, Taken, made, taken
+from watched import READ, WORLD, Taken, logs_of, of_python, taken
 
 from segue import registry
 
@@ -100,7 +100,7 @@ def main() -> None:
         small = (asked.folder or Path(aside)) / f"library-{asked.sessions}"
         large = small.with_name(f"{small.name}-{asked.copies}-times")
         if not (small / "manifest.json").is_file():
-            logs = made(asked.sessions, Path(aside) / "raw")
+            logs = logs_of(asked.sessions, Path(aside) / "raw")
             subprocess.run([sys.executable, "-c", READ, "ingest", "mssd", str(logs.folder), "-o", str(small), "--json"],
                            check=True, stdout=subprocess.DEVNULL)  # fmt: skip
         if asked.copies > 1 and not (large / "manifest.json").is_file():
@@ -109,18 +109,20 @@ def main() -> None:
             sessions = asked.sessions * (1 if library is small else asked.copies)
             plays = json.loads((library / "manifest.json").read_text())["kept"]
             page, told = Path(aside) / "report.html", Path(aside) / "told.json"
-            took = taken(EXPLORE, str(library), str(page), str(told), "")
+            took = taken(of_python(EXPLORE, str(library), str(page), str(told), ""))
             row("segue explore, whole, its defaults", sessions, plays, took, page)
             each = json.loads(told.read_text())
             slowest = sorted(each, key=each.__getitem__, reverse=True)[:8]
             names = [n for s, n in registry.FIGURES if s in COUNTED]
             row(f"segue explore --only {','.join(COUNTED)!r}", sessions, plays,
-                taken(EXPLORE, str(library), str(page), str(told), ",".join(names)), page)  # fmt: skip
+                taken(of_python(EXPLORE, str(library), str(page), str(told), ",".join(names))), page)  # fmt: skip
             print("  slowest: " + ", ".join(f"{name} {each[name]:.1f} s" for name in slowest))
             if asked.peer and library is small:
                 for how in ("minimal", "whole"):
                     peer = Path(aside) / f"peer-{how}.html"
-                    took = taken(PEER, str(library), str(peer), str(asked.peer_plays), how, python=asked.peer)
+                    took = taken(
+                        of_python(PEER, str(library), str(peer), str(asked.peer_plays), how, python=asked.peer)
+                    )
                     row(f"fg-data-profiling, {how}", sessions, min(plays, asked.peer_plays), took, peer)
     if not asked.peer:
         print("no --peer was given: no row for fg-data-profiling")

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ingest import DAYS, SEED, WORLD, made, taken, versions
+from watched import DAYS, SEED, WORLD, logs_of, of_python, taken, versions
 
 BEGUN = """
 import json, os, resource, sys, time
@@ -77,7 +77,7 @@ def row(name: str, program: str, library: Path, folder: Path, setting: str, *mor
     """Run a program and print a line of what it took."""
     plays = json.loads((library / "manifest.json").read_text())["kept"]
     with tempfile.NamedTemporaryFile() as told:
-        took = taken(BEGUN + program + ENDED, str(library), str(folder), setting, told.name, *more)
+        took = taken(of_python(BEGUN + program + ENDED, str(library), str(folder), setting, told.name, *more))
         seconds, cpu = json.loads(told.read())
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(
@@ -115,7 +115,7 @@ def main() -> None:
             library = given
             if isinstance(given, int):
                 library = Path(aside) / "library"
-                raw = made(given, Path(aside) / "raw").folder
+                raw = logs_of(given, Path(aside) / "raw").folder
                 program = "from segue.cli import main; main()"
                 subprocess.run([sys.executable, "-c", program, "ingest", "mssd", raw, "-o", library, "--json"], check=True,
                                stdout=subprocess.DEVNULL)  # fmt: skip
