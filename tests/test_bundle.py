@@ -43,6 +43,24 @@ def challenge():
     return open_bundle(small.bundle("challenge"))
 
 
+def test_trees_are_walked_for_the_first_answer_alone(online):
+    from segue.features import tree
+
+    heard, walks = online.heard(read_session(small.session())), []
+
+    def called(frame, event, _):
+        if event == "call" and frame.f_code.co_filename == tree.__file__:
+            walks.append(frame.f_code.co_name)
+
+    online.batch_of([heard])
+    sys.setprofile(called)
+    try:
+        online.batch_of([heard])
+    finally:
+        sys.setprofile(None)
+    assert walks == []
+
+
 def refused(place: Path, words: str = ".", kinds=(Tampered, BadInput)) -> None:
     """Opening is refused in one clear line."""
     with pytest.raises(kinds, match=words) as caught:

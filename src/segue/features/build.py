@@ -190,9 +190,11 @@ OF_SESSION = {"session", "sessions", "recent", "history"}  # views that show the
 
 def _evaluated(asking: Ask, examples: Examples) -> tuple[Array, Array]:
     """Values and what is known (N, F). Where sessions are asked about, what is the same throughout a session is worked out once."""
-    own = [{view for view, _ in f.needs} <= OF_SESSION for f in asking.features.values()]
     opens = np.append(True, examples.past[0][1:] != examples.past[0][:-1])
-    if asking.setting.now or not any(own) or len(examples) != len(opens) or opens.sum() * 2 > len(opens):
+    if asking.setting.now or len(examples) != len(opens) or opens.sum() * 2 > len(opens):
+        return evaluate(asking.trees, examples)
+    own = [{view for view, _ in f.needs} <= OF_SESSION for f in asking.features.values()]
+    if not any(own):
         return evaluate(asking.trees, examples)
     first = np.flatnonzero(opens)
     once = replace(

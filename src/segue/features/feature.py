@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -30,9 +31,10 @@ class Feature:
     domain: tuple[str, ...] = ()
     task: str = ""  # the question it was made for: others use it where it is asked for by name
 
-    @property
-    def needs(self) -> set[tuple[str, str]]:
-        return tree.needs(self.tree)
+    @cached_property
+    def needs(self) -> frozenset[tuple[str, str]]:
+        """What it speaks of, as (view, column) pairs: asked of every batch, so the tree is walked but once."""
+        return frozenset(tree.needs(self.tree))
 
 
 def feature(

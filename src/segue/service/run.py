@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -173,7 +174,7 @@ def _run(settings: Settings, socket: Any, count: int) -> None:
     if count == 1:
         from segue.service.app import create
 
-        uvicorn.Server(_config(create(settings))).run(sockets=[socket])
+        uvicorn.Server(_config(_settled(create(settings)))).run(sockets=[socket])
         return
     from uvicorn.supervisors import Multiprocess
 
@@ -196,7 +197,15 @@ def worker() -> Any:
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     said = json.loads(os.environ[SAID])
-    return create(Settings(**{**said, "limits": Limits(**said["limits"])}))
+    return _settled(create(Settings(**{**said, "limits": Limits(**said["limits"])})))
+
+
+def _settled(app: Any) -> Any:
+    """What was made by now stays until the end: the collector need not walk it again and again, some 50 ms each time, while others
+    wait for an answer."""
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _end_with_parent() -> None:
