@@ -6,6 +6,7 @@ import json
 from functools import cache
 from types import MappingProxyType
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,9 @@ import small
 from segue import schema
 from segue.bundle import open_bundle
 from segue.errors import BadInput
-from segue.session import Session, ended_records, read, records, schema_json
+from segue.features.columns import key64
+from segue.heard import COLUMNS, OWN, columns, numbers
+from segue.session import Session, ended_records, read, schema_json
 
 
 def test_a_session_of_plays_and_a_coming_one_is_read():
@@ -206,6 +209,12 @@ def open_bundle_once():
     return open_bundle(small.bundle("online"))
 
 
+def columns_of(table, *names):
+    """Lists of columns, None where unknown."""
+    found = columns(table, names)
+    return [[v if k else None for v, k in zip(*map(np.ndarray.tolist, found[name]), strict=True)] for name in names]
+
+
 def test_plays_become_rows_as_ingestion_would_make_them():
     plays = read({"plays": [
         {"track": "t", "artist": "a", "start": "2024-01-31T23:30:00Z", "energy": 0.1234},
@@ -213,22 +222,27 @@ def test_plays_become_rows_as_ingestion_would_make_them():
         {"track": "u", "artist": "a", "hour": 3},
         {},
     ]}).plays  # fmt: skip
-    rows = records(plays)
-    assert [r["position"] for r in rows] == [1, 2, 3, 4]
-    assert [r["first_of_track"] for r in rows] == [1, 0, 1, None]
-    assert [r["first_of_artist"] for r in rows] == [1, 1, 0, None]
-    assert [(r["hour"], r["weekday"]) for r in rows] == [(23, 2), (None, None), (3, None), (None, None)]
-    assert [r["energy"] for r in rows] == [123, None, None, None]
-    assert [(r["hour"], r["weekday"]) for r in records(plays[:1], zone="Europe/Berlin")] == [(0, 3)]
-    assert [r["position"] for r in records(plays[:2], first_position=7)] == [7, 8]
+    table = numbers(plays)
+    assert columns_of(table, "first_of_track", "first_of_artist") == [[1, 0, 1, None], [1, 1, 0, None]]
+    assert columns_of(table, "hour", "weekday") == [[23, None, 3, None], [2, None, None, None]]
+    assert columns_of(table, "energy", "track") == [[123, None, None, None], [*map(key64, "ttu"), None]]
+    assert columns_of(numbers(plays[:1], zone="Europe/Berlin"), "hour", "weekday") == [[0], [3]]
+    assert numbers(plays).shape == (4, len(COLUMNS))
+    assert numbers(plays[1:]).shape == (3, len(OWN))
 
 
 def test_of_the_last_rows_the_plays_before_them_are_remembered():
     plays = read(
-        {"plays": [{"track": "t", "artist": "a"}, {"track": "u", "artist": "a"}, {"track": "t", "artist": "b"}]}
+        {
+            "plays": [
+                {"track": "t", "artist": "a"},
+                {"track": "u", "artist": "a"},
+                {"track": "t"},
+                {"track": "t", "artist": "b"},
+            ]
+        }
     ).plays
-    rows = records(plays, last=1)
-    assert [(r["position"], r["first_of_track"], r["first_of_artist"]) for r in rows] == [(3, 0, 1)]
+    assert columns_of(numbers(plays, last=2), "first_of_track", "first_of_artist") == [[0, 0], [None, 1]]
 
 
 def test_the_schema_says_what_may_be_said_and_when():

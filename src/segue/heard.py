@@ -1,13 +1,13 @@
 """Sessions so far as whole numbers: what the evaluator reads of them, and what a service keeps of a play.
 
-    a row of `rows`     track    artist   …   start_ms   …   skipped   first_of_artist   …   energy
+    a row of `numbers`  track    artist   …   start_ms   …   skipped   first_of_artist   …   energy
     of a play           key64    key64        whole           0 or 1         0 or 1       thousandths
     unknown             the smallest whole number, in any column
 """  # fmt: skip
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,17 @@ import numpy as np
 
 from segue import schema
 from segue.features.columns import Columns, Ints, key64
+from segue.session import clock_at
 
 OWN = tuple(c.name for c in schema.PLAYS.values() if c.known in ("content", "start", "option", "end"))
 COLUMNS = OWN + tuple(schema.TRACKS)  # the attributes of tracks, where a session says them, come last
+FIRST_OF = ("artist", "track")  # of whom it is known whether a play is the session's first
 UNKNOWN = int(np.iinfo(np.int64).min)
 _TEXT = frozenset(name for name in OWN if schema.PLAYS[name].kind == "text")
+_OF_TRACKS = frozenset(schema.TRACKS)
 _PLACE = {name: i for i, name in enumerate(COLUMNS)}
+_START, _HOUR, _WEEKDAY = (_PLACE[name] for name in ("start_ms", "hour", "weekday"))
+_FIRST = {name: (_PLACE[name], _PLACE[f"first_of_{name}"]) for name in FIRST_OF}
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,40 @@ class Heard:
     playing: bool = False  # another play has begun: they have not left
 
 
-def rows(records: Sequence[Mapping[str, Any]]) -> Ints:
-    """(n, COLUMNS) of plays, as `segue.session.records` makes them; (n, OWN) where none says an attribute of its track."""
-    own = not any(record[name] is not None for record in records for name in schema.TRACKS)
-    names = OWN if own else COLUMNS
-    return np.array([row(record, names) for record in records], np.int64).reshape(len(records), len(names))
+def numbers(plays: Sequence[Any], *, zone: str = "UTC", last: int | None = None) -> Ints:
+    """(n, COLUMNS) of the last plays that a session says, clock and firsts filled in as ingestion would; (n, OWN) where none says
+    an attribute of its track."""
+    skip = 0 if last is None else max(0, len(plays) - last)
+    seen = [{key64(v) for play in plays[:skip] if (v := getattr(play, name)) is not None} for name in _FIRST]
+    plays = plays[skip:] if skip else plays
+    own = all(_OF_TRACKS.isdisjoint(play.model_fields_set) for play in plays)
+    made = np.empty((len(plays), len(OWN) if own else len(COLUMNS)), np.int64)
+    for i, play in enumerate(plays):
+        made[i] = one = row(_said(play), zone, seen, made.shape[1])
+        for keys, (place, _) in zip(seen, _FIRST.values(), strict=True):
+            keys.add(one[place])
+    return made
 
 
-def row(record: Mapping[str, Any], names: Sequence[str] = COLUMNS) -> list[int]:
-    """One play, in the order of OWN or of COLUMNS."""
-    get = record.get
-    return [UNKNOWN if (v := get(name)) is None else key64(v) if name in _TEXT else int(v) for name in names]
+def row(said: Mapping[str, Any], zone: str, seen: Sequence[Collection[int]], width: int = len(COLUMNS)) -> list[int]:
+    """One play in the order of OWN or of COLUMNS, by what is said of it; `seen`: artists and tracks of the plays before it."""
+    made = [UNKNOWN] * width
+    for name, value in said.items():
+        if value is not None:
+            made[_PLACE[name]] = (
+                key64(value) if name in _TEXT else round(value * 1000) if name in _OF_TRACKS else int(value)
+            )
+    if made[_START] != UNKNOWN and made[_HOUR] == UNKNOWN:
+        made[_HOUR], made[_WEEKDAY] = clock_at(made[_START], zone)
+    for keys, (place, first) in zip(seen, _FIRST.values(), strict=True):
+        if made[place] != UNKNOWN:
+            made[first] = int(made[place] not in keys)
+    return made
+
+
+def _said(play: Any) -> dict[str, Any]:
+    said = play.__dict__
+    return {name: said[name] for name in play.model_fields_set}
 
 
 def ended_rows(records: Sequence[Mapping[str, Any]]) -> Ints:

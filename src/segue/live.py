@@ -23,8 +23,8 @@ from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
 from segue.features.tree import Node, walk
-from segue.heard import NOTHING_SAID, OWN, UNKNOWN, Heard, columns, ended_columns, ended_rows, rows, together
-from segue.session import Session, clock_at, ended_records, read, records
+from segue.heard import NOTHING_SAID, OWN, UNKNOWN, Heard, columns, ended_columns, ended_rows, numbers, together
+from segue.session import Session, clock_at, ended_records, read
 
 NEW = "\0someone new"
 EPOCH = 719_163  # ordinal of 1970-01-01
@@ -189,10 +189,10 @@ class Bundle:
         zone, opening = self.zone, (session.plays or queue or [session])[0]
         more = self._opening(session) if of_session else {}
         return Heard(
-            plays=rows(records(session.plays, zone=zone, last=HORIZON)),
-            coming=NOTHING_SAID if of_session else rows(records(queue, zone=zone)), **more,
+            plays=numbers(session.plays, zone=zone, last=HORIZON),
+            coming=NOTHING_SAID if of_session else numbers(queue, zone=zone), **more,
             n_plays=len(session.plays), day=self.day_of(session.day, opening.start_ms),
-            queued=bool(self.asking.setting.queue), recent=rows(records(session.recent[-RECENT:], zone=zone)),
+            queued=bool(self.asking.setting.queue), recent=numbers(session.recent[-RECENT:], zone=zone),
             listener=session.listener, listener_age=session.listener_age, country=session.country,
             start_ms=opening.start_ms, length=session.length,
         )  # fmt: skip

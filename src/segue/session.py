@@ -199,31 +199,6 @@ def _shown(value: Any) -> str:
         return f"a {type(value).__name__}"
 
 
-def records(
-    plays: Sequence[Any], *, zone: str = "UTC", first_position: int = 1, last: int | None = None
-) -> list[dict[str, Any]]:
-    """The last plays as rows of columns, with place in session, clock and firsts filled in as ingestion would."""
-    skip = 0 if last is None else max(0, len(plays) - last)
-    artists: set[str] = {play.artist for play in plays[:skip]}
-    tracks: set[str] = {play.track for play in plays[:skip]}
-    rows = []
-    for position, play in enumerate(plays[skip:], first_position + skip):
-        row = dict(play.__dict__)
-        row["position"], row["asked"] = position, 1
-        if row.get("start_ms") is not None and row.get("hour") is None:
-            row["hour"], row["weekday"] = clock_at(row["start_ms"], zone)
-        for column, seen in (("artist", artists), ("track", tracks)):
-            name = row.get(column)
-            row[f"first_of_{column}"] = None if name is None else int(name not in seen)
-            if name is not None:
-                seen.add(name)
-        for name in schema.TRACKS:
-            value = row[name]
-            row[name] = None if value is None else round(value * 1000)
-        rows.append(row)
-    return rows
-
-
 def ended_records(sessions: Sequence[Ended], *, zone: str = "UTC") -> list[dict[str, Any]]:
     """Sessions before this one as rows of `schema.ENDED`."""
     rows = []

@@ -12,7 +12,7 @@ from segue import schema
 from segue.features.columns import Ints
 from segue.features.examples import HORIZON, RECENT
 from segue.features.history import is_personal
-from segue.heard import NOTHING_SAID, OWN, UNKNOWN, Heard, rows
+from segue.heard import NOTHING_SAID, OWN, UNKNOWN, Heard, numbers
 from segue.live import EPOCH, NEW
 from segue.service.desk import Question
 from segue.service.listeners import Listeners, day_at, ended_of, table_of
@@ -22,7 +22,6 @@ from segue.service.problems import Problem
 from segue.service.served import Served
 from segue.service.shelf import Shelf
 from segue.service.state import State, Stored
-from segue.session import records
 
 TASK = "skip"  # of what is asked with a play, or after it
 OF_OPENING = ("hour", "weekday", "context", "premium")  # of a session, by its first play
@@ -128,7 +127,7 @@ class Book:
 
     def _question(self, session: Stored, served: Served, asked: str, coming: Sequence[Any], reasons: int) -> Question:
         plays = session.plays
-        asked_of = rows(records(coming, zone=self.shelf.zone))
+        asked_of = numbers(coming, zone=self.shelf.zone)
         heard = self._heard(session, served, table_of([p.row for p in plays[-HORIZON:]]), len(plays), asked_of)
         return Question(served, [heard], [[play.track for play in coming]], reasons, session.id)
 

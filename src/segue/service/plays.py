@@ -13,26 +13,23 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from segue import schema
-from segue.features.columns import key64
-from segue.heard import OWN, UNKNOWN, row
+from segue.heard import COLUMNS, FIRST_OF, OWN, UNKNOWN, row
 from segue.service.problems import Problem, shown
-from segue.session import CLOCKS_DIFFER_MS, CONTRARY, records
+from segue.session import CLOCKS_DIFFER_MS, CONTRARY
 
 MOST = 1_000  # plays of one session
 OF_PLAY = tuple(c for c in (*schema.PLAYS, *schema.TRACKS) if c in schema.TRACKS or c in OWN)
 _ENDS = frozenset(c.name for c in schema.PLAYS.values() if c.known == "end")
-_BLANK = dict.fromkeys(OF_PLAY)
-_AT = {name: 8 * i for i, name in enumerate(OWN)}
+_PLACE = {name: i for i, name in enumerate(OWN)}
+_NAMES, _OF_TRACKS = frozenset(OF_PLAY), frozenset(schema.TRACKS)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ONE, _NARROW, _WIDE = (struct.Struct(f"={n}q") for n in (1, len(OWN), len(OWN) + len(schema.TRACKS)))
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """A play that is kept: as it was told, and as the evaluator reads it."""
 
     id: str
@@ -51,7 +48,7 @@ class Kept:
 
     def number(self, name: str) -> int:
         """A column of its row, as `segue.heard` has it; `heard.UNKNOWN` where not known."""
-        found: int = _ONE.unpack_from(self.row, _AT[name])[0]
+        found: int = _ONE.unpack_from(self.row, 8 * _PLACE[name])[0]
         return found
 
     @property
@@ -80,7 +77,7 @@ def is_on(plays: Sequence[Kept], at: int) -> bool:
 
 def told(event: Any) -> dict[str, Any]:
     """The fields of a play that an event gives."""
-    return {name: v for name in event.model_fields_set if name in _BLANK and (v := getattr(event, name)) is not None}
+    return {name: v for name in event.model_fields_set if name in _NAMES and (v := getattr(event, name)) is not None}
 
 
 def applied(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any], zone: str) -> Change:
@@ -100,7 +97,7 @@ def applied(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any], zone
     place = _place(plays, said.get("start_ms"))
     fresh = Kept.of(id or f"play-{len(plays) + 1}", said)
     if any(fresh.id == p.id for p in plays):  # a name of ours that the client has used, too
-        fresh = replace(fresh, id=f"{fresh.id}-of-{len(plays) + 1}")
+        fresh = fresh._replace(id=f"{fresh.id}-of-{len(plays) + 1}")
     after = (*plays[:place], fresh, *plays[place:])
     late = place < len(plays)
     return _written(after, place, zone, Change(after, place, new=True, late=late), moved=late)
@@ -160,18 +157,11 @@ def _written(plays: tuple[Kept, ...], at: int, zone: str, change: Change, *, mov
     """With the rows of the play, and of those after it where it may be another one that is first of its artist."""
     fresh = list(plays)
     changed = range(at, len(plays)) if moved else (at,)
-    seen = {name: {p.row[_AT[name] : _AT[name] + 8] for p in plays[:at]} for name in ("artist", "track")}
+    seen = [{p.number(name) for p in plays[:at]} for name in FIRST_OF]
     for i in changed:
-        row = _row(plays[i].said, seen, zone)
-        fresh[i] = Kept(plays[i].id, plays[i].text, row, plays[i].open)
-        for name, keys in seen.items():
-            keys.add(row[_AT[name] : _AT[name] + 8])
+        said = plays[i].said
+        cells = row(said, zone, seen, len(OWN) if _OF_TRACKS.isdisjoint(said) else len(COLUMNS))
+        fresh[i] = plays[i]._replace(row=(_NARROW if len(cells) == len(OWN) else _WIDE).pack(*cells))
+        for name, keys in zip(FIRST_OF, seen, strict=True):
+            keys.add(cells[_PLACE[name]])
     return replace(change, plays=tuple(fresh), changed=tuple(changed))
-
-
-def _row(said: Mapping[str, Any], seen: Mapping[str, set[bytes]], zone: str) -> bytes:
-    (record,) = records([SimpleNamespace(**{**_BLANK, **said})], zone=zone)
-    for name, keys in seen.items():
-        record[f"first_of_{name}"] = None if said.get(name) is None else int(_ONE.pack(key64(said[name])) not in keys)
-    wide = any(name in schema.TRACKS for name in said)
-    return _WIDE.pack(*row(record)) if wide else _NARROW.pack(*row(record, OWN))
