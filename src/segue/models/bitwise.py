@@ -11,6 +11,7 @@ feature however deep the trees are. Scores are those of `Trees.score` to the bit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,29 +19,62 @@ from numpy.typing import NDArray
 
 MOST_LEAVES = 64  # bits of a word
 MOST_BYTES = 1 << 26  # of all masks; larger forests are walked
+FEW = 1 << 19  # words up to which one gather of all features at once is quicker than one for each
 
 
 @dataclass(frozen=True, eq=False)
 class Masks:
-    """Of T trees: for each feature that any splits on, its thresholds (K,) and masks (K + 2, T): of the first k thresholds
-    being under the value, and last of an unknown value."""
+    """Of T trees and the F features that any splits on.
 
-    features: tuple[tuple[int, NDArray[np.float64], NDArray[Any]], ...]
+    `threshold` (S,) of all features, one feature's after the other's, each ascending: of feature f they begin at `begin[f]` and are
+    `count[f]`. `mask` has for each feature `count[f] + 2` rows (T,) from `base[f]` on: of the first k thresholds being under the
+    value, and last of an unknown value.
+    """
+
+    feature: NDArray[np.intp]  # (F,) columns of the rows that are scored
+    count: NDArray[np.intp]  # (F,)
+    begin: NDArray[np.intp]  # (F,)
+    base: NDArray[np.intp]  # (F,)
+    threshold: NDArray[np.float64]  # (S,)
+    of: NDArray[np.intp]  # (S,) the column that each is of
+    mask: NDArray[Any]  # (S + 2 F, T)
     value: NDArray[np.float64]  # (T · leaves,) of each tree's leaves, left to right
     first: NDArray[np.intp]  # (T,) where each tree's begin
 
     def leaves(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, T) the value of the leaf at which each row (N, n_features) ends, in each tree."""
-        word = self.features[0][2].dtype if self.features else np.dtype(np.uint32)
-        left = ~np.zeros((len(rows), len(self.first)), word)
-        for feature, threshold, mask in self.features:
-            x = rows[:, feature]
-            place = threshold.searchsorted(x)
-            place[np.isnan(x)] = len(threshold) + 1
-            left &= mask.take(place, axis=0)
-        lowest = left & (~left + word.type(1))
+        words = len(rows) * len(self.feature) * len(self.first)
+        left = self._left_of_few(rows) if words <= FEW else self._left_of_many(rows)
+        lowest = left & (~left + left.dtype.type(1))
         leaf = (lowest.astype(np.float64).view(np.int64) >> 52) - 1023  # the exponent of a power of two
         return self.value.take(leaf + self.first)
+
+    def _left_of_few(self, rows: NDArray[np.float64]) -> NDArray[Any]:
+        """(N, T) the leaves that are left, as bits."""
+        if not len(self.feature):
+            return self._all_left(len(rows))
+        under = rows.take(self.of, axis=1) > self.threshold
+        place = np.add.reduceat(under, self.begin, axis=1, dtype=np.intp)
+        place = np.where(np.isnan(rows.take(self.feature, axis=1)), self.count + 1, place) + self.base
+        left: NDArray[Any] = np.bitwise_and.reduce(self.mask.take(place, axis=0), axis=1)
+        return left
+
+    def _left_of_many(self, rows: NDArray[np.float64]) -> NDArray[Any]:
+        left = self._all_left(len(rows))
+        for feature, n, begin, base in zip(*self._each, strict=True):
+            x = rows[:, feature]
+            place = self.threshold[begin : begin + n].searchsorted(x)
+            place[np.isnan(x)] = n + 1
+            left &= self.mask[base : base + n + 2].take(place, axis=0)
+        return left
+
+    def _all_left(self, n: int) -> NDArray[Any]:
+        all_left: NDArray[Any] = ~np.zeros((n, len(self.first)), self.mask.dtype)
+        return all_left
+
+    @cached_property
+    def _each(self) -> tuple[list[int], ...]:
+        return tuple(x.tolist() for x in (self.feature, self.count, self.begin, self.base))
 
 
 def masks(trees: Any) -> Masks | None:
@@ -57,12 +91,12 @@ def masks(trees: Any) -> Masks | None:
     low, high = _spans(trees, inner)
     order = np.lexsort((low, tree))
     order = order[~inner[order]]
-    first = np.concatenate([[0], np.cumsum(n_leaves)[:-1]]).astype(np.intp)
     gone = np.zeros(n, word)  # the leaves on the left of a node, as bits
     until = high[trees.left[split]]
     gone[split] = _ones(until, word) ^ _ones(low[split], word)
-    made = []
-    for feature in np.unique(trees.feature[split]).tolist():
+    features = np.unique(trees.feature[split])
+    cuts, made = [np.zeros(0)], [np.zeros((0, len(trees.root)), word)]
+    for feature in features.tolist():
         nodes = split[trees.feature[split] == feature]
         threshold, place = np.unique(trees.threshold[nodes], return_inverse=True)
         mask = ~np.zeros((len(threshold) + 2, len(trees.root)), word)
@@ -70,20 +104,33 @@ def masks(trees: Any) -> Masks | None:
         mask[:-1] = np.bitwise_and.accumulate(mask[:-1], axis=0)
         right = nodes[~trees.missing_left[nodes]]
         np.bitwise_and.at(mask, (np.full(len(right), len(threshold) + 1), tree[right]), ~gone[right])
-        made.append((feature, threshold, mask))
-    return Masks(tuple(made), trees.value[order], first)
+        cuts.append(threshold)
+        made.append(mask)
+    count = np.array([len(c) for c in cuts[1:]], np.intp)
+    return Masks(
+        feature=features.astype(np.intp), count=count, begin=_begins(count), base=_begins(count + 2),
+        threshold=np.concatenate(cuts), of=np.repeat(features, count).astype(np.intp), mask=np.concatenate(made),
+        value=trees.value[order], first=_begins(n_leaves),
+    )  # fmt: skip
+
+
+def _begins(sizes: NDArray[Any]) -> NDArray[np.intp]:
+    """Where runs of these sizes begin, one after the other."""
+    return (np.cumsum(sizes) - sizes).astype(np.intp)
 
 
 def _spans(trees: Any, inner: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n,) of each node, which of its tree's leaves lie under it: from low to high, counted from the left."""
-    n = len(trees.feature)
-    size = np.where(inner, 0, 1)
-    for node in np.flatnonzero(inner)[::-1].tolist():  # children stand after their parents
-        size[node] = size[trees.left[node]] + size[trees.right[node]]
-    low = np.zeros(n, np.int64)
-    for node in np.flatnonzero(inner).tolist():
-        low[trees.left[node]] = low[node]
-        low[trees.right[node]] = low[node] + size[trees.left[node]]
+    levels = [trees.root[inner[trees.root]]]
+    while levels[-1].size:
+        below = np.concatenate([trees.left[levels[-1]], trees.right[levels[-1]]])
+        levels.append(below[inner[below]])
+    size, low = np.where(inner, 0, 1), np.zeros(len(inner), np.int64)
+    for level in reversed(levels):
+        size[level] = size[trees.left[level]] + size[trees.right[level]]
+    for level in levels:
+        low[trees.left[level]] = low[level]
+        low[trees.right[level]] = low[level] + size[trees.left[level]]
     return low, low + size
 
 

@@ -25,7 +25,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "missing_left": np.dtype(np.bool_),
 }
 LEAF = {"feature": -1, "threshold": 0.0, "left": -1, "right": -1, "missing_left": False, "value": 0.0}
-MANY = 32  # rows from which on masks are faster than a walk
 BLOCK = 2**16  # float64s in one temporary: 512 KiB, which stays in cache
 MAX_DEPTH = 256  # bounds the time a file can cost us; a tree of 257 leaves is never deeper
 MAX_VALUE = 1e100  # no sum of 2**31 such leaves overflows
@@ -156,7 +155,7 @@ class Trees:
     def score(self, x: NDArray[Any]) -> Floats:
         """The log-odds (N,) of rows x (N, n_features): a row's score is its own to the bit, whatever comes with it."""
         out = np.empty(np.shape(x)[:1])
-        if len(x) >= MANY and self._masks is not None:
+        if self._masks is not None:
             for block, rows in self._blocks(x, len(self.root)):
                 out[block] = self._masks.leaves(rows).cumsum(axis=1)[:, -1] + self.bias
             return out
