@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segue.features.columns import Column, Flags, Ints
+from segue.features.columns import Column, Columns, Flags, Ints
 from segue.features.examples import HORIZON, RECENT, SESSIONS, Examples
 from segue.features.tree import FLAGS, Node, walk
 from segue.features.writing import AHEAD, write
 
-MOST, ALONE = 400, 20  # plays of all targets, up to which this is the quicker way; and what a target itself counts
+MOST, ALONE = 800, 20  # plays of all targets, up to which this is the quicker way; and what a target itself counts
+NEAR = 4 * MOST  # rows from the first that any of them sees to the last
 WIDEST = 512  # bits: four times multiplied, a column may be so wide
 
 
@@ -41,7 +42,9 @@ def few(examples: Examples) -> bool:
         return False
     views = examples.past, examples.recent, examples.queue, _earlier(examples)
     seen = np.add.reduce([(end - begin).clip(max=HORIZON) for begin, end in views])
-    return ALONE * n + int(seen[examples.moment].sum()) <= MOST and gapless(examples)
+    if ALONE * n + int(seen[examples.moment].sum()) > MOST:
+        return False
+    return max(int(end.max()) - int(begin.min()) for begin, end in views) <= NEAR and gapless(examples)
 
 
 def gapless(examples: Examples) -> bool:
@@ -76,19 +79,22 @@ class Straight:
         cells = [_cells(column, at[kind]) for kind, column in (read(x) for read in self.now)]
         targets = list(zip(*cells, strict=True)) or [()] * len(x)
         edges = np.searchsorted(x.moment, np.arange(len(x.asked_after) + 1)).tolist()
+        views = [
+            _Newest(table, self.columns[view], *bounds, most)
+            for view, table, bounds, most in (
+                ("past", x.plays, x.past, HORIZON), ("recent", x.plays, x.recent, RECENT),
+                ("queue", x.targets, x.queue, len(x.targets["position"][0])), ("sessions", x.ended, _earlier(x), SESSIONS),
+            )
+        ]  # fmt: skip
+        last = x.queue[1].tolist()
         rows: list[tuple[Any, ...]] = []
-        bounds = [np.stack(of, 1).tolist() for of in (x.past, x.recent, x.queue, _earlier(x))]
         for m, (low, high) in enumerate(pairwise(edges)):
             if low == high:
                 continue
-            (p0, p1), (r0, r1), (q0, q1), (s0, s1) = (of[m] for of in bounds)
-            past = [_newest(x.plays[c], max(p0, p1 - HORIZON), p1) for c in self.columns["past"]]
-            recent = [_newest(x.plays[c], max(r0, r1 - RECENT), r1) for c in self.columns["recent"]]
-            queue = [_newest(x.targets[c], q0, q1) for c in self.columns["queue"]]
-            sessions = [_newest(x.ended[c], max(s0, s1 - SESSIONS), s1) for c in self.columns["sessions"]]
-            own = (q1 - 1 - x.target[low:high]).tolist() if q1 > q0 else [-1] * (high - low)
-            sizes = min(p1 - p0, HORIZON), min(r1 - r0, RECENT), q1 - q0, min(s1 - s0, SESSIONS)
-            rows += self.function(sizes, past, recent, queue, sessions, targets[low:high], own)
+            shown = [view.of(m) for view in views]
+            sizes = tuple(n for n, _ in shown)
+            own = (last[m] - 1 - x.target[low:high]).tolist() if sizes[2] else [-1] * (high - low)
+            rows += self.function(sizes, *(plays for _, plays in shown), targets[low:high], own)
         known = np.array([[v is not None for v in row] for row in rows], bool).reshape(len(rows), len(self.trees))
         values = np.array([[0 if v is None else v for v in row] for row in rows], np.float32)
         return values.reshape(known.shape), known
@@ -128,13 +134,30 @@ def _cells(column: Column, rows: Iterable[int]) -> list[Any]:
     return [value(i) if known(i) else None for i in rows]
 
 
-def _newest(column: Column, low: int, high: int) -> list[Any]:
+class _Newest:
+    """Some columns of a view as lists, newest first and None where unknown: taken out of their arrays once for all moments."""
+
+    def __init__(self, table: Columns, names: Sequence[str], begin: Ints, end: Ints, most: int) -> None:
+        begin = np.maximum(begin, end - most)
+        low, high = int(begin.min()), int(end.max())
+        self._lists = [_backwards(table[name], low, high) for name in names]
+        self._bounds = list(zip((high - end).tolist(), (high - begin).tolist(), strict=True))
+
+    def of(self, moment: int) -> tuple[int, list[list[Any]]]:
+        """How many plays it sees, and of each column their cells."""
+        low, high = self._bounds[moment]
+        if low >= high:
+            return 0, [[] for _ in self._lists]
+        return high - low, [cells[low:high] for cells in self._lists]
+
+
+def _backwards(column: Column, low: int, high: int) -> list[Any]:
     values, known = column
     if not len(values):
         return [None] * (high - low)
-    return [
-        v if k else None for v, k in zip(values[low:high][::-1].tolist(), known[low:high][::-1].tolist(), strict=True)
-    ]
+    values, known = values[low:high][::-1], known[low:high][::-1]
+    cells: list[Any] = values.tolist()
+    return cells if known.all() else [v if k else None for v, k in zip(cells, known.tolist(), strict=True)]
 
 
 def _reader(of: tuple[Any, str]) -> Callable[[Examples], tuple[str, Column]]:

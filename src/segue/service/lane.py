@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from segue.errors import SegueError
@@ -13,6 +14,12 @@ from segue.service.problems import MEDIA, Problem
 
 PLAYS = "/v1/sessions/", "/plays"
 HOT = ("/v1/skip", "/v1/sessions/{session}/plays")  # posted to
+
+
+class _WithoutQuery(Request):  # type: ignore[misc]
+    """Nothing is parsed of what is not there."""
+
+    query_params = QueryParams()
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ class Lane:
         path, parameters = found
         scope["path_params"], scope["route"] = parameters, self.routes[path]
         try:
-            answer = await self.routes[path].endpoint(Request(scope, receive))
+            kind = Request if scope["query_string"] else _WithoutQuery
+            answer = await self.routes[path].endpoint(kind(scope, receive))
         except Problem as problem:
             answer = answer_of(problem)
         except SegueError as cause:
