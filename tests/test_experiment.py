@@ -62,6 +62,31 @@ def test_the_best_baseline_is_the_mark_of_all_others(both):
             assert score.difference.value == pytest.approx(loss[best] - loss[score.model])
 
 
+def test_a_model_that_is_asked_for_is_the_mark_of_all_others(library, both):
+    found = compare("skip", library, models=["prior", "ewma"], against="boosting", **QUICK)
+    by_name, before = {s.model: s for s in found.scores}, {s.model: s for s in both.scores}
+    assert list(by_name) == ["prior", "ewma", "boosting"]
+    loss = {name: s.metrics["log_loss"].value for name, s in by_name.items()}
+    for name in ("prior", "ewma"):
+        assert by_name[name].difference.value == pytest.approx(loss["boosting"] - loss[name])
+        assert by_name[name].metrics == before[name].metrics
+    best = next(s.model for s in both.scores if s.is_best_baseline)
+    ours, theirs = by_name[best].difference, before["boosting"].difference
+    assert (ours.value, ours.low, ours.high) == pytest.approx((-theirs.value, -theirs.high, -theirs.low))
+    assert by_name["boosting"].difference is None
+    assert not any(s.is_best_baseline for s in found.scores)
+    told = found.to_json()["scores"][0]
+    assert told["against"] == "boosting"
+    assert told["gained"]["value"] == by_name["prior"].difference.value
+    assert "gained_on_best_baseline" not in told
+    assert [row["log-loss gained on boosting"] == "" for row in found.table()] == [False, False, True]
+
+
+def test_a_mark_that_no_model_is_is_refused(library):
+    with pytest.raises(UnknownName, match="bosting"):
+        compare("skip", library, models=["prior"], against="bosting", **QUICK)
+
+
 def test_every_row_says_what_was_tried_and_none_may_try_more(library, both):
     assert both.about["budget"] == 2
     assert {s.model: len(s.trials) for s in both.scores} == {"boosting": 2, "prior": 1, "ewma": 2}

@@ -306,6 +306,9 @@ def compare(
         str, typer.Option(help="The truth of a simulated world: score by it, beside the best that can be.")
     ] = "",
     scores: Annotated[Path | None, typer.Option(help="Also write every asked play's answers here, as Parquet.")] = None,
+    against: Annotated[
+        str, typer.Option(help="The model that all others are held against; the best baseline if left out (skip).")
+    ] = "",
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Fit every model from so many seeds, and average.")] = 1,
     most: Annotated[
@@ -322,13 +325,13 @@ def compare(
     Example: segue compare skip library/ --models prior,ewma,logistic,boosting
     """
     if task == cli_lists.QUESTION:
-        cli_lists.refuse({"features": features, "with": granted, "folds": folds, "by": by, "truth": truth,
+        cli_lists.refuse({"features": features, "with": granted, "folds": folds, "by": by, "truth": truth, "against": against,
                           "leave-one-out": leave_one_out, "permute-labels": permute_labels, "seeds": seeds - 1})  # fmt: skip
         cli_lists.compare(library, setting, _names(models), split or "80/20", most, seed, scores, as_json)
         return
     if task == cli_length.QUESTION:
         cli_length.refuse({"with": granted, "folds": folds, "by": by, "leave-one-out": leave_one_out, "scores": scores,
-                           "permute-labels": permute_labels, "seeds": seeds - 1, "most": most})  # fmt: skip
+                           "against": against, "permute-labels": permute_labels, "seeds": seeds - 1, "most": most})  # fmt: skip
         cli_length.check_setting(setting)
         cli_length.compare(library, _names(models), _names(features), split, truth, seed, as_json)
         return
@@ -340,7 +343,7 @@ def compare(
         found = run(
             task, str(library), setting=setting or None, models=_names(models), features=_names(features),
             options=_names(granted) or (), split=split or "time", folds=folds, by=by or None, leave_one_out=leave_one_out,
-            permute=permute_labels, truth=truth or None, seed=seed, seeds=seeds, progress=progress,
+            permute=permute_labels, truth=truth or None, seed=seed, seeds=seeds, against=against, progress=progress,
         )  # fmt: skip
     if scores is not None and found.per_example is not None:
         from segue.engines import write_parquet

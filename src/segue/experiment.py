@@ -100,7 +100,7 @@ def compare(
     task: str, library: Library | str, *, setting: str | None = None, models: Sequence[str] | None = None,
     features: Iterable[str] | None = None, options: Iterable[str] = (), folds: int = 0, by: str | None = None,
     split: str = "time", leave_one_out: bool = False, permute: bool = False, draws: int = 300, seed: int = 0, budget: int = BUDGET,
-    truth: Path | str | None = None, seeds: int = 1,
+    truth: Path | str | None = None, seeds: int = 1, against: str = "",
     progress: Progress = lambda done, n, name: None,
 ) -> Comparison:  # fmt: skip
     """Fit models on the same days, tune them on the same validation days, and score them on the same test.
@@ -121,8 +121,12 @@ def compare(
     truth : the truth folder of the simulated world that the library was made from: scores are then expectations under it,
         the ceilings are compared, too, and each model's share of what they gain on `repeat-last`, which is added if need be
     seeds : fits of every model that has a seed, from `seed` on, tuned with the first; scores are means over them
+    against : the model that all others are held against, which is added if need be; left out: the best baseline
     """
     names = names_of(task, models)
+    if against and against not in names:
+        registry.model(task, against)
+        names = [*names, against]
     known = None if truth is None else _truth(truth, permute, options)
     if known is not None and FLOOR not in names:
         names = [FLOOR, *names]
@@ -168,14 +172,15 @@ def compare(
         }
         answers = {name: answer for name, (answer, _) in fits.items()} | (exam.truth.ceilings() if exam.truth else {})
         scores += [replace(s, test=test, **(fits[s.model][1] if s.model in fits else {}))
-                   for s in judge(answers, exam, BASELINES)]  # fmt: skip
+                   for s in judge(answers, exam, BASELINES, against)]  # fmt: skip
         answered.append((test, exam, answers))
     if len(cuts) > 1:
         exam = _exam(prepared, concat([exam.held for _, exam, _ in answered]), known, draws, seed)
         every = {name: together([answers[name] for _, _, answers in answered]) for name in answered[0][2]}
         accuracy = {name: np.mean([s.train_accuracy for s in scores if s.model == name]) for name in every}
         scores += [
-            replace(s, test="all", train_accuracy=float(accuracy[s.model])) for s in judge(every, exam, BASELINES)
+            replace(s, test="all", train_accuracy=float(accuracy[s.model]))
+            for s in judge(every, exam, BASELINES, against)
         ]
     progress(len(cuts) * len(names), len(cuts) * len(names), "done")
     return Comparison(task, prepared.asking.setting.name, tuple(scores), prepared.asking.setting.metrics[0],

@@ -34,8 +34,11 @@ class Score:
     metrics: dict[str, Interval]
     calibration: Calibration | None
     train_accuracy: float
-    difference: Interval | None = None  # of the deciding metric to the best baseline; better is positive
+    difference: Interval | None = (
+        None  # of the deciding metric to the best baseline, or to `against`; better is positive
+    )
     is_best_baseline: bool = False
+    against: str = ""  # the model that was asked for to be held against, where it is not the best baseline
     trials: tuple[Trial, ...] = ()
     seconds: float = 0.0
     test: str = "test"
@@ -50,6 +53,7 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         c = self.calibration
+        gained = None if self.difference is None else asdict(self.difference)
         told = {"realised": self.realised, "share_of_attainable_gain": self.shares, "regret": self.regrets}
         return {
             "model": self.model, "test": self.test, "metrics": {k: asdict(v) for k, v in self.metrics.items()},
@@ -58,7 +62,7 @@ class Score:
                 "bins": [dict(zip(("mean_p", "rate", "n"), map(float, b), strict=True)) for b in zip(*c.table, strict=True)]},
             "train_accuracy": self.train_accuracy,
             "is_best_baseline": self.is_best_baseline,
-            "gained_on_best_baseline": None if self.difference is None else asdict(self.difference),
+            **({"against": self.against, "gained": gained} if self.against else {"gained_on_best_baseline": gained}),
             "p": self.p, "p_holm": self.p_holm,
             "trials": [asdict(t) for t in self.trials], "seconds": round(self.seconds, 3),
             **{name: {k: asdict(v) for k, v in found.items()} for name, found in told.items() if self.realised},
@@ -100,7 +104,7 @@ class Comparison:
                 row["ECE (floor)"] = f"{_short(s.calibration.ece)} ({_short(s.calibration.floor)})"
                 row["slope"] = "–" if np.isnan(s.calibration.slope) else f"{s.calibration.slope:.2f}"
             row["accuracy train"] = "" if s.model in CEILINGS else _short(s.train_accuracy)
-            row[f"{NAMES.get(self.decides, self.decides)} gained on best baseline"] = (
+            row[f"{NAMES.get(self.decides, self.decides)} gained on {s.against or 'best baseline'}"] = (
                 "(best baseline)" if s.is_best_baseline else "" if s.difference is None else _signed(s.difference)
             )
             if any(other.p_holm is not None for other in self.scores):
@@ -161,8 +165,8 @@ def _p(value: float) -> str:
     return "<.001" if value < 0.001 else _short(value)
 
 
-def judge(answers: Mapping[str, Answer], exam: Exam, baselines: Sequence[str]) -> list[Score]:
-    """The scores of several answers to the same exam, each with its difference to the best of the baselines.
+def judge(answers: Mapping[str, Answer], exam: Exam, baselines: Sequence[str], against: str = "") -> list[Score]:
+    """The scores of several answers to the same exam, each with its difference to the best of the baselines, or to `against`.
 
     Where the exam knows the truth, "repeat-last" and "ceiling" must be among the answers: shares lie between them.
     Intervals and p-values are of these answers, on other sessions: how a model would vary with what it learned from is in
@@ -174,18 +178,18 @@ def judge(answers: Mapping[str, Answer], exam: Exam, baselines: Sequence[str]) -
         every = exam.marks(answer)
         made.append(_one(name, answer, every, exam))
         marks[name] = {metric: mark for metric, mark in every.items() if metric in (decides, *OF_GAIN)}
-    best = max(
-        (s for s in made if s.model in baselines), key=lambda s: better(decides, s.metrics[decides].value), default=None
-    )
+    marked = [s for s in made if (s.model == against if against else s.model in baselines)]
+    best = max(marked, key=lambda s: better(decides, s.metrics[decides].value), default=None)
     if best is not None:
         mark = marks[best.model]
         gains = {name: exam.gain(decides, marks[name], mark) for name in marks if name != best.model}
         compared = [name for name in gains if name not in CEILINGS]
         p = {name: exam.over(decides).p_value(gains[name]) for name in compared}
         adjusted = dict(zip(compared, holm(list(p.values())).tolist(), strict=True))
+        mean = exam.over(decides).mean
         made = [
-            replace(s, is_best_baseline=True) if s is best
-            else replace(s, difference=exam.over(decides).mean(gains[s.model]), p=p.get(s.model), p_holm=adjusted.get(s.model))
+            replace(s, is_best_baseline=not against, against=against) if s is best
+            else replace(s, against=against, difference=mean(gains[s.model]), p=p.get(s.model), p_holm=adjusted.get(s.model))
             for s in made
         ]  # fmt: skip
     return made if exam.truth is None else [_beside_truth(s, answers[s.model], marks, exam) for s in made]
