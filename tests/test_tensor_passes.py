@@ -212,12 +212,13 @@ def test_threads_read_the_same_stock_at_the_same_time(stock):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"size": 0}, "size=0: expected at least 1"),
-        ({"start": -1}, "start=-1: expected at least 0"),
-        ({"block": 0}, "block=0: expected at least 1"),
-        ({"window": 0}, "window=0: expected at least 1"),
-        ({"epoch": -1}, "epoch=-1: expected at least 0"),
-        ({"seed": -1}, "seed=-1: expected at least 0"),
+        ({"size": 0}, "size=0: expected a whole number from 1 on"),
+        ({"size": "128"}, "size='128': expected a whole number from 1 on"),
+        ({"start": -1}, "start=-1: expected a whole number from 0 on"),
+        ({"block": 0}, "block=0: expected a whole number from 1 on"),
+        ({"window": 0}, "window=0: expected a whole number from 1 on"),
+        ({"epoch": -1}, "epoch=-1: expected a whole number from 0 on"),
+        ({"seed": -1}, "seed=-1: expected a whole number from 0 on"),
         ({"reader": (2, 2)}, r"reader=\(2, 2\): expected \(r, n\) with r from 0 to n - 1"),
     ],
 )

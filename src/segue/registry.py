@@ -217,6 +217,8 @@ def _law(name: str, known: dict[str, str], others: dict[str, str], of_others: st
 
 
 def task(name: str) -> Any:
+    if name in SERVICES and name not in TASKS:
+        raise AskedWrongly(f"{name} is asked of whole lists, not of features of plays: expected {' or '.join(TASKS)}")
     if name not in TASKS:
         raise UnknownName("task", name, TASKS)
     return load(TASKS[name])

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass
@@ -71,7 +71,9 @@ class Spark:
             from pyspark import StorageLevel
 
             return self._named(self.session.sql(self.ibis.compile(rows)).persist(StorageLevel.MEMORY_AND_DISK))
-        return self._named(self.session.createDataFrame(rows, schema=_schema(rows.schema)))
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        return self._named(self.session.createDataFrame(rows, schema=from_arrow_schema(rows.schema)))
 
     def read_parquet(self, paths: Iterable[Path]) -> Any:
         files = [re.sub(r"([\\\[\]{}*?])", r"\\\1", str(Path(p).absolute())) for p in paths]  # no pattern of names
@@ -93,19 +95,6 @@ class Spark:
         name = table.get_name()
         self.session.catalog.dropTempView(name)
         self._made.pop(name).unpersist()
-
-    def map_groups(self, table: Any, key: str, order: list[str], fn: Callable[[Any], Any], schema: Any) -> Any:
-        """Run `fn(arrow table) -> arrow table` over shards that hold whole groups of `key`, each sorted by `order`."""
-        import pyarrow as pa
-
-        frame = self.session.table(table.get_name()).repartition(key).sortWithinPartitions(*order)
-
-        def work(batches: Iterator[Any]) -> Iterator[Any]:
-            held = list(batches)
-            if held:
-                yield from fn(pa.Table.from_batches(held)).to_batches()
-
-        return frame.mapInArrow(work, _schema(schema)).toArrow()
 
     def _named(self, frame: Any) -> Any:
         self._n += 1
@@ -412,12 +401,6 @@ def _of_java(cause: BaseException) -> list[str]:
 
 def _first_line(text: str) -> str:
     return text.strip().split("\n")[0]
-
-
-def _schema(schema: Any) -> Any:
-    from pyspark.sql.pandas.types import from_arrow_schema
-
-    return from_arrow_schema(schema)
 
 
 def asked_for(engine: str, master: str = "", settings: Iterable[str] = ()) -> AbstractContextManager[Spark | None]:

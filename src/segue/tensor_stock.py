@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ class TensorStock:
         least = {"size": (size, 1), "start": (start, 0), "block": (block, 1), "window": (window, 1), "epoch": (epoch, 0),
                  "seed": (seed or 0, 0)}  # fmt: skip
         for name, (value, low) in least.items():
-            if value < low:
-                raise AskedWrongly(f"{name}={value}: expected at least {low}")
+            if not isinstance(value, Integral) or value < low:
+                raise AskedWrongly(f"{name}={value!r}: expected a whole number from {low} on")
         if not 0 <= r < n:
             raise AskedWrongly(f"reader={reader}: expected (r, n) with r from 0 to n - 1")
         return Pass(self, size, (seed, epoch), (r, n), start, (block, window))

@@ -468,11 +468,13 @@ def test_evaluator_and_oracle_agree_on_spark(spark, setting, part):
 
 @pytest.mark.spark
 def test_the_evaluator_says_the_same_in_sparks_workers(spark):
+    from pyspark.sql.pandas.types import from_arrow_schema
+
     table, trees = table_of(2), {n: t for n, t in granted("online", FEW).items() if not needs_more(t)}
     names, written = list(trees), to_json(trees)  # nodes are known by identity: each worker makes its own
     fields = [("session_id", pa.string()), ("position", pa.int64()), *((n, pa.float32()) for n in names)]
 
-    def work(shard):  # within the test, so that it travels whole: workers do not import tests
+    def work(batches):  # within the test, so that it travels whole: workers do not import tests
         import pyarrow as pa
 
         from segue.features.columns import from_arrow
@@ -480,13 +482,18 @@ def test_the_evaluator_says_the_same_in_sparks_workers(spark):
         from segue.features.tree import from_json
         from segue.tasks import skip
 
+        if not (held := list(batches)):
+            return
+        shard = pa.Table.from_batches(held)
         examples = skip.examples(from_arrow(shard, shard.column_names), skip.ONLINE)
         values, known = evaluate(list(from_json(written).values()), examples)
         keys = [shard[c].take(pa.array(examples.target)) for c in ("session_id", "position")]
         features = [pa.array(v, mask=~k) for v, k in zip(values.T, known.T, strict=True)]
-        return pa.table([*keys, *features], names=["session_id", "position", *names])
+        yield from pa.table([*keys, *features], names=["session_id", "position", *names]).to_batches()
 
-    found = spark.map_groups(spark.table(table), "session_id", ["session_id", "position"], work, pa.schema(fields))
+    frame = spark.session.table(spark.table(table).get_name()).repartition("session_id")
+    frame = frame.sortWithinPartitions("session_id", "position")
+    found = frame.mapInArrow(work, from_arrow_schema(pa.schema(fields))).toArrow()
     rows = {(r["session_id"], r["position"]): [r[n] for n in names] for r in found.to_pylist()}
     asked = [r for r in table.select(["session_id", "position", "asked"]).to_pylist() if r["asked"]]
     ours = by_numpy(trees, table)
