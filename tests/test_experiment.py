@@ -63,7 +63,7 @@ def test_the_best_baseline_is_the_mark_of_all_others(both):
 
 
 def test_a_model_that_is_asked_for_is_the_mark_of_all_others(library, both):
-    found = compare("skip", library, models=["prior", "ewma"], against="boosting", **QUICK)
+    found = compare("skip", library, models=["prior", "ewma"], against="boosting", draws=10, budget=2)
     by_name, before = {s.model: s for s in found.scores}, {s.model: s for s in both.scores}
     assert list(by_name) == ["prior", "ewma", "boosting"]
     loss = {name: s.metrics["log_loss"].value for name, s in by_name.items()}
@@ -85,6 +85,35 @@ def test_a_model_that_is_asked_for_is_the_mark_of_all_others(library, both):
 def test_a_mark_that_no_model_is_is_refused(library):
     with pytest.raises(UnknownName, match="bosting"):
         compare("skip", library, models=["prior"], against="bosting", **QUICK)
+
+
+def test_some_sessions_are_drawn_whole_and_know_all_that_went_before(library):
+    from segue.experiment import prepare
+
+    whole, some = prepare("skip", library), prepare("skip", library, sessions=60, seed=3)
+    n = len(np.unique(whole.batch.keys["session"]))
+    drawn = np.isin(whole.batch.keys["session"], some.batch.keys["session"])
+    assert 40 < len(np.unique(some.batch.keys["session"])) < 80 < n
+    same = whole.batch.take(drawn).select(some.batch.columns)
+    assert np.array_equal(same.values, some.batch.values)
+    assert np.array_equal(same.known, some.batch.known)
+    other = prepare("skip", library, sessions=60, seed=4)
+    assert set(other.batch.keys["session"].tolist()) != set(some.batch.keys["session"].tolist())
+    assert not prepare("skip", library, sessions=n + 1).is_sample
+
+
+def test_a_comparison_says_how_many_sessions_were_drawn(library):
+    found = compare("skip", library, models=["prior"], sessions=60, **QUICK)
+    told = found.about["sample"]
+    assert (told["of"], told["seed"]) == (library.manifest["sessions"], 0)
+    assert 40 < told["sessions"] < 80
+    assert "sample" not in compare("skip", library, models=["prior"], **QUICK).about
+
+
+@pytest.mark.parametrize("sessions", [0, -1])
+def test_no_sessions_cannot_be_drawn(library, sessions):
+    with pytest.raises(AskedWrongly, match=f"sessions={sessions}: expected at least 1"):
+        compare("skip", library, models=["prior"], sessions=sessions, **QUICK)
 
 
 def test_every_row_says_what_was_tried_and_none_may_try_more(library, both):

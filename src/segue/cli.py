@@ -44,6 +44,10 @@ Setting = Annotated[str, typer.Option(help="online or challenge; see segue list 
 Features = Annotated[str, typer.Option(help="Names, separated by commas; all that are granted if left out.")]
 With = Annotated[str, typer.Option("--with", help="What is granted on request only, such as reason_start.")]
 Seed = Annotated[int, typer.Option(min=0, help="Makes a run repeatable; 0 is a seed.")]
+Sessions = Annotated[
+    int | None,
+    typer.Option(min=1, help="About so many, drawn by the seed, where all take too long or too much memory (skip)."),
+]
 
 
 @app.command()
@@ -309,6 +313,7 @@ def compare(
     against: Annotated[
         str, typer.Option(help="The model that all others are held against; the best baseline if left out (skip).")
     ] = "",
+    sessions: Sessions = None,
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Fit every model from so many seeds, and average.")] = 1,
     most: Annotated[
@@ -326,12 +331,14 @@ def compare(
     """
     if task == cli_lists.QUESTION:
         cli_lists.refuse({"features": features, "with": granted, "folds": folds, "by": by, "truth": truth, "against": against,
+                          "sessions": sessions,
                           "leave-one-out": leave_one_out, "permute-labels": permute_labels, "seeds": seeds - 1})  # fmt: skip
         cli_lists.compare(library, setting, _names(models), split or "80/20", most, seed, scores, as_json)
         return
     if task == cli_length.QUESTION:
         cli_length.refuse({"with": granted, "folds": folds, "by": by, "leave-one-out": leave_one_out, "scores": scores,
-                           "against": against, "permute-labels": permute_labels, "seeds": seeds - 1, "most": most})  # fmt: skip
+                           "against": against, "sessions": sessions, "permute-labels": permute_labels, "seeds": seeds - 1,
+                           "most": most})  # fmt: skip
         cli_length.check_setting(setting)
         cli_length.compare(library, _names(models), _names(features), split, truth, seed, as_json)
         return
@@ -343,7 +350,8 @@ def compare(
         found = run(
             task, str(library), setting=setting or None, models=_names(models), features=_names(features),
             options=_names(granted) or (), split=split or "time", folds=folds, by=by or None, leave_one_out=leave_one_out,
-            permute=permute_labels, truth=truth or None, seed=seed, seeds=seeds, against=against, progress=progress,
+            permute=permute_labels, truth=truth or None, seed=seed, seeds=seeds, against=against, sessions=sessions,
+            progress=progress,
         )  # fmt: skip
     if scores is not None and found.per_example is not None:
         from segue.engines import write_parquet
@@ -368,6 +376,7 @@ def train(
     without: Annotated[
         Path | None, typer.Option(help="A challenge's folder, whose playlists are left out (next-track).")
     ] = None,
+    sessions: Sessions = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -377,13 +386,13 @@ def train(
     Example: segue train skip library/ --model boosting -o skip.bundle
     """
     if task == cli_lists.QUESTION:
-        cli_lists.refuse({"features": features, "with": granted})
+        cli_lists.refuse({"features": features, "with": granted, "sessions": sessions})
         cli_lists.train(
             library, out, without, model or "blend", setting, _settings(given or []), seed, overwrite, as_json
         )
         return
     if task == cli_length.QUESTION:
-        cli_length.refuse({"with": granted, "without": without})
+        cli_length.refuse({"with": granted, "without": without, "sessions": sessions})
         cli_length.check_setting(setting)
         cli_length.train(
             library, out, model or "hazard", _names(features), _settings(given or []), seed, overwrite, as_json
@@ -396,7 +405,8 @@ def train(
     with progress_bar("training") as progress:
         bundle = run(
             task, str(library), str(out), setting=setting or None, model=model or "boosting", features=_names(features),
-            options=_names(granted) or (), settings=_settings(given or []), seed=seed, overwrite=overwrite, progress=progress,
+            options=_names(granted) or (), settings=_settings(given or []), sessions=sessions, seed=seed,
+            overwrite=overwrite, progress=progress,
         )  # fmt: skip
     card = bundle.card
     if as_json:

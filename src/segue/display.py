@@ -184,6 +184,10 @@ def show_comparison(found: Any, as_json: bool) -> None:
         )
     for sentence in _of_truth(found) + _of_seeds(about):
         say(sentence)
+    if sample := about.get("sample"):
+        say(
+            f"Of {sample['sessions']:,} of {sample['of']:,} sessions, drawn by seed {sample['seed']}; history is counted over all."
+        )
     say(about["split"][0].upper() + about["split"][1:] + ".")
     for counts in about.get("counts", [])[:1] if len(about.get("counts", [])) == 1 else []:
         say("Plays: " + ", ".join(f"{n:,} {role}" for role, n in counts.items()) + ".")

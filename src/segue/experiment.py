@@ -41,13 +41,18 @@ class Prepared:
     columns: tuple[str, ...]  # what models read; the batch also holds what baselines read
     left_out: dict[str, str]
     seconds: float
+    is_sample: bool = False  # of the library's sessions
 
 
 def prepare(
     task: str, library: Library | Permuted | str, setting: str | None = None, *, features: Iterable[str] | None = None,
-    options: Iterable[str] = (), models: Iterable[Any] = (), progress: Progress = lambda done, n, name: None,
+    options: Iterable[str] = (), models: Iterable[Any] = (), sessions: int | None = None, seed: int = 0,
+    progress: Progress = lambda done, n, name: None,
 ) -> Prepared:  # fmt: skip
-    """Choose features and build every example of a library once; with tensors, where one of the models reads them."""
+    """Choose features and build every example of a library once; with tensors, where one of the models reads them.
+
+    `sessions`: of about so many sessions, drawn by `seed`; history is counted over all.
+    """
     opened = open_library(library) if isinstance(library, str) else library
     asked_task = registry.task(task)
     chosen = asked_task.setting(setting)
@@ -65,7 +70,9 @@ def prepare(
     reach = max((getattr(one, "jitter", 0) for one in networks), default=0) if chosen.moments == "half" else 0
     shifts = [s for k in range(1, reach + 1) for s in (-k, k)]
     begun = time.perf_counter()
-    batch, rolling = from_library(asking, opened, shifts=shifts, progress=progress)
+    share = _share(sessions, opened)
+    kept = None if share is None else lambda made: splits.drawn(made.keys["session"], share, seed)
+    batch, rolling = from_library(asking, opened, shifts=shifts, kept=kept, progress=progress)
     if not len(batch):
         if opened.manifest["unknown_labels"] == opened.manifest["kept"]:
             raise AskedWrongly(
@@ -79,7 +86,18 @@ def prepare(
         asking, batch, silent = _telling(asking, batch)
         left_out |= silent
     columns = tuple(wanted or batch.columns)
-    return Prepared(asking, batch, rolling, opened, columns, left_out, time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    return Prepared(asking, batch, rolling, opened, columns, left_out, seconds, is_sample=share is not None)
+
+
+def _share(sessions: int | None, library: Library | Permuted) -> float | None:
+    """What share of its sessions so many are; None where they are all."""
+    if sessions is None:
+        return None
+    if sessions < 1:
+        raise AskedWrongly(f"sessions={sessions}: expected at least 1, the number of sessions that are drawn")
+    n = int(library.manifest["sessions"])
+    return None if sessions >= n else sessions / n
 
 
 def _telling(asking: Ask, batch: Batch) -> tuple[Ask, Batch, dict[str, str]]:
@@ -100,7 +118,7 @@ def compare(
     task: str, library: Library | str, *, setting: str | None = None, models: Sequence[str] | None = None,
     features: Iterable[str] | None = None, options: Iterable[str] = (), folds: int = 0, by: str | None = None,
     split: str = "time", leave_one_out: bool = False, permute: bool = False, draws: int = 300, seed: int = 0, budget: int = BUDGET,
-    truth: Path | str | None = None, seeds: int = 1, against: str = "",
+    truth: Path | str | None = None, seeds: int = 1, against: str = "", sessions: int | None = None,
     progress: Progress = lambda done, n, name: None,
 ) -> Comparison:  # fmt: skip
     """Fit models on the same days, tune them on the same validation days, and score them on the same test.
@@ -122,6 +140,8 @@ def compare(
         the ceilings are compared, too, and each model's share of what they gain on `repeat-last`, which is added if need be
     seeds : fits of every model that has a seed, from `seed` on, tuned with the first; scores are means over them
     against : the model that all others are held against, which is added if need be; left out: the best baseline
+    sessions : about so many of the library's are drawn by `seed`, to learn from and to be tested on; None: all. History is
+        counted over all of them in any case
     """
     names = names_of(task, models)
     if against and against not in names:
@@ -138,7 +158,7 @@ def compare(
         raise AskedWrongly("leave one out, folds and a split by name exclude each other: choose one")
     opened = library if isinstance(library, Library) else open_library(library)
     asked = Permuted(opened, seed) if permute else opened
-    prepared = prepare(task, asked, setting, features=features, options=options, progress=progress,
+    prepared = prepare(task, asked, setting, features=features, options=options, progress=progress, sessions=sessions, seed=seed,
                        models=[registry.model(task, name)() for name in names])  # fmt: skip
     batch = prepared.batch
     if leave_one_out:
@@ -184,7 +204,8 @@ def compare(
         ]
     progress(len(cuts) * len(names), len(cuts) * len(names), "done")
     return Comparison(task, prepared.asking.setting.name, tuple(scores), prepared.asking.setting.metrics[0],
-                      _about(prepared, cuts, said, options, permute, budget) | _about_truth(known, seeds, seed),
+                      _about(prepared, cuts, said, options, permute, budget) | about_sample(prepared, seed)
+                      | _about_truth(known, seeds, seed),
                       lambda: _per_example(prepared.library, answered))  # fmt: skip
 
 
@@ -395,6 +416,14 @@ def _listener_name(library: Library | Permuted, key: int) -> str:
             if name is not None and key64(name) == key:
                 return str(name)
     return "unknown listener"
+
+
+def about_sample(prepared: Prepared, seed: int) -> dict[str, Any]:
+    """How many sessions were drawn, where not all were taken."""
+    if not prepared.is_sample:
+        return {}
+    n = len(np.unique(prepared.batch.keys["session"]))
+    return {"sample": {"sessions": n, "of": int(prepared.library.manifest["sessions"]), "seed": seed}}
 
 
 def _about_truth(truth: Truth | None, seeds: int, seed: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from segue.experiment import (
     BUDGET,
     Prepared,
     Progress,
+    about_sample,
     answered_by,
     check_split,
     names_of,
@@ -41,17 +42,19 @@ from segue.splits import TEST, TRAIN, VALID, Split
 def train(
     task: str, library: Library | str, out: str, *, setting: str | None = None, model: str = "boosting",
     features: Iterable[str] | None = None, options: Iterable[str] = (), settings: Mapping[str, Any] | None = None,
-    seed: int = 0, budget: int = BUDGET, draws: int = 300, overwrite: bool = False,
+    seed: int = 0, budget: int = BUDGET, draws: int = 300, sessions: int | None = None, overwrite: bool = False,
     progress: Progress = lambda done, n, name: None,
 ) -> Bundle:  # fmt: skip
     """Train one model and write a bundle: fitted on all but the last days, scored on those beside the baselines.
 
-    The history it carries is as of the day after the library's last, so that it knows all there was to know.
+    The history it carries is as of the day after the library's last, so that it knows all there was to know. `sessions`: about
+    so many of the library's are drawn by `seed`; None: all.
     """
     free(out, overwrite)
     names_of(task, [model])
     chosen = with_settings(registry.model(task, model)(), model, settings or {})
-    prepared = prepare(task, library, setting, features=features, options=options, models=[chosen], progress=progress)
+    prepared = prepare(task, library, setting, features=features, options=options, models=[chosen], sessions=sessions,
+                       seed=seed, progress=progress)  # fmt: skip
     asking, batch = prepared.asking, prepared.batch
     cut = splits.by_time(batch.keys)
     check_split(cut)
@@ -64,7 +67,8 @@ def train(
         fits[name] = tune(task, name, own_batch(prepared, name), cut, decides, budget=budget, seed=seed)[0]
         marks[name] = answered_by(name, [fits[name]], held, wanted)
     progress(len(BASELINES), len(BASELINES) + 1, model)
-    run = Run(run_folder(out) if reads_steps(chosen) else None, f"{prepared.library.fingerprint()} {asking.setting.name}",
+    asked = f"{prepared.library.fingerprint()} {asking.setting.name}" + f" {sessions} {seed}" * prepared.is_sample
+    run = Run(run_folder(out) if reads_steps(chosen) else None, asked,
               lambda line: progress(len(BASELINES), len(BASELINES) + 1, f"{model}: {line}"))  # fmt: skip
     fitted, trials = tune(task, model, own_batch(prepared, model), cut, decides, budget=budget, seed=seed, settings=settings,
                           run=run)  # fmt: skip
@@ -109,6 +113,7 @@ def _card(
         "library": prepared.library.fingerprint(), "trained_on_days": _days(seen), "tested_on_days": _days(held),
         "counts": cut.counts(), "split": cut.sentence, "history": "rolling in training and test",
         "history_as_of": _day(as_of), "history_as_of_day": as_of, "seed": seed, "features": list(prepared.columns),
+        **about_sample(prepared, seed),
         "score": own.to_json(), "best_baseline": best, "baselines": [s.to_json() for s in others],
     })  # fmt: skip
     return found
