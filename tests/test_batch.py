@@ -45,6 +45,19 @@ def test_taking_examples_takes_their_labels_keys_and_tensors_along():
     assert taken.tensors.past.values.shape == (2, 4, 1)  # rows stay: targets point at them
 
 
+def test_rows_that_no_example_stands_in_are_left_out_where_that_is_asked():
+    whole = some(tensors=tensors())
+    for rows in ([2], [0, 1], [2, 0]):
+        taken = whole.take(np.array(rows))
+        alone = taken.alone()
+        assert len(alone.tensors) == len({0 if row < 2 else 1 for row in rows})
+        assert alone.nbytes < taken.nbytes or len(alone.tensors) == 2
+        for n in range(len(rows)):
+            ours, theirs = alone.tensors.seen_by(n), taken.tensors.seen_by(n)
+            assert {k: v.tolist() for k, v in ours.items()} == {k: v.tolist() for k, v in theirs.items()}
+    assert some().alone().tensors is None
+
+
 def test_examples_are_taken_by_a_mask_as_well():
     taken = some().take(np.array([True, False, True]))
     assert taken.values.tolist() == [[1, 0], [0, 6]]

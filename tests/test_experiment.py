@@ -11,7 +11,7 @@ import pytest
 import small
 from segue import checks, metrics, registry, splits
 from segue.bundle import open_bundle
-from segue.errors import AskedWrongly, NotGranted, UnknownName
+from segue.errors import AskedWrongly, NotGranted, TooLittleMemory, UnknownName
 from segue.experiment import BASELINES, BUDGET, answered_by, compare, prepare, reads_steps, tune, with_settings
 from segue.features.build import from_library
 from segue.library import ingest
@@ -108,6 +108,20 @@ def test_a_comparison_says_how_many_sessions_were_drawn(library):
     assert (told["of"], told["seed"]) == (library.manifest["sessions"], 0)
     assert 40 < told["sessions"] < 80
     assert "sample" not in compare("skip", library, models=["prior"], **QUICK).about
+
+
+def test_what_would_not_fit_into_memory_is_refused_before_it_is_taken(library, monkeypatch):
+    from segue import experiment
+
+    monkeypatch.setattr(experiment, "SMALL", 0)
+    monkeypatch.setattr(experiment, "free_memory", lambda: 400_000)
+    with pytest.raises(TooLittleMemory, match=r"takes some .* GB are free: draw some with --sessions (\d+)") as caught:
+        compare("skip", library, models=["prior"], **QUICK)
+    some = int(str(caught.value).partition("--sessions ")[2].partition(",")[0])
+    assert some >= 1
+    assert len(compare("skip", library, models=["prior"], sessions=some, **QUICK).scores) > 0
+    monkeypatch.setattr(experiment, "free_memory", lambda: None)  # where nobody tells, nothing is refused
+    assert len(compare("skip", library, models=["prior"], **QUICK).scores) > 0
 
 
 @pytest.mark.parametrize("sessions", [0, -1])

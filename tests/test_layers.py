@@ -11,7 +11,8 @@ SRC = Path(__file__).parents[1] / "src"
 
 # From the ground up: imports point down, or stay level. A name covers what is below it; the longest that fits decides.
 LAYERS = (
-    ("words", ("errors", "schema", "registry", "tensors", "batch", "long_list", "catalogue", "mapped", "nearest", "on_demand")),
+    ("words", ("errors", "schema", "registry", "tensors", "batch", "long_list", "catalogue", "mapped", "nearest", "on_demand",
+               "machine")),
     ("arithmetic", (
         "intervals", "metrics", "decode", "exam", "scores",
         "descriptors", "measured",

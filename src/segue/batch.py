@@ -46,6 +46,18 @@ class Batch:
             earlier=self.earlier and self.earlier.take(rows),
         )  # fmt: skip
 
+    def alone(self) -> Batch:
+        """Without the rows of tensors that none of these examples stands in: `take` leaves them."""
+        return replace(
+            self, tensors=self.tensors and self.tensors.alone(), elsewhere=tuple(b.alone() for b in self.elsewhere)
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Of all but what other examples share."""
+        own = self.values.nbytes + self.known.nbytes + self.label.nbytes + sum(a.nbytes for a in self.keys.values())
+        return own + (self.tensors.nbytes if self.tensors else 0) + sum(b.nbytes for b in self.elsewhere)
+
     def select(self, columns: Sequence[str]) -> Batch:
         """Some of the columns, in the order given."""
         if tuple(columns) == self.columns:

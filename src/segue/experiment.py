@@ -12,11 +12,12 @@ import numpy as np
 
 from segue import metrics, registry, splits
 from segue.batch import Batch, Bernoulli, concat
-from segue.errors import AskedWrongly, UnknownName
+from segue.errors import AskedWrongly, TooLittleMemory, UnknownName
 from segue.exam import Answer, Exam, clusters, handed_in, resampling, together
 from segue.features.build import Ask, ask, from_library
 from segue.features.steps import everything
 from segue.library import Library, open_library
+from segue.machine import free_memory
 from segue.models.course import Run
 from segue.models.network import installed_torch
 from segue.noise import Permuted
@@ -26,6 +27,10 @@ from segue.truth import Truth, open_truth
 
 BASELINES = ("prior", "repeat-last", "position-table", "ewma")
 _OF_BASELINES = {"last_skipped", "position_in_session", *(f"skip_rate_across_{k}" for k in (70, 80, 90, 96))}
+COPIES = (
+    4  # of all examples, that learning holds at the same time: of parts and whole, days to learn from and to test on
+)
+SMALL = 1 << 30  # bytes that are not worth a word
 BUDGET = 6  # settings that tuning may try, the same for every model
 Progress = Callable[[int, int, str], None]
 
@@ -71,8 +76,7 @@ def prepare(
     shifts = [s for k in range(1, reach + 1) for s in (-k, k)]
     begun = time.perf_counter()
     share = _share(sessions, opened)
-    kept = None if share is None else lambda made: splits.drawn(made.keys["session"], share, seed)
-    batch, rolling = from_library(asking, opened, shifts=shifts, kept=kept, progress=progress)
+    batch, rolling = from_library(asking, opened, shifts=shifts, kept=_Drawn(opened, share, seed), progress=progress)
     if not len(batch):
         if opened.manifest["unknown_labels"] == opened.manifest["kept"]:
             raise AskedWrongly(
@@ -98,6 +102,34 @@ def _share(sessions: int | None, library: Library | Permuted) -> float | None:
         raise AskedWrongly(f"sessions={sessions}: expected at least 1, the number of sessions that are drawn")
     n = int(library.manifest["sessions"])
     return None if sessions >= n else sessions / n
+
+
+@dataclass
+class _Drawn:
+    """Which examples are kept: those of sessions that are drawn. The first part shows whether all of them would fit into memory."""
+
+    library: Library | Permuted
+    share: float | None
+    seed: int
+    _is_first: bool = True
+
+    def __call__(self, made: Batch, n_plays: int) -> Any:
+        if self._is_first and n_plays:
+            self._is_first = False
+            self._check(made.nbytes * (self.share or 1.0) / n_plays * int(self.library.manifest["kept"]))
+        return None if self.share is None else splits.drawn(made.keys["session"], self.share, self.seed)
+
+    def _check(self, n_bytes: float) -> None:
+        """Raises TooLittleMemory, before it is taken in vain."""
+        takes, free = COPIES * n_bytes, free_memory()
+        if free is None or takes < max(free, SMALL):
+            return
+        n = max(1, int(0.8 * free / takes * (self.share or 1.0) * int(self.library.manifest["sessions"])))
+        step = 10 ** (len(str(n)) - 1)
+        raise TooLittleMemory(
+            f"to learn from these sessions takes some {takes / 1e9:.0f} GB of memory, {free / 1e9:.0f} GB are free: draw some with "
+            f"--sessions {n // step * step}, or take fewer features"
+        )
 
 
 def _telling(asking: Ask, batch: Batch) -> tuple[Ask, Batch, dict[str, str]]:

@@ -60,6 +60,17 @@ class Tensors:
         """The tensors of some examples: rows stay, that targets may point at them."""
         return replace(self, row=self.row[rows], place=self.place[rows])
 
+    def alone(self) -> Tensors:
+        """Without the rows that no example stands in."""
+        used, row = np.unique(self.row, return_inverse=True)
+        past, queue = (grid.rows(used, grid.width) for grid in (self.past, self.queue))
+        return replace(self, past=past, queue=queue, sees=self.sees[used], position=self.position[used], row=row)
+
+    @property
+    def nbytes(self) -> int:
+        arrays = [getattr(grid, name) for grid in (self.past, self.queue) for name in ("values", "known", "ids")]
+        return sum(array.nbytes for array in (*arrays, self.sees, self.position, self.row, self.place))
+
     def seen_by(self, n: int) -> dict[str, Array]:
         """All cells that example n may see, by name: what the laws compare."""
         row, place = int(self.row[n]), int(self.place[n])

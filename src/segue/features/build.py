@@ -258,7 +258,8 @@ def frozen(rolling: History, personal: History, as_of: int | None) -> dict[By, A
 
 def from_library(
     asking: Ask, library: Any, *, snapshot: History | None = None, shifts: Sequence[int] = (),
-    kept: Callable[[Batch], Array] | None = None, progress: Callable[[int, int, str], None] = lambda done, n, name: None,
+    kept: Callable[[Batch, int], Array | None] | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, n, name: None,
 ) -> tuple[Batch, History]:  # fmt: skip
     """All examples of a library, part by part.
 
@@ -266,7 +267,8 @@ def from_library(
     ----------
     snapshot : history to freeze tracks and artists at (a bundle's); None: every day sees the days before it
     shifts : also ask the same sessions so many plays later (or earlier), to train on: `elsewhere` in the batch
-    kept : which of a part's examples are kept, where not all are: the rest is never held beside them
+    kept : which of a part's examples are kept, by these and how many plays the part has; None: all. What is not kept is never
+        held beside them
 
     Returns
     -------
@@ -288,6 +290,7 @@ def from_library(
 
         made = asked_at(0)
         made = replace(made, elsewhere=tuple(asked_at(s) for s in shifts)) if shifts else made
-        batches.append(made if kept is None else made.take(kept(made)))
+        rows = None if kept is None else kept(made, len(plays))
+        batches.append(made if rows is None else made.take(rows).alone())
     progress(len(library.parts), len(library.parts), "features")
     return concat(batches), rolling
