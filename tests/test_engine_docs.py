@@ -27,6 +27,7 @@ def test_the_commands_of_one_machine_run_and_so_does_python(spark, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("segue.spark.Spark.stop", lambda engine: None)  # the tests' own goes on
     here = PAGE[PAGE.index("## On this machine") : PAGE.index("## On a cluster")]
+    here += PAGE[PAGE.index("## Learning from more than fits") :]
     for words in commands(here):
         monkeypatch.setattr(sys, "argv", words)
         with pytest.raises(SystemExit) as ended:
@@ -56,7 +57,16 @@ def test_the_cluster_of_the_page_is_the_one_that_is_tested():
 
 def test_every_option_of_the_page_is_one_of_the_verb_that_it_stands_by(capsys):
     asked = [words for words in commands(PAGE) if words[0] == "segue"]
-    assert {words[1] for words in asked} == {"simulate", "ingest", "features", "tensors", "explore", "describe"}
+    assert {words[1] for words in asked} == {
+        "simulate",
+        "ingest",
+        "features",
+        "tensors",
+        "explore",
+        "describe",
+        "train",
+        "compare",
+    }
     for verb in {words[1] for words in asked}:
         with pytest.raises(SystemExit):
             cli.app([verb, "--help"])
