@@ -364,6 +364,7 @@ ODD = {
     "an id of forty digits": [playlist(10**40, [track(pos=0)]), playlist(2, [track(B, pos=0)])],
     "a playlist that is none": [playlist(1, [track(pos=0)]), 7],
     "called playlists": [playlist(1, [track(pos=0)], name="playlists")],
+    "called tracks": [playlist(1, [track(pos=0)], name="tracks")],
     "no duration": [playlist(1, [track(pos=0, duration_ms=float("nan")), track(B, pos=1, duration_ms=-1)])],
 }  # fmt: skip
 

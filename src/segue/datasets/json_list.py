@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from segue.datasets.source import LogFile
@@ -73,9 +74,12 @@ def records(file: LogFile, key: str = "") -> Iterator[tuple[int, dict[str, Any] 
             )
 
 
-def at_once(file: LogFile, key: str) -> list[dict[str, Any]] | None:
+def at_once(file: LogFile, key: str, each: str) -> list[dict[str, Any]] | None:
     """The same records in one go, where nothing is wrong with the file and it is no larger than `AT_ONCE`; else None: `records`
-    says what there is, line by line."""
+    says what there is, line by line.
+
+    `each` : a name that each record says once, by which is seen that none is longer than may be
+    """
     from pydantic_core import from_json
 
     try:
@@ -87,7 +91,12 @@ def at_once(file: LogFile, key: str) -> list[dict[str, Any]] | None:
     except (BadInput, ValueError):
         return None
     found = whole.get(key) if isinstance(whole, dict) else None
-    return found if isinstance(found, list) and set(map(type, found)) <= {dict} else None
+    if not isinstance(found, list) or set(map(type, found)) - {dict}:
+        return None
+    said_at = [one.start() for one in re.finditer(re.escape(f'"{each}"').encode(), text)]
+    # a record lies between what the one before and the one after it say
+    is_short = all(2 * (b - a) <= LONGEST_RECORD for a, b in pairwise([0, *said_at, len(text)]))
+    return found if is_short and len(said_at) == len(found) else None
 
 
 def _listed(text: _Text, is_flat: bool) -> Iterator[tuple[int, dict[str, Any] | Broken]]:

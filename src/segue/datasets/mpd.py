@@ -126,7 +126,7 @@ def _in_chunks(found: _Playlists, files: tuple[LogFile, ...], careful: bool) -> 
     is_first = True
     called = names(map(_place, files))
     for file in files:
-        at_once = None if careful else json_list.at_once(file, "playlists")
+        at_once = None if careful else json_list.at_once(file, "playlists", "tracks")
         for line, playlist in (
             json_list.records(file, "playlists") if at_once is None else zip(repeat(0), at_once, strict=False)
         ):
