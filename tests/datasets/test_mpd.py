@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from segue import registry
-from segue.datasets import json_list, mpd
+from segue.datasets import mpd
 from segue.datasets.source import find
 from segue.errors import AskedWrongly, BadInput
 from segue.experiment import compare
@@ -342,51 +342,3 @@ def test_the_real_cut_adds_up(data, tmp_path):
             assert position == len(found[session])
     assert found == wanted
     assert len(wanted) > 100
-
-
-LOCAL = "spotify:local:somebody:s:file"
-ODD = {
-    "plain": [playlist(1, [track(pos=0), track(B, pos=1)]), playlist(2, [track(A), track(A)])],
-    "without tracks": [playlist(1, [])],
-    "places out of order": [playlist(1, [track(B, pos=1), track(pos=0)])],
-    "a place that is true": [playlist(1, [track(pos=0), track(B, pos=True)])],
-    "a place twice": [playlist(1, [track(pos=0), track(B, pos=0)])],
-    "places of some": [playlist(1, [track(pos=0), track(B)])],
-    "a file of their own": [playlist(1, [track(LOCAL, pos=0), track(B, pos=1)])],
-    "a uri of something else": [playlist(1, [track("spotify:track:", pos=0), track(B, pos=1)])],
-    "a uri that is a list": [playlist(1, [track([A], pos=0), track(B, pos=1)])],
-    "a uri that is not there": [playlist(1, [track(None, pos=0), track(B, pos=1)])],
-    "a name that is a number": [playlist(1, [track(pos=0, artist_name=5), track(B, pos=1)])],
-    "a track that is none": [playlist(1, [track(pos=0), "track"])],
-    "names that are not there": [playlist(1, [track(pos=0, artist_uri=None, album_name=None, track_name="")])],
-    "half a character": [playlist(1, [track(pos=0, track_name="\ud83d", artist_name="é")], name="\udc18")],
-    "a playlist twice": [playlist(1, [track(pos=0)]), playlist(1, [track(B, pos=0)])],
-    "an id of forty digits": [playlist(10**40, [track(pos=0)]), playlist(2, [track(B, pos=0)])],
-    "a playlist that is none": [playlist(1, [track(pos=0)]), 7],
-    "called playlists": [playlist(1, [track(pos=0)], name="playlists")],
-    "called tracks": [playlist(1, [track(pos=0)], name="tracks")],
-    "no duration": [playlist(1, [track(pos=0, duration_ms=float("nan")), track(B, pos=1, duration_ms=-1)])],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("odd", [*ODD, "two lists", "cut off", "not UTF-8", "marked", "text below the end"])
-def test_in_one_go_is_read_what_is_read_line_by_line(tmp_path, embedded, monkeypatch, odd):
-    path = written(tmp_path, ODD.get(odd, ODD["plain"]))
-    text = path.read_bytes()
-    path.write_bytes({
-        "two lists": text[:-1] + b', "playlists": []}', "cut off": text[:-20], "not UTF-8": text.replace(b"Song", b"S\xff"),
-        "marked": b"\xef\xbb\xbf" + text, "text below the end": text + b"\n7",
-    }.get(odd, text))  # fmt: skip
-    whole, plays = read(embedded, path)
-    monkeypatch.setattr(json_list, "AT_ONCE", 0)
-    careful, same = read(embedded, path)
-    assert plays == same
-    assert whole.tracks.equals(careful.tracks)
-    for told in ("rows_in", "rejects", "set_aside", "notes"):
-        assert getattr(whole, told) == getattr(careful, told)
-
-
-def test_what_is_plain_is_read_in_one_go(tmp_path, embedded, monkeypatch):
-    path = written(tmp_path, ODD["plain"])
-    monkeypatch.setattr(json_list, "records", None)
-    assert len(read(embedded, path)[1]) == 4

@@ -13,13 +13,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from segue.datasets.source import LogFile
 from segue.errors import BadInput
 
-AT_ONCE = 64 << 20  # bytes of a file that is read in one go; a whole slice of a thousand playlists has 35 million
 LONGEST_RECORD = 16 << 20  # characters; the longest of real exports have some hundred thousand
 _BLOCK = 1 << 16  # bytes read at a time, or as much as is still open where that is more
 _OPEN = 16  # characters at the end of a block that may be half of something: -Infinity, \ud83d\udc18, 1.5e+3
@@ -72,31 +70,6 @@ def records(file: LogFile, key: str = "") -> Iterator[tuple[int, dict[str, Any] 
                 text.line,
                 Broken(f"text below the end of the {kind}: put each {each} into a file of its own", text.start()),
             )
-
-
-def at_once(file: LogFile, key: str, each: str) -> list[dict[str, Any]] | None:
-    """The same records in one go, where nothing is wrong with the file and it is no larger than `AT_ONCE`; else None: `records`
-    says what there is, line by line.
-
-    `each` : a name that each record says once, by which is seen that none is longer than may be
-    """
-    from pydantic_core import from_json
-
-    try:
-        with file.open() as source:
-            text = source.read(AT_ONCE + 1)
-        if len(text) > AT_ONCE or text.count(f'"{key}"'.encode()) != 1:
-            return None
-        whole = from_json(text.removeprefix(_MARK))
-    except (BadInput, ValueError):
-        return None
-    found = whole.get(key) if isinstance(whole, dict) else None
-    if not isinstance(found, list) or set(map(type, found)) - {dict}:
-        return None
-    said_at = [one.start() for one in re.finditer(re.escape(f'"{each}"').encode(), text)]
-    # a record lies between what the one before and the one after it say
-    is_short = all(2 * (b - a) <= LONGEST_RECORD for a, b in pairwise([0, *said_at, len(text)]))
-    return found if is_short and len(said_at) == len(found) else None
 
 
 def _listed(text: _Text, is_flat: bool) -> Iterator[tuple[int, dict[str, Any] | Broken]]:

@@ -18,13 +18,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from segue import schema
-from segue.datasets import json_list, made_up
-from segue.datasets.json_list import Broken, said
+from segue.datasets import made_up
+from segue.datasets.json_list import Broken, records, said
 from segue.datasets.source import LogFile, Piece, Reject, Source, Unit, names
 from segue.errors import AskedWrongly
 
@@ -40,7 +39,6 @@ _HALF = re.compile("[\ud800-\udfff]")
 _LONGEST_MS = 86_400_000  # no track takes more than a day
 _TOGETHER = 16 << 20  # bytes of slices that are read as one unit: a part for each of the small ones costs time
 _CHUNK = 200_000  # tracks that are held as Python's; a whole slice of the original has 67,000
-_TEXT_OR_NONE = {str, type(None)}
 Wrong = tuple[str, Any, str]  # column, value, reason
 
 
@@ -100,15 +98,11 @@ def _numbered(name: str) -> list[tuple[int, str]]:
 
 
 def read(unit: Unit, engine: Any, options: dict[str, str]) -> Piece:
-    """The playlists of a slice, or of several: each slice in one go, until something is wrong; then all again, line by line."""
+    """The playlists of a slice, or of several."""
     import ibis
 
-    for careful in (False, True):
-        found = _Playlists()
-        chunks = list(_in_chunks(found, unit.files, careful))
-        if not found.rejects:
-            break
-    tables = [engine.table(rows) for rows in chunks]
+    found = _Playlists()
+    tables = [engine.table(rows) for rows in _in_chunks(found, unit.files)]
     plays = ibis.union(*tables) if len(tables) > 1 else tables[0]
     kinds = {"text": "string", "day": "date"}
     absent = {c.name: ibis.null(kinds.get(c.kind, "int64")) for c in schema.PLAYS.values() if c.name not in _COLUMNS}
@@ -120,19 +114,13 @@ _COLUMNS = ("session_id", "position", "session_title", "source_row", "asked", "t
             "first_of_track", "session_length")  # fmt: skip
 
 
-def _in_chunks(found: _Playlists, files: tuple[LogFile, ...], careful: bool) -> Iterator[Any]:
-    """The plays of some playlists at a time, as arrow tables; of none, as an empty one. Unless `careful`, no lines are told, and
-    nothing follows the first that is wrong."""
+def _in_chunks(found: _Playlists, files: tuple[LogFile, ...]) -> Iterator[Any]:
+    """The plays of some playlists at a time, as arrow tables; of none, as an empty one."""
     is_first = True
     called = names(map(_place, files))
     for file in files:
-        at_once = None if careful else json_list.at_once(file, "playlists", "tracks")
-        for line, playlist in (
-            json_list.records(file, "playlists") if at_once is None else zip(repeat(0), at_once, strict=False)
-        ):
+        for line, playlist in records(file, "playlists"):
             found.add(called[_place(file)], line, playlist)
-            if found.rejects and not careful:
-                return
             if len(found.columns["track"]) >= _CHUNK:
                 is_first = False
                 yield found.plays()
@@ -170,26 +158,13 @@ class _Playlists:
             where = f"line {at_line}" if in_file == file else f"{in_file} line {at_line}"
             return self._reject(line, ("pid", pid, f"same playlist as the one of {where}"), len(tracks))
         self._begun[pid] = (file, line)
-        kept = tracks if self._is_plain(tracks) else self._kept(line, pid, tracks)
+        kept = self._kept(line, pid, tracks)
         self._note("playlists without tracks", not tracks)
         self._note("playlists of which no track is kept", bool(tracks) and not kept)
         self._note("playlists whose num_tracks is not the number of their tracks",
                    playlist.get("num_tracks") not in (None, len(tracks)))  # fmt: skip
         self._note("playlists whose name is no text", not isinstance(playlist.get("name"), str | None))
         return self._keep(pid, self._text(playlist.get("name")), kept)
-
-    def _is_plain(self, tracks: list[Any]) -> bool:
-        """Whether `_kept` would keep them all as they lie, and note nothing: as it is with nearly all playlists."""
-        if set(map(type, tracks)) - {dict}:
-            return False
-        if any(set(map(type, [track.get(name) for track in tracks])) - _TEXT_OR_NONE for name in _NAMES):
-            return False
-        places = [track.get("pos") for track in tracks]
-        in_order = not set(map(type, places)) - {int} and places == [*range(len(places))]
-        if not in_order and any("pos" in track for track in tracks):
-            return False
-        uris = [track.get("track_uri") for track in tracks]
-        return not set(map(type, uris)) - {str} and all(_TRACK.fullmatch(uri) for uri in uris if uri not in self._named)
 
     def _kept(self, line: int, pid: int, tracks: list[Any]) -> list[dict[str, Any]]:
         """The good ones of a playlist's tracks, in order; the others are rejected or set aside."""
@@ -226,21 +201,17 @@ class _Playlists:
         for uri, track in zip(tracks, kept, strict=True):
             if uri not in self._named:
                 self._name(uri, track)
-        artists = self._all_texts([track.get("artist_uri") or track.get("artist_name") for track in kept])
+        artists = [self._text(track.get("artist_uri")) or self._text(track.get("artist_name")) for track in kept]
         columns["position"] += range(1, n + 1)
         columns["source_row"] += range(self.n + 1, self.n + n + 1)
         columns["track"] += tracks
         columns["artist"] += artists
-        columns["album"] += self._all_texts([track.get("album_uri") for track in kept])
+        columns["album"] += [self._text(track.get("album_uri")) for track in kept]
         columns["first_of_artist"] += _firsts(artists)
         columns["first_of_track"] += _firsts(tracks)
         for column, value in (("session_id", str(pid)), ("session_title", title), ("asked", 1), ("session_length", n)):
             columns[column] += [value] * n
         self.n += n
-
-    def _all_texts(self, texts: list[Any]) -> list[str | None]:
-        known = self._texts
-        return [known[text] if text in known else self._text(text) for text in texts]
 
     def _name(self, uri: str, track: dict[str, Any]) -> None:
         """What a track is called, and how long it lasts, as its first row says."""
@@ -257,10 +228,8 @@ class _Playlists:
             return None
         known = self._texts.get(text)
         if known is None:
-            known = self._texts[text] = text if text.isascii() else _HALF.sub("\ufffd", text)
-            self._note(
-                "texts with half characters, kept with a mark in their place", known is not text and known != text
-            )
+            known = self._texts[text] = _HALF.sub("\ufffd", text)
+            self._note("texts with half characters, kept with a mark in their place", known != text)
         return known
 
     def _note(self, what: str, is_so: bool) -> None:
@@ -307,11 +276,8 @@ def _wrong(track: Any) -> Wrong | None:
 
 def _firsts(values: list[str] | list[str | None]) -> list[int | None]:
     """1 where a value is there for the first time, 0 where it was before."""
-    firsts: list[int | None]
-    seen: set[str | None] = set(values)
-    if len(seen) == len(values) and None not in seen:
-        return [1] * len(values)
-    seen, firsts = set(), []
+    seen: set[str] = set()
+    firsts: list[int | None] = []
     for value in values:
         firsts.append(None if value is None else int(value not in seen))
         if value is not None:
