@@ -102,6 +102,28 @@ def test_some_sessions_are_drawn_whole_and_know_all_that_went_before(library):
     assert not prepare("skip", library, sessions=n + 1).is_sample
 
 
+def test_a_sample_does_not_follow_the_parts_that_sessions_are_split_into():
+    keys = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, 100_000)
+    of = {seed: splits.drawn(keys, 0.2, seed) for seed in (0, 1)}
+    for mask in of.values():
+        assert abs(mask.mean() - 0.2) < 0.01
+        bucket = np.bincount(splits.spread(keys[mask]) % 100, minlength=100)
+        assert 130 < bucket.min() <= bucket.max() < 270  # 200 on average
+    assert abs((of[0] & of[1]).mean() - 0.04) < 0.005
+
+
+def test_a_bundle_of_a_sample_knows_history_to_the_librarys_last_day(library, tmp_path):
+    made = train("skip", library, str(tmp_path / "skip.bundle"), model="ewma", sessions=20, seed=3, **QUICK)
+    last = np.datetime64(library.manifest["last_day"], "D")
+    assert made.card["history_as_of"] == str(last + 1)
+    assert made.card["sample"] == {
+        "sessions": made.card["sample"]["sessions"],
+        "of": library.manifest["sessions"],
+        "seed": 3,
+    }
+    assert 5 < made.card["sample"]["sessions"] < 40
+
+
 def test_a_comparison_says_how_many_sessions_were_drawn(library):
     found = compare("skip", library, models=["prior"], sessions=60, **QUICK)
     told = found.about["sample"]

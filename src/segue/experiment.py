@@ -27,9 +27,7 @@ from segue.truth import Truth, open_truth
 
 BASELINES = ("prior", "repeat-last", "position-table", "ewma")
 _OF_BASELINES = {"last_skipped", "position_in_session", *(f"skip_rate_across_{k}" for k in (70, 80, 90, 96))}
-COPIES = (
-    4  # of all examples, that learning holds at the same time: of parts and whole, days to learn from and to test on
-)
+COPIES = 5  # of all examples, that learning holds at its peak: parts and whole, days to learn from and to be tested on
 SMALL = 1 << 30  # bytes that are not worth a word
 BUDGET = 6  # settings that tuning may try, the same for every model
 Progress = Callable[[int, int, str], None]

@@ -142,10 +142,5 @@ def drawn(session: Ints, share: float, seed: int) -> npt.NDArray[np.bool_]:
     >>> bool((mask[::2] == mask[1::2]).all()), round(float(mask.mean()), 1)
     (True, 0.2)
     """
-    with np.errstate(over="ignore"):  # splitmix64 (Steele et al. 2014)
-        x = session.astype(np.int64).view(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        x ^= x >> np.uint64(31)
-    found: npt.NDArray[np.bool_] = x < np.uint64(min(share, 1.0) * float(2**64 - 2**11))
+    found: npt.NDArray[np.bool_] = spread(spread(session) + (seed + 1) % 2**16 * 2**44) < share * 2**44
     return found

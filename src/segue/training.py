@@ -77,7 +77,7 @@ def train(
     own = score(model, p, held, wanted, draw)
     own = replace(own, difference=difference(decides, p, marks[best], held, draw), trials=trials)
     seen = batch.take(cut.rows(TRAIN, VALID))
-    as_of = int(batch.keys["day"].max()) + 1
+    as_of = _last_day(prepared) + 1
     snapshots = {by: h.snapshot(as_of) for by, h in prepared.rolling.items() if not is_personal(by)}
     card = _card(prepared, cut, seen, held, own, best, marks, as_of, seed)
     tracks = prepared.library.tracks()
@@ -275,6 +275,12 @@ def knowing(opened: Bundle, library: Library, asked: Mapping[str, Any]) -> tuple
 
 def _days(batch: Batch) -> list[str]:
     return [_day(int(batch.keys["day"].min())), _day(int(batch.keys["day"].max()))] if len(batch) else []
+
+
+def _last_day(prepared: Prepared) -> int:
+    """The last day that is known: of a sample, which may have missed it, the library's."""
+    last, found = prepared.library.manifest["last_day"], int(prepared.batch.keys["day"].max())
+    return max(found, int(np.datetime64(last, "D").astype(int))) if prepared.is_sample and last else found
 
 
 def _day(number: int) -> str:
