@@ -99,7 +99,7 @@ def test_some_sessions_are_drawn_whole_and_know_all_that_went_before(library):
     assert np.array_equal(same.known, some.batch.known)
     other = prepare("skip", library, sessions=60, seed=4)
     assert set(other.batch.keys["session"].tolist()) != set(some.batch.keys["session"].tolist())
-    assert not prepare("skip", library, sessions=n + 1).is_sample
+    assert prepare("skip", library, sessions=n + 1).asked_sessions is None
 
 
 def test_a_sample_does_not_follow_the_parts_that_sessions_are_split_into():
@@ -116,12 +116,28 @@ def test_a_bundle_of_a_sample_knows_history_to_the_librarys_last_day(library, tm
     made = train("skip", library, str(tmp_path / "skip.bundle"), model="ewma", sessions=20, seed=3, **QUICK)
     last = np.datetime64(library.manifest["last_day"], "D")
     assert made.card["history_as_of"] == str(last + 1)
-    assert made.card["sample"] == {
-        "sessions": made.card["sample"]["sessions"],
-        "of": library.manifest["sessions"],
-        "seed": 3,
-    }
-    assert 5 < made.card["sample"]["sessions"] < 40
+    sample = made.card["sample"]
+    assert (sample["asked"], sample["of"], sample["seed"]) == (20, library.manifest["sessions"], 3)
+    assert 5 < sample["sessions"] < 40
+
+
+def test_a_bundle_of_a_sample_is_asked_about_no_play_that_it_was_trained_on(library, tmp_path):
+    from segue.experiment import prepare
+    from segue.training import fairly_asked
+
+    made = train("skip", library, str(tmp_path / "skip.bundle"), model="ewma", sessions=60, seed=3, **QUICK)
+    asked = fairly_asked(made, library)
+    batch = prepare("skip", library, sessions=60, seed=3).batch
+    cut = splits.by_time(batch.keys)
+
+    def plays(of):
+        return set(zip(of.keys["session"].tolist(), of.keys["position"].tolist(), strict=True))
+
+    assert plays(asked.batch) == plays(batch.take(cut.rows(splits.TEST)))
+    assert not plays(asked.batch) & plays(batch.take(cut.rows(splits.TRAIN, splits.VALID, splits.HISTORY)))
+    assert any("of the sessions that were drawn" in note for note in asked.notes)
+    ours = evaluate(made, library, draws=10).scores[-1].metrics["log_loss"].value
+    assert ours == pytest.approx(made.card["score"]["metrics"]["log_loss"]["value"], abs=1e-12)
 
 
 def test_a_comparison_says_how_many_sessions_were_drawn(library):

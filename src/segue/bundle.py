@@ -249,6 +249,11 @@ def _check_card(card: dict[str, Any]) -> None:
     window = card.get("window")
     if window is not None and (type(window) is not list or [type(n) for n in window] != [int, int]):
         raise TypeError(f"window of the card is {window!r}, expected two numbers of plays")
+    sample = card.get("sample")
+    if sample is not None and [type(sample[name]) for name in ("asked", "of", "seed")] != [int, int, int]:
+        raise TypeError(f"sample of the card is {sample!r}, expected whole numbers")
+    if sample is not None and not (0 < sample["asked"] < sample["of"] and sample["seed"] >= 0):
+        raise ValueError(f"sample of the card is {sample!r}, expected some of all sessions")
     ZoneInfo(card["source_options"].get("tz", "UTC"))
     date.fromordinal(card["history_as_of_day"] + EPOCH)
 

@@ -44,7 +44,7 @@ class Prepared:
     columns: tuple[str, ...]  # what models read; the batch also holds what baselines read
     left_out: dict[str, str]
     seconds: float
-    is_sample: bool = False  # of the library's sessions
+    asked_sessions: int | None = None  # about so many are drawn; None: they are all of the library's
 
 
 def prepare(
@@ -89,7 +89,7 @@ def prepare(
         left_out |= silent
     columns = tuple(wanted or batch.columns)
     seconds = time.perf_counter() - begun
-    return Prepared(asking, batch, rolling, opened, columns, left_out, seconds, is_sample=share is not None)
+    return Prepared(asking, batch, rolling, opened, columns, left_out, seconds, sessions if share is not None else None)
 
 
 def _share(sessions: int | None, library: Library | Permuted) -> float | None:
@@ -450,10 +450,11 @@ def _listener_name(library: Library | Permuted, key: int) -> str:
 
 def about_sample(prepared: Prepared, seed: int) -> dict[str, Any]:
     """How many sessions were drawn, where not all were taken."""
-    if not prepared.is_sample:
+    if prepared.asked_sessions is None:
         return {}
     n = len(np.unique(prepared.batch.keys["session"]))
-    return {"sample": {"sessions": n, "of": int(prepared.library.manifest["sessions"]), "seed": seed}}
+    whole = int(prepared.library.manifest["sessions"])
+    return {"sample": {"asked": prepared.asked_sessions, "sessions": n, "of": whole, "seed": seed}}
 
 
 def _about_truth(truth: Truth | None, seeds: int, seed: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,9 @@ def train(
         fits[name] = tune(task, name, own_batch(prepared, name), cut, decides, budget=budget, seed=seed)[0]
         marks[name] = answered_by(name, [fits[name]], held, wanted)
     progress(len(BASELINES), len(BASELINES) + 1, model)
-    asked = f"{prepared.library.fingerprint()} {asking.setting.name}" + f" {sessions} {seed}" * prepared.is_sample
+    asked = f"{prepared.library.fingerprint()} {asking.setting.name}" + f" {sessions} {seed}" * (
+        prepared.asked_sessions is not None
+    )
     run = Run(run_folder(out) if reads_steps(chosen) else None, asked,
               lambda line: progress(len(BASELINES), len(BASELINES) + 1, f"{model}: {line}"))  # fmt: skip
     fitted, trials = tune(task, model, own_batch(prepared, model), cut, decides, budget=budget, seed=seed, settings=settings,
@@ -159,16 +161,19 @@ def fairly_asked(
                            "explained, by segue evaluate or segue.stay_training.evaluate")  # fmt: skip
     lib = library if isinstance(library, Library) else open_library(library)
     snapshot = model.history if history == "frozen" else None
-    batch, _ = from_library(model.asking, lib, snapshot=snapshot, progress=progress)
+    is_same, sample = lib.fingerprint() == model.card["library"], model.card.get("sample")
+    kept = _as_drawn(sample) if is_same and sample else None
+    batch, _ = from_library(model.asking, lib, snapshot=snapshot, kept=kept, progress=progress)
     if not len(batch):
         raise AskedWrongly(
             f"{lib.path} holds no play with a known outcome that setting {model.asking.setting.name!r} can ask about: "
             "use a library whose source says what was skipped"
         )
     notes, warnings = [f"history {history}"], []
-    if lib.fingerprint() == model.card["library"]:
+    if is_same:
         batch = batch.take(splits.by_time(batch.keys).rows(TEST))
-        notes.append("the library it was trained on: only the held-out last days are asked about")
+        which = " of the sessions that were drawn" if sample else ""
+        notes.append(f"the library it was trained on: only the held-out last days{which} are asked about")
     else:
         last = model.card["trained_on_days"][1]
         later = batch.keys["day"] > np.datetime64(last, "D").astype(np.int64)
@@ -190,6 +195,12 @@ def fairly_asked(
         warnings.append(f"not the same kind of log: ingested as {lib.manifest['source']} with {said[0]}, trained on "
                         f"{model.card['source']} with {said[1]}")  # fmt: skip
     return Asked(model, lib, batch, tuple(notes), tuple(warnings))
+
+
+def _as_drawn(sample: Mapping[str, int]) -> Callable[[Batch, int], Any]:
+    """The sessions that were drawn to train on, again: only among them is it known which days were held out."""
+    share = sample["asked"] / sample["of"]
+    return lambda made, _: splits.drawn(made.keys["session"], share, sample["seed"])
 
 
 def evaluate(
@@ -280,7 +291,7 @@ def _days(batch: Batch) -> list[str]:
 def _last_day(prepared: Prepared) -> int:
     """The last day that is known: of a sample, which may have missed it, the library's."""
     last, found = prepared.library.manifest["last_day"], int(prepared.batch.keys["day"].max())
-    return max(found, int(np.datetime64(last, "D").astype(int))) if prepared.is_sample and last else found
+    return max(found, int(np.datetime64(last, "D").astype(int))) if last and prepared.asked_sessions else found
 
 
 def _day(number: int) -> str:
