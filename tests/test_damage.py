@@ -22,6 +22,7 @@ import segue.engines
 import segue.library
 import segue.parts
 import segue.track_table
+import segue.unpacked
 from segue.datasets import mssd
 from segue.datasets.source import find
 from segue.errors import BadInput
@@ -151,16 +152,16 @@ def test_a_bomb_is_refused_in_little_memory_and_little_room(tmp_path, monkeypatc
         finally:
             written.append(target.tell())
 
-    monkeypatch.setattr(segue.engines.shutil, "copyfileobj", watched)
+    monkeypatch.setattr(segue.unpacked.shutil, "copyfileobj", watched)
     tracemalloc.start()
     try:
         with pytest.raises(BadInput, match=r"csv.gz unpacks to more than 200 times its size"), \
-                segue.engines.plain(path, folder=tmp_path / "spill"):  # fmt: skip
+                segue.unpacked.plain(path, folder=tmp_path / "spill"):  # fmt: skip
             raise AssertionError("unpacked")
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
-    assert written[0] <= segue.engines.MOST_FREE + (1 << 21)
+    assert written[0] <= segue.unpacked.MOST_FREE + (1 << 21)
     assert list((tmp_path / "spill").iterdir()) == []
 
 
@@ -213,7 +214,7 @@ def fill(monkeypatch, where):
         monkeypatch.setattr(
             mssd, "SOURCE", replace(mssd.SOURCE, columns=None)
         )  # read at once, no log is unpacked aside
-        monkeypatch.setattr(segue.engines.shutil, "copyfileobj", at_call(int(n), shutil.copyfileobj))
+        monkeypatch.setattr(segue.unpacked.shutil, "copyfileobj", at_call(int(n), shutil.copyfileobj))
     elif place == "renamed":
         monkeypatch.setattr(os, "replace", at_call(int(n), os.replace))
     elif place == "note":
@@ -323,7 +324,7 @@ def test_a_disk_that_cannot_be_read_on_is_told_in_one_line(tmp_path, monkeypatch
     def failing(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(segue.engines.gzip.GzipFile, "read", failing)
+    monkeypatch.setattr(segue.unpacked.gzip.GzipFile, "read", failing)
     with pytest.raises(BadInput, match=rf"^{path.name} cannot be read \(Input/output error\): expected a file"):
         ingest("mssd", tmp_path / "in", tmp_path / "out")
 

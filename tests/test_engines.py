@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import gzip
 import random
-import zipfile
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from segue import engines
-from segue.engines import Embedded, known_counts, write_parquet
-from segue.errors import BadInput
+from segue.engines import Embedded
+from segue.long_list import LongList
+from segue.parquet_files import write_parquet
 
 COLUMNS = {"name": "VARCHAR", "n": "BIGINT", "flag": "BOOLEAN"}
 
@@ -75,7 +72,7 @@ def test_what_the_reader_loses_count_of_is_looked_at_line_by_line(tmp_path, embe
     def losing(self, *given):
         kept, unread = scan(self, *given)
         calls.append(1)
-        return kept, unread if len(calls) > 1 else engines.LongList(list(unread)[1:])
+        return kept, unread if len(calls) > 1 else LongList(list(unread)[1:])
 
     monkeypatch.setattr(Embedded, "_scan", losing)
     assert read(embedded, tmp_path, text) == trusted
@@ -171,146 +168,16 @@ def test_names_of_columns_and_files_may_hold_quotes(tmp_path, embedded):
     assert read(embedded, folder, "a'b,c\"d\nx,1\n", {"a'b": "VARCHAR", 'c"d': "BIGINT"}) == ([("x", 1, 2)], [])
 
 
-def test_a_file_that_is_not_there_is_told_in_one_line(tmp_path, embedded):
-    with pytest.raises(BadInput, match=r"gone.csv cannot be opened") as refused, \
-            engines.open_binary(tmp_path / "gone.csv"):  # fmt: skip
-        raise AssertionError("opened")
-    assert "\n" not in str(refused.value)
-
-
 # packed files
-
-
-def packed(folder, raw, kind):
-    path = folder / {"gz": "log.csv.gz", "zip": "logs.zip", "plain": "log.csv"}[kind]
-    if kind == "zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("in/log.csv", raw)
-        return path, "in/log.csv"
-    path.write_bytes(gzip.compress(raw) if kind == "gz" else raw)
-    return path, None
-
-
-@pytest.mark.parametrize("kind", ["plain", "gz", "zip"])
-def test_a_packed_file_is_unpacked_aside_and_cleared_away(tmp_path, kind):
-    raw = random.Random(0).randbytes(100_000)
-    with engines.plain(*packed(tmp_path, raw, kind)) as path:
-        assert path.read_bytes() == raw
-    assert path.exists() == (kind == "plain")
-
-
-def test_what_is_gzipped_is_unpacked_whatever_its_name_says(tmp_path):
-    (tmp_path / "log.csv").write_bytes(gzip.compress(b"x"))
-    with engines.plain(tmp_path / "log.csv") as path, engines.open_binary(tmp_path / "log.csv") as source:
-        assert (path.read_bytes(), source.read()) == (b"x", b"x")
-
-
-def test_a_file_that_only_says_it_is_gzipped_is_told_in_one_line(tmp_path):
-    (tmp_path / "log.csv.gz").write_bytes(b"a,b\n")
-    with pytest.raises(BadInput, match=r"^log.csv.gz is broken \(it is not gzip'd\): download it again, or name it without"), \
-            engines.plain(tmp_path / "log.csv.gz"):  # fmt: skip
-        raise AssertionError("given out")
-
-
-def test_a_file_is_unpacked_where_there_is_room(tmp_path):
-    with engines.plain(*packed(tmp_path, b"x", "gz"), folder=tmp_path / "a" / "spill") as path:
-        assert path.parent.parent == tmp_path / "a" / "spill"
-    assert not list((tmp_path / "a" / "spill").iterdir())
-
-
-@pytest.mark.parametrize(
-    ("n_bytes", "n_packed", "says"),
-    [
-        (engines.MOST_FREE, 1, ""),
-        (
-            engines.MOST_FREE + 1,
-            1,
-            r"log.gz unpacks to more than 200 times its size \(1 bytes gave 33,554,433\), which no log",
-        ),
-        (200 << 30, 1 << 30, "log.gz unpacks to more than 64 GiB: split it"),
-        (200 << 30, 200 << 30, ""),  # not packed at all
-    ],
-)
-def test_what_unpacks_beyond_all_measure_is_refused(n_bytes, n_packed, says):
-    if not says:
-        engines.check_size("log.gz", n_bytes, n_packed)
-        return
-    with pytest.raises(BadInput, match=says):
-        engines.check_size("log.gz", n_bytes, n_packed)
-
-
-def test_names_are_printed_in_one_line():
-    assert engines.in_one_line("lög ☃ (1).csv") == "lög ☃ (1).csv"
-    assert engines.in_one_line("a\n\x1b[31m\udcff") == r"a\n\x1b[31m\udcff"
-
-
-def test_a_plain_file_is_not_copied(tmp_path):
-    path, _ = packed(tmp_path, b"x", "plain")
-    with engines.plain(path) as same:
-        assert same == path
-
-
-@pytest.mark.parametrize("kind", ["gz", "zip"])
-@pytest.mark.parametrize("damage", ["checksum", "cut", "middle"])
-def test_a_packed_file_that_is_damaged_is_never_given_out(tmp_path, kind, damage):
-    path, member = packed(tmp_path, random.Random(0).randbytes(50_000) + b"x" * 50_000, kind)
-    raw = bytearray(path.read_bytes())
-    if damage == "cut":
-        raw = raw[:-9] if kind == "gz" else raw[:40_000] + raw[-100:]
-    else:
-        at = 25_000 if damage == "middle" else -8 if kind == "gz" else raw.index(b"PK\x01\x02") + 16
-        raw[at] ^= 0x40
-    path.write_bytes(raw)
-    with pytest.raises(BadInput, match=r"log.* (is broken|cannot be opened) .*(download it again|that can be read)"), \
-            engines.plain(path, member):  # fmt: skip
-        raise AssertionError("given out")
-
-
-def test_a_zip_with_a_password_is_told_in_one_line(tmp_path):
-    path, member = packed(tmp_path, b"x", "zip")
-    raw = bytearray(path.read_bytes())
-    raw[6] |= 1  # the flag for a password, in the member's header and in the directory
-    raw[raw.index(b"PK\x01\x02") + 8] |= 1
-    path.write_bytes(raw)
-    with pytest.raises(BadInput, match=r"logs.zip!in/log.csv cannot be opened .*password"), engines.plain(path, member):
-        raise AssertionError("opened")
-
-
-def test_a_mistake_of_the_readers_is_not_blamed_on_the_file(tmp_path):
-    with pytest.raises(RuntimeError, match="mine"), engines.open_binary(*packed(tmp_path, b"x", "gz")):
-        raise RuntimeError("mine")
 
 
 # Parquet
 
 
-def test_a_table_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "deep" / "some.parquet"
-    engines.write_parquet(pa.table({"x": [1]}), path)
-
-    def failing(rows, aside, **how):
-        aside.write_bytes(b"half")
-        raise OSError("no space left")
-
-    monkeypatch.setattr("pyarrow.parquet.write_table", failing)
-    with pytest.raises(OSError, match="no space left"):
-        engines.write_parquet(pa.table({"x": [2]}), path)
-    assert engines.read_parquet(path).to_pylist() == [{"x": 1}]
-    assert [p.name for p in path.parent.iterdir()] == ["some.parquet"]
-
-
-@pytest.mark.parametrize("raw", [b"", b"no parquet", b"PAR1" + b"x" * 20 + b"PAR1"])
-def test_what_is_no_parquet_is_told_in_one_line(tmp_path, raw):
-    (tmp_path / "some.parquet").write_bytes(raw)
-    with pytest.raises(BadInput, match=r"some.parquet cannot be read as Parquet .*: ingest again") as refused:
-        engines.read_parquet(tmp_path / "some.parquet")
-    assert "\n" not in str(refused.value)
-
-
 def parts(folder, *values):
     paths = [folder / f"{n}.parquet" for n in range(len(values))]
     for path, own in zip(paths, values, strict=True):
-        engines.write_parquet(pa.table({"x": own}), path)
+        write_parquet(pa.table({"x": own}), path)
     return paths
 
 
@@ -343,12 +210,3 @@ def test_tables_of_one_engine_do_not_clash_and_can_be_dropped(embedded):
     embedded.drop(one)
     left = {name for (name,) in embedded.raw.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     assert (one.op().name in left, two.op().name in left) == (False, True)
-
-
-def test_what_files_know_of_their_columns_is_read_from_them_without_their_rows(tmp_path):
-    write_parquet(pa.table({"a": [1, None, 3], "b": pa.array([None] * 3, pa.string())}), tmp_path / "one.parquet")
-    write_parquet(pa.table({"a": [4], "b": ["x"]}), tmp_path / "two.parquet")
-    files = [tmp_path / "one.parquet", tmp_path / "two.parquet"]
-    assert known_counts(files, ["a", "b"]) == {"a": 3, "b": 1}
-    pq.write_table(pa.table({"a": [4], "b": ["x"]}), files[1], write_statistics=["a"])
-    assert known_counts(files, ["a", "b"]) is None

@@ -44,3 +44,8 @@ def test_a_missing_extra_prints_its_install_line():
 @pytest.mark.parametrize("error", [UnknownName("column", "x", ["y"]), MissingExtra("a", "b"), BadInput("wrong")])
 def test_a_message_is_one_line(error):
     assert "\n" not in str(error)
+
+
+def test_names_are_printed_in_one_line():
+    assert errors.in_one_line("lög ☃ (1).csv") == "lög ☃ (1).csv"
+    assert errors.in_one_line("a\n\x1b[31m\udcff") == r"a\n\x1b[31m\udcff"

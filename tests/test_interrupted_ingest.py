@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from segue.datasets import mssd
-from segue.engines import held_alone
 from segue.errors import AskedWrongly
+from segue.in_place import held_alone
 from segue.library import ingest, open_library
 from test_library import content, history
 
@@ -34,7 +34,7 @@ ingest(source, folder, out, overwrite=True, jobs=int(jobs))
 
 STEP = """
 import os, signal, sys
-import segue.engines
+import segue.in_place
 from segue.library import ingest
 
 folder, out, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -49,14 +49,14 @@ def watch(event, arguments):
     if event in ("os.rename", "os.remove") and out in os.path.abspath(str(arguments[0])):
         step()
 
-def watched(one, other, swap=segue.engines.swap):
+def watched(one, other, swap=segue.in_place.swap):
     step()
     swapped = swap(one, other)
     step()
     return swapped
 
 sys.addaudithook(watch)
-segue.engines.swap = watched
+segue.in_place.swap = watched
 ingest("mssd", [folder], out, overwrite=True)
 """
 

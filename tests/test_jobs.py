@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import pytest
 
-import segue.engines
 import segue.jobs
 import segue.library
+import segue.parquet_files
 from segue.datasets import mssd, mssd_columns
 from segue.errors import AskedWrongly, BadInput, UnknownName
 from segue.jobs import MOST_JOBS, n_jobs, share_of_memory
@@ -83,7 +83,7 @@ def test_an_archive_is_read_by_several_processes_as_by_one(tmp_path):
 
 
 def test_more_rows_than_a_row_group_are_the_same_bytes_however_many_threads_there_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(segue.engines, "ROWS_AT_A_TIME", 1000)
+    monkeypatch.setattr(segue.parquet_files, "ROWS_AT_A_TIME", 1000)
     history(tmp_path / "in" / "anna", *range(4100))
     made = []
     for threads in (1, 4):
@@ -149,7 +149,7 @@ def test_progress_goes_on_within_a_large_table_however_it_is_packed(tmp_path, mo
     log.write_text("".join([lines[0], *(line for line in lines[1:] if "2018-07-15" in line)]))
     given = packed(log, packing)
     monkeypatch.setattr(mssd, "SOURCE", replace(mssd.SOURCE, columns=None))  # with care
-    monkeypatch.setattr(segue.engines, "ROWS_AT_A_TIME", 100)
+    monkeypatch.setattr(segue.parquet_files, "ROWS_AT_A_TIME", 100)
     told = []
     library = ingest("mssd", given, tmp_path / "out", progress=lambda *said, **more: told.append(said))
     shares = [done / n for done, n, name, *_ in told if "log_" in name]

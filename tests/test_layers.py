@@ -20,7 +20,7 @@ LAYERS = (
         "features.audio.loudness",
     )),
     ("tables", (
-        "engines", "sessions", "session", "splits", "unfinished",
+        "rows_of_text", "unpacked", "parquet_files", "in_place", "engines", "sessions", "session", "splits", "unfinished",
         "tensor_records", "tensor_cells", "tensor_passes", "tensor_stock",
     )),
     ("sources", ("datasets", "simulate")),

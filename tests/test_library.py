@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 
+import segue.in_place
 import segue.library
 import small
 from segue.datasets import mssd
@@ -244,7 +245,7 @@ def test_an_overwrite_that_fails_leaves_the_old_library(tmp_path, monkeypatch):
             raise OSError("no space left")
         replace(source, target)
 
-    monkeypatch.setattr(segue.engines, "swap", lambda one, other: False)  # as where names cannot change places
+    monkeypatch.setattr(segue.in_place, "swap", lambda one, other: False)  # as where names cannot change places
     monkeypatch.setattr(os, "replace", failing)
     with pytest.raises(OSError, match="no space left"):
         ingest("spotify_history", [history(tmp_path / "ben", 7)], tmp_path / "out", overwrite=True)
@@ -266,7 +267,7 @@ def test_overwriting_spares_what_somebody_put_into_a_library(tmp_path, foreign):
 @pytest.mark.parametrize("swaps", [True, False])
 def test_a_library_that_takes_anothers_place_leaves_nothing_of_it(tmp_path, monkeypatch, swaps):
     if not swaps:
-        monkeypatch.setattr(segue.engines, "swap", lambda one, other: False)
+        monkeypatch.setattr(segue.in_place, "swap", lambda one, other: False)
     there(tmp_path)
     new = ingest("spotify_history", [history(tmp_path / "ben", 7)], tmp_path / "out", overwrite=True)
     assert new.manifest["kept"] == 1
@@ -274,9 +275,9 @@ def test_a_library_that_takes_anothers_place_leaves_nothing_of_it(tmp_path, monk
 
 
 def test_a_folder_that_another_ingest_is_writing_is_left_alone(tmp_path, monkeypatch):
-    with segue.engines.held_alone(tmp_path / "out.partial"):
-        monkeypatch.setattr(segue.engines.time, "sleep", lambda s: None)
-        monkeypatch.setattr(segue.engines.time, "monotonic", iter(range(0, 10_000, 5)).__next__)
+    with segue.in_place.held_alone(tmp_path / "out.partial"):
+        monkeypatch.setattr(segue.in_place.time, "sleep", lambda s: None)
+        monkeypatch.setattr(segue.in_place.time, "monotonic", iter(range(0, 10_000, 5)).__next__)
         with pytest.raises(
             AskedWrongly, match=r"another segue is writing .*out.partial: wait for it to end, or choose"
         ):

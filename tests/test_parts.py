@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-import segue.engines
+import segue.parquet_files
 from segue.datasets import mssd
 from segue.engines import Embedded
 from segue.library import ingest
@@ -81,7 +81,7 @@ def test_plays_that_are_promised_in_order_and_are_not_are_sorted_after_all(
     whole = content(ingest("mssd", given, tmp_path / "whole"))
     sorts.clear()
     monkeypatch.setattr(mssd, "_is_sound", lambda *_: True)
-    monkeypatch.setattr(segue.engines, "ROWS_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(segue.parquet_files, "ROWS_AT_A_TIME", at_a_time)
     found = content(ingest("mssd", given, tmp_path / "out"))
     assert sorts == [True, False]
     assert found[1:] == whole[1:]

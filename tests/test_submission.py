@@ -25,12 +25,13 @@ from segue.bundle import open_bundle
 from segue.datasets import mssd
 from segue.datasets.mssd_halves import pairs, read_pair
 from segue.datasets.source import find
-from segue.engines import Embedded, read_parquet
+from segue.engines import Embedded
 from segue.errors import AskedWrongly, BadInput
 from segue.features.build import from_library
 from segue.features.columns import key64
 from segue.library import ingest
 from segue.live import vocabulary
+from segue.parquet_files import read_parquet
 from segue.submission import Submission, _merged, answers, features, submit
 
 

@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from segue import schema, track_table
-from segue.engines import Embedded, write_parquet
+from segue.engines import Embedded
 from segue.errors import AskedWrongly
 from segue.features.build import table
 from segue.library import ingest
+from segue.parquet_files import write_parquet
 
 X, Y, Z = (f"{letter * 22}" for letter in "XYZ")
 

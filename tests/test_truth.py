@@ -14,12 +14,12 @@ import pytest
 import small
 import truths
 from segue import cli, splits
-from segue.engines import read_parquet, write_parquet
 from segue.errors import AskedWrongly, BadInput
 from segue.exam import CEILINGS
 from segue.experiment import compare, prepare
 from segue.features.columns import key64
 from segue.metrics import average_accuracy
+from segue.parquet_files import read_parquet, write_parquet
 from segue.simulate import truth_table
 from segue.truth import FORMAT, open_truth
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 import small
 from segue.decode import best_strings, joints_of_marginals
-from segue.engines import write_parquet
 from segue.library import Library
+from segue.parquet_files import write_parquet
 
 WORLD = {"format": 1, "world": "tastes-1", "version": 1, "seed": 0}
 KINDS = {"string": pa.int8(), "string_tracks_unknown": pa.int8(), "joint": pa.list_(pa.float32()), "skipped": pa.int8()}

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import segue
-from segue.engines import in_one_line
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, in_one_line
 from segue.figures import audible, draw, gathered, neighbours
 from segue.figures.collection import Collection, collection, read
 from segue.figures.figure import Figure, NothingToSay

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from segue.challenge_set import ID, Asked, Playlist, playlists
-from segue.engines import in_one_line, open_binary
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, in_one_line
+from segue.unpacked import open_binary
 
 N_TRACKS = 500
 MOST_TOLD = 20  # problems

@@ -19,11 +19,11 @@ from segue.batch import Array
 from segue.categories import CATEGORIES
 from segue.challenge_answers import verify
 from segue.challenge_set import playlists
-from segue.engines import open_binary
 from segue.errors import AskedWrongly, BadInput
 from segue.intervals import Interval, resamples
 from segue.lists import Lists
 from segue.playlist_challenge import TRUTH
+from segue.unpacked import open_binary
 
 DRAWS = 300  # of the bootstrap, by playlist
 ALL = "all"

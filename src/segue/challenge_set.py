@@ -17,8 +17,7 @@ from typing import Any, TypeGuard
 from segue.categories import CATEGORIES
 from segue.datasets.json_list import Broken, records, said
 from segue.datasets.source import LogFile, find
-from segue.engines import in_one_line
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, in_one_line
 from segue.lists import Lists, Vocabulary
 
 OTHER = "other"  # a category that is none of the ten

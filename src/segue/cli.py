@@ -354,7 +354,7 @@ def compare(
             progress=progress,
         )  # fmt: skip
     if scores is not None and found.per_example is not None:
-        from segue.engines import write_parquet
+        from segue.parquet_files import write_parquet
 
         write_parquet(found.per_example(), scores)
     show_comparison(found, as_json)
@@ -828,7 +828,7 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    from segue.engines import in_one_line
+    from segue.errors import in_one_line
 
     sys.stderr.write(f"segue: {in_one_line(' '.join(str(error).split()))}\n")
     raise SystemExit(code)

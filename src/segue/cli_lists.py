@@ -67,7 +67,7 @@ def compare(
     if scores is not None:
         import pyarrow
 
-        from segue.engines import write_parquet
+        from segue.parquet_files import write_parquet
         from segue.traits import per_question
 
         write_parquet(pyarrow.table(per_question(found)), scores)

@@ -22,8 +22,7 @@ import numpy as np
 
 from segue.describing import DescriptorBundle
 from segue.descriptors import TARGETS
-from segue.engines import in_one_line
-from segue.errors import AskedWrongly
+from segue.errors import AskedWrongly, in_one_line
 from segue.measuring import VERSION, Sound, sounds
 
 FIRST = ("file", "track_id", "artist", "title", "duration", "kind")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segue.engines import in_one_line
+from segue.errors import in_one_line
 from segue.sounding import Said
 
 MUSIC, SPEECH, OTHER = "music", "speech", "other"

@@ -45,3 +45,13 @@ class MissingExtra(SegueError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed; run: pip install 'segue[{extra}]'")
+
+
+def in_one_line(name: str) -> str:
+    """A name as it can be printed and kept: what is no visible character is written as \\n, \\x1b, \\udcff."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def first_line(cause: BaseException) -> str:
+    """What others' errors say at length, in short."""
+    return str(cause).strip().split("\n")[0]

@@ -23,13 +23,14 @@ import numpy as np
 
 import segue
 from segue import registry, schema
-from segue.engines import held_alone, put_in_place, write_batches
 from segue.errors import AskedWrongly
 from segue.features import glossary, kept, tree
 from segue.features.build import Ask, Attributes, ask, attributes, build, frozen, table
 from segue.features.history import History
+from segue.in_place import held_alone, put_in_place
 from segue.jobs import SMALL, Heard, Report, Work, n_jobs, written
 from segue.library import Library, open_library
+from segue.parquet_files import write_batches
 from segue.parts import sha256
 from segue.spark import Spark
 from segue.unfinished import check_folder, note_done, resume, told_when_full

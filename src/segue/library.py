@@ -19,18 +19,11 @@ from segue import registry, schema, track_table
 from segue.datasets import attributes
 from segue.datasets.recognise import Found, among, recognise
 from segue.datasets.source import LogFile, Reject, clock_zone, find
-from segue.engines import (
-    INGEST_MEMORY,
-    Embedded,
-    held_alone,
-    in_one_line,
-    parquet_batches,
-    put_in_place,
-    read_parquet,
-    write_batches,
-)
-from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName
+from segue.engines import INGEST_MEMORY, Embedded
+from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName, in_one_line
+from segue.in_place import held_alone, put_in_place
 from segue.jobs import SMALL_BYTES, Heard, n_jobs, share_of_memory, written
+from segue.parquet_files import parquet_batches, read_parquet, write_batches
 from segue.parts import BESIDE, Job, tables_of
 from segue.spark import Spark
 from segue.unfinished import is_free, note_done, read_note, resume, told_when_full

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from segue.clusters import Points
-from segue.engines import columns_of_parquet, read_parquet
 from segue.errors import AskedWrongly, BadInput, UnknownName
+from segue.parquet_files import columns_of_parquet, read_parquet
 from segue.profiles import COLUMNS
 
 KEY = "listener"

@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segue.batch import Array
-from segue.engines import in_one_line
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, in_one_line
 from segue.exact import Exactly, Said
 from segue.exact import exactly as told_exactly
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from segue import registry, schema, sessions
 from segue.datasets.source import REJECT_COLUMNS, UNPACKING, Doubtful, Piece, Reject, Unit
-from segue.engines import INGEST_MEMORY, Embedded, write_batches, write_parquet, written_below
+from segue.engines import INGEST_MEMORY, Embedded
 from segue.errors import BadInput
 from segue.jobs import Report
 from segue.long_list import AT_A_TIME
+from segue.parquet_files import write_batches, write_parquet, written_below
 
 BESIDE = ("sessions", "played")  # beside the plays of each part: whose they are, and how often each track, bit by bit
 _ASIDE = "part.parquet"

@@ -27,8 +27,8 @@ from segue import categories
 from segue.categories import CATEGORIES, FEWEST_HELD
 from segue.challenge_answers import Verified, verify, write
 from segue.challenge_set import ID, Asked, read
-from segue.engines import in_one_line, put_in_place
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, in_one_line
+from segue.in_place import put_in_place
 from segue.library import Library
 from segue.lists import Codes, Lists, Vocabulary, lists_of
 from segue.shares import shared_out

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.engines import INGEST_MEMORY, Embedded, columns_of_parquet, write_batches, write_parquet
+from segue.engines import INGEST_MEMORY, Embedded
 from segue.errors import AskedWrongly, BadInput
+from segue.parquet_files import columns_of_parquet, write_batches, write_parquet
 from segue.track_table import free, number
 
 if TYPE_CHECKING:

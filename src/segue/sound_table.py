@@ -21,8 +21,7 @@ import numpy as np
 
 from segue.batch import Array
 from segue.descriptors import TARGETS
-from segue.engines import in_one_line
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, in_one_line
 from segue.measured import Measured
 
 MOST_BYTES = 1 << 30

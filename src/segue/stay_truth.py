@@ -12,10 +12,10 @@ import numpy as np
 
 from segue import registry
 from segue.batch import Array, Stay, Survival
-from segue.engines import read_parquet
 from segue.errors import AskedWrongly, BadInput
 from segue.features.columns import key64
 from segue.intervals import Floats, Ints
+from segue.parquet_files import read_parquet
 from segue.simulate.lastfm1k import FORMAT, user
 from segue.simulate.stays import CAP, REACH, Stays, forward
 from segue.simulate.whole_plays import over_by

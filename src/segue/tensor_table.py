@@ -20,12 +20,12 @@ import numpy as np
 
 import segue
 from segue import registry, schema
-from segue.engines import held_alone, put_in_place
 from segue.errors import AskedWrongly
 from segue.feature_table import ALL
 from segue.features import kept, tree
 from segue.features.build import Ask, ask, attributes
 from segue.features.steps import everything, is_history
+from segue.in_place import held_alone, put_in_place
 from segue.jobs import SMALL, Heard, Work, n_jobs, written
 from segue.library import Library, open_library
 from segue.parts import sha256

@@ -21,8 +21,9 @@ from segue import schema
 from segue.datasets import attributes
 from segue.datasets.attribute_rows import track_id
 from segue.datasets.recording import name_key
-from segue.engines import INGEST_MEMORY, Embedded, write_batches
+from segue.engines import INGEST_MEMORY, Embedded
 from segue.errors import AskedWrongly
+from segue.parquet_files import write_batches
 
 if TYPE_CHECKING:
     from segue.library import Library

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from segue.batch import Array
-from segue.engines import read_parquet
 from segue.errors import AskedWrongly, BadInput
 from segue.exam import Halves, Told, by_size
 from segue.features.columns import combine, from_arrow
 from segue.intervals import Floats, Ints
+from segue.parquet_files import read_parquet
 
 FORMAT = 1
 SETTINGS = ("online", "challenge")

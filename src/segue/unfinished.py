@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from segue.engines import in_one_line
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, in_one_line
 
 
 @contextmanager
@@ -42,7 +41,7 @@ def resume(partial: Path, begun: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
     Parameters
     ----------
-    partial : the folder, which is held (see `engines.held_alone`)
+    partial : the folder, which is held (see `in_place.held_alone`)
     begun : what the job is, as JSON has it
     """
     note = partial / "begun.json"

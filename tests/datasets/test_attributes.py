@@ -9,8 +9,9 @@ import pytest
 from segue.datasets.attribute_rows import track_id
 from segue.datasets.attributes import read, roles, tables
 from segue.datasets.source import find
-from segue.engines import Embedded, write_parquet
+from segue.engines import Embedded
 from segue.errors import BadInput
+from segue.parquet_files import write_parquet
 
 X = "4GiXBCUF7H6YfNQsnBRIzl"
 Y = "1zyqZONW985Cs4osz9wlsu"

@@ -11,9 +11,9 @@ import pytest
 
 from segue.datasets import mssd
 from segue.datasets.source import find
-from segue.engines import write_parquet
 from segue.errors import AskedWrongly, BadInput
 from segue.library import ingest
+from segue.parquet_files import write_parquet
 
 HEADER = (
     "session_id,session_position,session_length,track_id_clean,skip_1,skip_2,skip_3,not_skipped,context_switch,"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segue import registry
-from segue.engines import read_parquet
+from segue.parquet_files import read_parquet
 from segue.simulate.mssd import Made, simulate
 from segue.simulate.world import World
 

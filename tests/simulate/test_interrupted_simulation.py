@@ -242,7 +242,7 @@ def test_an_older_world_stays_until_the_new_one_is_whole(out, monkeypatch):
         replace(one, other)
 
     monkeypatch.setattr(os, "replace", full)
-    monkeypatch.setattr("segue.engines.swap", lambda one, other: False)  # as where names cannot change places
+    monkeypatch.setattr("segue.in_place.swap", lambda one, other: False)  # as where names cannot change places
     with pytest.raises(OSError, match="No space left"):
         run(out, seed=1, overwrite=True)
     assert simulated.contents(out) == simulated.contents(few(NAME).path)

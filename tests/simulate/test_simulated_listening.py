@@ -15,9 +15,9 @@ import simulated
 
 from segue import registry
 from segue.datasets.lastfm1k import PROFILE
-from segue.engines import read_parquet
 from segue.errors import AskedWrongly
 from segue.library import ingest
+from segue.parquet_files import read_parquet
 from segue.simulate import lastfm1k
 from segue.simulate.lastfm1k import PLAYS_FILE, PROFILES_FILE, simulate
 

@@ -12,9 +12,9 @@ from simulated import WORLDS, halves, made, training, truth
 
 from segue.datasets.source import find
 from segue.decode import best_strings, expected_aa, joints_of_marginals
-from segue.engines import read_parquet
 from segue.features.columns import from_arrow
 from segue.library import ingest
+from segue.parquet_files import read_parquet
 from segue.simulate.catalogue import uuids
 from segue.simulate.filtering import truths
 from segue.simulate.sessions import REASONS, of_day

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segue.engines import check_size, is_gzip
 from segue.errors import BadInput
+from segue.unpacked import check_size, is_gzip
 
 Progress = Callable[[int, int, str], None]  # bytes looked through, bytes in all, what is looked into
 Mark = tuple[int, int, Any]  # bytes unpacked, bytes read, the unpacker in that state

@@ -14,8 +14,8 @@ from segue import schema
 from segue.datasets import starts
 from segue.datasets.recording import name_key
 from segue.datasets.source import LogFile
-from segue.engines import columns_of_parquet
 from segue.errors import BadInput
+from segue.parquet_files import columns_of_parquet
 
 _SPOTIFY = re.compile(
     r"(?:spotify:track:|https?://open\.spotify\.com/(?:intl-[a-z]+/)?track/)?([0-9A-Za-z]{22})(?:\?.*)?"

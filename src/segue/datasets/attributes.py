@@ -23,8 +23,8 @@ from typing import Any
 from segue import schema
 from segue.datasets.attribute_rows import Layout, Tally, batches, cells_of, parquet
 from segue.datasets.source import LogFile
-from segue.engines import in_one_line, write_batches
-from segue.errors import BadInput
+from segue.errors import BadInput, in_one_line
+from segue.parquet_files import write_batches
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,7 @@ from segue import registry
 from segue.datasets import attributes, scrobbles, tables
 from segue.datasets.archive import Progress
 from segue.datasets.source import LogFile, Source, find
-from segue.engines import in_one_line
-from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName
+from segue.errors import AskedWrongly, BadInput, SegueError, UnknownName, in_one_line
 
 BROADEST = ("tables", "scrobbles")  # asked last, in this order, and only if the columns tell themselves
 ALONE = "tables"  # reads only where nobody else has a log

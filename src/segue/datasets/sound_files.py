@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segue.engines import in_one_line
-from segue.errors import AskedWrongly, BadInput, MissingExtra
+from segue.errors import AskedWrongly, BadInput, MissingExtra, in_one_line
 
 if TYPE_CHECKING:
     from segue.batch import Array

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segue.datasets.archive import ARCHIVES, EMPTY, LINK, MOST_FILES, REPLACED, TAR, WITHIN, Progress, Tar
-from segue.engines import Archive, in_one_line, open_binary, plain
-from segue.errors import AskedWrongly, BadInput
+from segue.errors import AskedWrongly, BadInput, in_one_line
+from segue.unpacked import Archive, open_binary, plain
 
 UNPACKING = 3  # times as long, all in all, takes the reading of a packed table
 REJECT_COLUMNS = ("file", "line", "column", "value", "reason")

@@ -29,9 +29,9 @@ from typing import Any
 from segue import sessions
 from segue.datasets.json_list import said
 from segue.datasets.source import LogFile, Piece, Reject, clock_zone
-from segue.engines import is_gzip
 from segue.errors import BadInput
 from segue.long_list import LongList
+from segue.unpacked import is_gzip
 
 GUESS_MS = 240_000  # about what a track takes
 SHORTEST_MS, FOLLOWED_MS = 30_000, 600_000  # from one start to the next, where the former may have been heard out

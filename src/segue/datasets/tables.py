@@ -35,9 +35,9 @@ from segue.datasets.source import LogFile, Piece, Source, Unit, clock_zone, name
 from segue.datasets.table_columns import DELIMITERS, DETECTED, NAMED, Layout, delimiter_given, layout_of
 from segue.datasets.table_sessions import as_given, stream, with_days
 from segue.datasets.table_values import cleaned
-from segue.engines import columns_of_parquet, write_parquet
 from segue.errors import AskedWrongly, BadInput
 from segue.long_list import LongList
+from segue.parquet_files import columns_of_parquet, write_parquet
 
 _HEAD, _MANY = 65536, 100  # bytes and lines that are looked at
 _PARQUET = b"PAR1"

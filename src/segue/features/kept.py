@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from segue import schema
-from segue.engines import parquet_batches
 from segue.errors import BadInput
 from segue.features.build import Ask, Attributes, pieces
 from segue.features.columns import from_arrow
 from segue.features.history import By, History, Rolling, Snapshot, columns_of, entries
 from segue.features.ledger import Ledger, added_up
 from segue.jobs import Report
+from segue.parquet_files import parquet_batches
 
 Crew = Callable[[Any, tuple[int, ...]], Iterator[tuple[int, Any]]]  # who does pieces of a work, see `jobs.written`
 _ROLLING, _SNAPSHOT = ("keys", "at", "n", "k"), ("keys", "n", "k", "day")

@@ -24,8 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segue.datasets.attributes import ATTRIBUTES, roles
-from segue.engines import in_one_line
-from segue.errors import BadInput
+from segue.errors import BadInput, in_one_line
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

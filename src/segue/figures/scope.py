@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from segue import schema
-from segue.engines import Engine, known_counts
+from segue.engines import Engine
 from segue.features.columns import key64
 from segue.figures.figure import NothingToSay, Rows
 from segue.library import Library
+from segue.parquet_files import known_counts
 
 MOST_ROWS = 500  # of a figure
 WIDE = [

@@ -21,8 +21,7 @@ from pathlib import Path
 
 from segue.datasets.sound_files import NO_ENDING
 from segue.ear import Heard, listen
-from segue.engines import in_one_line
-from segue.errors import BadInput, MissingExtra, SegueError
+from segue.errors import BadInput, MissingExtra, SegueError, in_one_line
 from segue.service.problems import BUSY, Problem, shown
 
 LONGEST_S = 30.0  # from the last byte to the answer

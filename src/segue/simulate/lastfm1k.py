@@ -14,8 +14,9 @@ import numpy as np
 import segue
 from segue import registry
 from segue.datasets.lastfm1k import LOG, PROFILE
-from segue.engines import put_in_place, write_parquet
 from segue.errors import AskedWrongly
+from segue.in_place import put_in_place
+from segue.parquet_files import write_parquet
 from segue.simulate.catalogue import uuids
 from segue.simulate.draws import Ints, choose, key, steps, threshold, uniform
 from segue.simulate.listened import Heard, heard

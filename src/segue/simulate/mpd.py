@@ -14,8 +14,8 @@ import numpy as np
 
 import segue
 from segue import registry
-from segue.engines import put_in_place
 from segue.errors import AskedWrongly
+from segue.in_place import put_in_place
 from segue.simulate.draws import Ints, Words, key, threshold, uniform
 from segue.simulate.mssd import Made, write_tracks
 from segue.simulate.place import Progress, begin, check_seed, finish, free, said, write_note

@@ -17,8 +17,9 @@ import numpy as np
 import segue
 from segue import registry, schema
 from segue.datasets.mssd import LOG
-from segue.engines import put_in_place, write_parquet
 from segue.errors import AskedWrongly
+from segue.in_place import put_in_place
+from segue.parquet_files import write_parquet
 from segue.simulate import truth_table
 from segue.simulate.catalogue import Catalogue, name_order, uuids
 from segue.simulate.draws import Ints, choose, steps, uniform
