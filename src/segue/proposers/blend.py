@@ -40,10 +40,10 @@ Rows = tuple[
 class Blend:
     """`each` part proposes so many; `held_share` of the lists teach the ranking, a third as many say when to stop."""
 
-    each: int = 150
+    each: int = 300
     held_share: float = 0.2
     asked_share: float = 0.4  # of the categories that a list is long enough for
-    negatives_share: float = 0.5  # of the candidates that were not held back
+    negatives_share: float = 0.3  # of the candidates that were not held back
     leaves: int = 31
     trees: int = 250
     learning_rate: float = 0.08
@@ -199,6 +199,7 @@ def _score(asking: Asking, tracks: Array, truth: Lists) -> float:
 class SessionBlend(Blend):
     """Of what plays next in a session: its ranking is taught by the days before the last ones."""
 
+    each: int = 150
     asked_share: float = 1.0
     negatives_share: float = 0.2
     parts: tuple[str, ...] = SESSION_PARTS
