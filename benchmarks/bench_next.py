@@ -44,6 +44,7 @@ from segue.intervals import Interval
 from segue.library import open_library
 from segue.lists import lists_of
 from segue.proposers.attribute_net import AttributeNet
+from segue.proposers.blend import Blend
 from segue.proposers.content import Content
 from segue.proposers.factorisation import Ials
 from segue.proposers.list_neighbours import ListKnn
@@ -122,7 +123,7 @@ def tables(found: Contest) -> None:
 
 
 def speed(library: Path, draws: int) -> None:
-    """kNN and iALS for one list after the other, in one process on one core, beside implicit's recommend of the same factors."""
+    """kNN, iALS and the blend, one list after the other, in one process on one core, beside implicit's recommend of the same vectors."""
     from implicit.cpu.als import AlternatingLeastSquares
     from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits
@@ -130,6 +131,7 @@ def speed(library: Path, draws: int) -> None:
     with threadpool_limits(1):
         cut = Cut.of(*lists_of(open_library(library)))
         knn, ials = ListKnn().fit(cut.train, cut.vocabulary), Ials().fit(cut.train, cut.vocabulary)
+        blend = Blend().fit(cut.train, cut.vocabulary)
         category = next(c for c in CATEGORIES if c.name == "title, first 25")
         some = cut.test.take(np.flatnonzero(able(cut.test, category))[:draws])
         asked = list(questions(told(some, category)[0]))
@@ -146,6 +148,7 @@ def speed(library: Path, draws: int) -> None:
             "ials": lambda i: best(*ials.scores(asked[i]), 500, asked[i].seeds),
             "playlist-knn + ials": lambda i: (best(*knn.scores(asked[i]), 500, asked[i].seeds),
                                               best(*ials.scores(asked[i]), 500, asked[i].seeds)),
+            "blend": lambda i: best(*blend.scores(asked[i]), 500, asked[i].seeds),
             "implicit.recommend": lambda i: theirs.recommend(0, rows[i], 500, recalculate_user=True),
         }  # fmt: skip
         print(
