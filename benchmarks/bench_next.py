@@ -123,7 +123,7 @@ def tables(found: Contest) -> None:
 
 
 def speed(library: Path, draws: int) -> None:
-    """kNN, iALS and the blend, one list after the other, in one process on one core, beside implicit's recommend of the same vectors."""
+    """kNN, iALS and the blend, one list after the other, in one process on one core; and implicit's own recommend."""
     from implicit.cpu.als import AlternatingLeastSquares
     from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits

@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,11 @@ OWN = ("n_proposers", "best_rank", "log_plays", "log_artist_plays", "artist_shar
 OF_SESSION = ("own_plays", "own_since", "own_artist_plays", "own_known", "in_session", "session_since", "artist_skipped",
               "last_skipped")  # fmt: skip
 OF_PART = ("score", "share", "rank")
+
+
+@lru_cache(1 << 16)  # the same few thousand tracks are proposed again and again
+def _words(name: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(folded(name)))
 
 
 @dataclass(frozen=True)
@@ -149,19 +154,13 @@ class Evidence:
     def _named(self, words: set[str], track: Array) -> tuple[Array, Array]:
         """How much of an artist's name stands in the title; and how much of the title in the track's name."""
         of_artist, in_track = np.zeros(len(track), np.float32), np.zeros(len(track), np.float32)
+        artists, titles = self.vocabulary.artist_name, self.vocabulary.title
         for i, code in enumerate(track.tolist()):
-            name = self._words(code, self.vocabulary.artist_name)
-            if name and not name.isdisjoint(words):
+            if (artist := artists[code]) and not words.isdisjoint(name := _words(artist)):
                 of_artist[i] = len(name & words) / len(name)
-            title = self._words(code, self.vocabulary.title)
-            if title and not title.isdisjoint(words):
-                in_track[i] = len(title & words) / len(words)
+            if (title := titles[code]) and not words.isdisjoint(name := _words(title)):
+                in_track[i] = len(name & words) / len(words)
         return of_artist, in_track
-
-    @staticmethod
-    def _words(code: int, names: Sequence[str | None]) -> frozenset[str]:
-        name = names[code]
-        return frozenset(_WORD.findall(folded(name))) if name else frozenset()
 
     @cached_property
     def _log_plays(self) -> Array:
