@@ -125,10 +125,10 @@ def test_while_a_library_takes_anothers_place_there_is_always_one_and_it_is_whol
 # at random instants
 
 
-def logs(folder):
-    """Four listeners' exports; some plays are there twice."""
+def logs(folder, plays=300):
+    """Four listeners' exports of so many plays; some plays are there twice."""
     for n in range(4):
-        minutes = [7 * i + n for i in range(300)]
+        minutes = [7 * i + n for i in range(plays)]
         history(folder / f"listener{n}", *minutes, *minutes[:: n + 3])
     return folder
 
@@ -221,8 +221,8 @@ def seen(folder):
 
 @pytest.fixture
 def at_work(tmp_path):
-    """An ingest by two processes that are both at a unit; they are stopped, so that they stay there."""
-    running = begun(logs(tmp_path / "in"), tmp_path / "out", 2)
+    """An ingest by two processes that are both at a unit, which keeps them long enough for a busy machine to look."""
+    running = begun(logs(tmp_path / "in", plays=3000), tmp_path / "out", 2)
     readers = until(lambda: len(found := children(running.pid)) == 2 and found)
     until(
         lambda: (
@@ -289,4 +289,4 @@ def test_ctrl_c_ends_every_process_and_only_the_one_it_is_meant_for_says_so(tmp_
     _, said = running.communicate(timeout=30)
     assert (running.returncode, said.count(b"KeyboardInterrupt"), said.count(b"Traceback")) == (-signal.SIGINT, 1, 1)
     until(lambda: not any(map(runs, readers)), seconds=5)
-    assert content(ingest("spotify_history", tmp_path / "in", tmp_path / "out"))[0]["kept"] == 1200
+    assert content(ingest("spotify_history", tmp_path / "in", tmp_path / "out"))[0]["kept"] == 12_000
