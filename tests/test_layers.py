@@ -53,6 +53,7 @@ LAYERS = (
     ("edges", (
         "cli", "cli_audio", "cli_challenge",
         "cli_lists", "cli_length", "cli_listeners", "cli_tensors", "cli_engine",
+        "cli_library", "cli_models", "cli_serve", "cli_options",
         "display_lists", "display_listeners", "display_stays",
         "listener_groups", "listener_table", "audio_map",
         "display", "display_audio", "display_examples", "display_explain", "display_report", "display_tracks", "demo",
