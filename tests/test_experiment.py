@@ -446,6 +446,27 @@ def other(tmp_path_factory):
     return checks.sample_library("spotify_history", tmp_path_factory.mktemp("other"), sessions=30, seed=5)
 
 
+def test_a_bundle_is_asked_about_some_sessions_of_a_library_that_does_not_fit(library, online, other, monkeypatch):
+    from segue import experiment
+    from segue.training import fairly_asked
+
+    whole = fairly_asked(online, other, all_days=True)
+    some = fairly_asked(online, other, all_days=True, sessions=15, seed=1)
+    sessions, all_sessions = (set(asked.batch.keys["session"].tolist()) for asked in (some, whole))
+    assert sessions < all_sessions
+    assert 5 < len(sessions) < 25
+    assert f"{len(sessions)} of {other.manifest['sessions']:,} sessions, drawn by seed 1" in some.notes
+    assert np.array_equal(
+        some.batch.values, whole.batch.values[np.isin(whole.batch.keys["session"], list(sessions))], equal_nan=True
+    )
+    with pytest.raises(AskedWrongly, match="sessions=15: the library is the one it was trained on"):
+        fairly_asked(online, library, sessions=15)
+    monkeypatch.setattr(experiment, "SMALL", 0)
+    monkeypatch.setattr(experiment, "free_memory", lambda: 100_000)
+    with pytest.raises(TooLittleMemory, match="to ask about these sessions takes some"):
+        fairly_asked(online, other, all_days=True)
+
+
 def test_another_library_is_asked_about_days_after_those_it_was_trained_on(online, other):
     assert online.card["trained_on_days"][1] == "2018-08-08"
     days = days_of(other)

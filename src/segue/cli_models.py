@@ -160,6 +160,10 @@ def evaluate(
     library: Path,
     history: Annotated[str, typer.Option(help="rolling, or frozen as in the bundle.")] = "rolling",
     all_days: Annotated[bool, typer.Option(help="Ask about days up to the last of training, too.")] = False,
+    sessions: Annotated[
+        int | None, typer.Option(min=1, help="About so many of another library's, drawn by the seed (skip).")
+    ] = None,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Score a bundle on a library, beside the baselines fitted on the same days.
@@ -167,13 +171,21 @@ def evaluate(
     Example: segue evaluate skip.bundle other-library/
     """
     if cli_length.is_of_stays(bundle):
-        cli_length.refuse({"history": history != "rolling"})
+        cli_length.refuse({"history": history != "rolling", "sessions": sessions is not None, "seed": seed != 0})
         cli_length.evaluate(bundle, library, all_days, as_json)
         return
     from segue.training import evaluate as run
 
     with progress_bar("asking") as progress:
-        found = run(str(bundle), str(library), history=history, all_days=all_days, progress=progress)
+        found = run(
+            str(bundle),
+            str(library),
+            history=history,
+            all_days=all_days,
+            sessions=sessions,
+            seed=seed,
+            progress=progress,
+        )
     show_comparison(found, as_json)
 
 

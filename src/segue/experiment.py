@@ -73,8 +73,8 @@ def prepare(
     reach = max((getattr(one, "jitter", 0) for one in networks), default=0) if chosen.moments == "half" else 0
     shifts = [s for k in range(1, reach + 1) for s in (-k, k)]
     begun = time.perf_counter()
-    share = _share(sessions, opened)
-    batch, rolling = from_library(asking, opened, shifts=shifts, kept=_Drawn(opened, share, seed), progress=progress)
+    share = share_of(sessions, opened)
+    batch, rolling = from_library(asking, opened, shifts=shifts, kept=Drawn(opened, share, seed), progress=progress)
     if not len(batch):
         if opened.manifest["unknown_labels"] == opened.manifest["kept"]:
             raise AskedWrongly(
@@ -92,7 +92,7 @@ def prepare(
     return Prepared(asking, batch, rolling, opened, columns, left_out, seconds, sessions if share is not None else None)
 
 
-def _share(sessions: int | None, library: Library | Permuted) -> float | None:
+def share_of(sessions: int | None, library: Library | Permuted) -> float | None:
     """What share of its sessions so many are; None where they are all."""
     if sessions is None:
         return None
@@ -103,12 +103,14 @@ def _share(sessions: int | None, library: Library | Permuted) -> float | None:
 
 
 @dataclass
-class _Drawn:
+class Drawn:
     """Which examples are kept: those of sessions that are drawn. The first part shows whether all of them would fit into memory."""
 
     library: Library | Permuted
     share: float | None
     seed: int
+    doing: str = "to learn from"
+    copies: int = COPIES
     _is_first: bool = True
 
     def __call__(self, made: Batch, n_plays: int) -> Any:
@@ -119,13 +121,13 @@ class _Drawn:
 
     def _check(self, n_bytes: float) -> None:
         """Raises TooLittleMemory, before it is taken in vain."""
-        takes, free = COPIES * n_bytes, free_memory()
+        takes, free = self.copies * n_bytes, free_memory()
         if free is None or takes < max(free, SMALL):
             return
         n = max(1, int(0.8 * free / takes * (self.share or 1.0) * int(self.library.manifest["sessions"])))
         step = 10 ** (len(str(n)) - 1)
         raise TooLittleMemory(
-            f"to learn from these sessions takes some {takes / 1e9:.0f} GB of memory, {free / 1e9:.0f} GB are free: draw some with "
+            f"{self.doing} these sessions takes some {takes / 1e9:.0f} GB of memory, {free / 1e9:.0f} GB are free: draw some with "
             f"--sessions {n // step * step}, or take fewer features"
         )
 

@@ -17,6 +17,7 @@ from segue.exam import clusters, resampling
 from segue.experiment import (
     BASELINES,
     BUDGET,
+    Drawn,
     Prepared,
     Progress,
     about_sample,
@@ -26,6 +27,7 @@ from segue.experiment import (
     own_batch,
     prepare,
     reads_steps,
+    share_of,
     tune,
     with_settings,
 )
@@ -121,6 +123,9 @@ def _card(
     return found
 
 
+COPIES_ASKED = 3  # of all examples, that asking holds at its peak: parts and whole, and those that are asked about
+
+
 @dataclass(frozen=True)
 class Asked:
     """The plays of a library that a bundle may fairly be asked about, and what must be said of them."""
@@ -145,6 +150,7 @@ class Asked:
 
 def fairly_asked(
     opened: Bundle | str, library: Library | str, *, history: str = "rolling", all_days: bool = False,
+    sessions: int | None = None, seed: int = 0,
     progress: Progress = lambda done, n, name: None,
 ) -> Asked:  # fmt: skip
     """The plays that `evaluate` asks about: held out, or later than those the bundle was trained on where there are any.
@@ -152,6 +158,7 @@ def fairly_asked(
     Raises
     ------
     AskedWrongly : no such bundle or library, or nothing is left to ask about
+    TooLittleMemory : the plays would not fit; said before they are read
     """
     if history not in ("rolling", "frozen"):
         raise AskedWrongly(f"history {history!r}: expected rolling or frozen")
@@ -162,7 +169,11 @@ def fairly_asked(
     lib = library if isinstance(library, Library) else open_library(library)
     snapshot = model.history if history == "frozen" else None
     is_same, sample = lib.fingerprint() == model.card["library"], model.card.get("sample")
-    kept = _as_drawn(sample) if is_same and sample else None
+    if is_same and sessions is not None:
+        raise AskedWrongly(f"sessions={sessions}: the library is the one it was trained on, and which days were held out is "
+                           "known of all its sessions together: leave it out")  # fmt: skip
+    share = share_of(sessions, lib)
+    kept = _as_drawn(sample) if is_same and sample else Drawn(lib, share, seed, "to ask about", COPIES_ASKED)
     batch, _ = from_library(model.asking, lib, snapshot=snapshot, kept=kept, progress=progress)
     if not len(batch):
         raise AskedWrongly(
@@ -170,6 +181,9 @@ def fairly_asked(
             "use a library whose source says what was skipped"
         )
     notes, warnings = [f"history {history}"], []
+    if share is not None:
+        n = len(np.unique(batch.keys["session"]))
+        notes.append(f"{n:,} of {lib.manifest['sessions']:,} sessions, drawn by seed {seed}")
     if is_same:
         batch = batch.take(splits.by_time(batch.keys).rows(TEST))
         which = " of the sessions that were drawn" if sample else ""
@@ -205,7 +219,7 @@ def _as_drawn(sample: Mapping[str, int]) -> Callable[[Batch, int], Any]:
 
 def evaluate(
     opened: Bundle | str, library: Library | str, *, history: str = "rolling", all_days: bool = False,
-    draws: int = 300, seed: int = 0,
+    sessions: int | None = None, draws: int = 300, seed: int = 0,
     progress: Progress = lambda done, n, name: None,
 ) -> Comparison:  # fmt: skip
     """Score a bundle on a library, beside the baselines that were fitted on the same days.
@@ -218,8 +232,11 @@ def evaluate(
     history : "rolling", each day sees the days before it in this library; "frozen", tracks and artists as in the bundle's
         snapshot (a listener's own still rolls on), asked only from the snapshot's day on: before it, it would look ahead
     all_days : ask about earlier days too; fair only for plays of other people
+    sessions : about so many of another library's are drawn by `seed`; None: all
     """
-    asked = fairly_asked(opened, library, history=history, all_days=all_days, progress=progress)
+    asked = fairly_asked(
+        opened, library, history=history, all_days=all_days, sessions=sessions, seed=seed, progress=progress
+    )
     model, batch = asked.model, asked.batch
     draw = resampling(batch, draws=draws, seed=seed)
     wanted, decides = model.asking.setting.metrics, model.asking.setting.metrics[0]
