@@ -51,7 +51,8 @@ MODELS = ("prior", "repeat-last", "logistic", "boosting", "lstm", "bilstm", "gru
 MATTER = ("boosting", "winner2019", "attention")  # are fitted with several seeds
 ABLATION = {
     "without own features": {"own_features": False}, "without co-listening vectors": {"vectors": 0},
-    "without moods": {"moods": 1}, "without levels": {"auxiliary": 0.0}, "without averaging": {"average": 0.0},
+    "without tastes": {"tastes": 0}, "one temper": {"tempers": 1}, "without moods": {"moods": 1},
+    "without levels": {"auxiliary": 0.0}, "without averaging": {"average": 0.0},
     "without jitter": {"jitter": 0}, "with position weights": {"loss": "position"}, "one block": {"layers": 1},
     "without attention": {"layers": 0},
 }  # fmt: skip
@@ -61,9 +62,10 @@ DECIDES = {"challenge": "maa", "online": "log_loss", "last": "log_loss"}
 
 def world_of(world: str, sessions: int) -> tuple[Library, Truth]:
     """A simulated world and its library, made once."""
-    place = CACHE / f"{world}-{sessions}"
+    draw = SHARED.get("draw", 1)
+    place = CACHE / (f"{world}-{sessions}" + (f"-draw-{draw}" if draw != 1 else ""))
     if not (place / "library" / "manifest.json").is_file():
-        simulate(world, place / "raw", sessions=sessions, days=14, seed=1, test_sessions=0, overwrite=True)
+        simulate(world, place / "raw", sessions=sessions, days=14, seed=draw, test_sessions=0, overwrite=True)
         segue.ingest("mssd", [place / "raw"], place / "library", overwrite=True)
     return open_library(place / "library"), open_truth(place / "raw" / "truth")
 
@@ -243,7 +245,8 @@ def show(asked: argparse.Namespace) -> None:
         floor, ceiling = value.get(FLOOR), value.get("ceiling")
         print(f"\n{world}, {setting}: trained on {asked.train:,} sessions, asked about {asked.test:,}; "
               f"no epoch is begun after {minutes} minutes {clock_of(mine[-1])}")  # fmt: skip
-        ours = next((r for r in mine if r["model"] == "attention" and not r["variant"] and r["seed"] == "0"), None)
+        own = [r for r in mine if r["model"] == "attention" and r["seed"] == "0"]
+        ours = min(own, key=lambda r: bool(r["variant"]), default=None)  # as it is, or as it was varied first
         told = []
         for r in mine:
             told.append((r, difference(ours, r, sign)))
@@ -334,7 +337,8 @@ def main() -> None:
     ask.add_argument("--world", choices=tuple(registry.WORLDS))
     ask.add_argument("--setting", default="challenge", choices=tuple(DECIDES))
     ask.add_argument("--models", default=",".join(MODELS))
-    ask.add_argument("--seeds", type=int, default=1, help=f"of {', '.join(MATTER)}")
+    ask.add_argument("--seeds", type=int, default=1, help="of those that --several names")
+    ask.add_argument("--several", default=",".join(MATTER))
     ask.add_argument("--train", type=int, default=0)
     ask.add_argument("--test", type=int, default=0)
     ask.add_argument(
@@ -348,7 +352,16 @@ def main() -> None:
         "--variant", action="append", default=[], metavar="MODEL: NAME=VALUE …", help="one more fit, repeatable"
     )
     ask.add_argument("--table", type=Path, default=TABLE)
+    ask.add_argument(
+        "--draw",
+        type=int,
+        default=1,
+        help="of listeners: settings are chosen on another than the committed tables are of",
+    )
     asked = ask.parse_args()
+    if asked.draw != 1 and asked.table.parent == TABLE.parent:
+        sys.exit("--draw: the committed tables are of draw 1; name another one with --table")
+    SHARED["draw"] = asked.draw
     asked.train, asked.test = (
         asked.train or (10_000 if asked.quick else 40_000),
         asked.test or (10_000 if asked.quick else 20_000),
@@ -356,7 +369,7 @@ def main() -> None:
     asked.minutes = asked.minutes or (25.0 if asked.quick else 90.0)
     plan: list[tuple[str, str, dict[str, Any], int]] = []
     for name in asked.models.split(","):
-        plan += [(name, "", {}, seed) for seed in range(asked.seeds if name in MATTER else 1)]
+        plan += [(name, "", {}, seed) for seed in range(asked.seeds if name in asked.several.split(",") else 1)]
     if asked.ablation:
         plan = [("attention", "", {}, 0), *(("attention", what, change, 0) for what, change in ABLATION.items())]
     print(

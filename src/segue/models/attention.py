@@ -1,4 +1,4 @@
-"""Our network: every asked play looks at every play that it may see, heard or asked, and at how those ended."""
+"""Our network: every asked play looks at all plays that it may see, how those ended, and what that tells of tastes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from segue.batch import Array
 from segue.models.colistening import settle
 from segue.models.course import levels_of
+from segue.models.latent import by_tastes
 from segue.models.layers import FAR, attending
 from segue.models.model import within
 from segue.models.network import Network
@@ -21,17 +22,22 @@ class Attention(Network):
     hidden_size: int = 96
     layers: int = 3
     heads: int = 6
-    moods: int = 4  # product distributions that the answer is a mixture of; 1: plays are independent
+    moods: int = 12  # product distributions that the answer is a mixture of; 1: plays are independent
+    tastes: int = 24  # latent tastes that heard plays are evidence for; 0: none
+    tempers: int = 2  # between which a listener turns within a session; 1: none turns
     vectors: int = 32  # width of the co-listening vectors of tracks; 0: none
     own_features: bool = True  # the asked plays' own features at the head
     own_dropout: float = 0.5  # of sessions trained without them, so that the plays themselves are learned from, too
     n_tracks: int = 200_000
+    patience: int = 5  # every other epoch is of other moments: one epoch alone says little
     auxiliary: float = 0.3  # weight of the four levels beside skipped or not
     average: float = 0.995
-    jitter: int = 1
+    jitter: int = 2
 
     features: ClassVar[bool] = True
-    sentence: ClassVar[str] = "attention over heard and asked plays, with moods and levels of skips (ours)"
+    sentence: ClassVar[str] = (
+        "attention over heard and asked plays, with latent tastes, moods and levels of skips (ours)"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,7 +45,9 @@ class Attention(Network):
             self,
             layers=(0, 24),
             heads=(1, 64),
-            moods=(1, 32),
+            moods=(1, 64),
+            tastes=(0, 256),
+            tempers=(1, 8),
             vectors=(0, 512),
             own_dropout=(0, 1),
             hidden_size=(self.heads, 4096),
@@ -67,6 +75,7 @@ class Attention(Network):
                 self.track = nn.Sequential(nn.Linear(sizes["shared"] + n_vectors, 2 * width), nn.GELU(),
                                            nn.Linear(2 * width, width))  # fmt: skip
                 self.told = nn.Linear(max(1, sizes["told"]), width)
+                self.tastes = by_tastes(width, settings.tastes, settings.tempers, sizes) if settings.tastes else None
                 self.asked = nn.Linear(2, width)
                 self.place = nn.Embedding(64, width)
                 nn.init.normal_(self.place.weight, std=0.02)
@@ -87,10 +96,14 @@ class Attention(Network):
                 sees: Any, position: Any, ahead: Any, n: Any,
             ) -> Any:  # fmt: skip
                 device, n_past = sees.device, past_shared.shape[1]
-                heard = self.of_track(past_shared, past_track) + self.told(past_told)
-                asking = torch.stack([torch.ones_like(position), torch.log1p(position.float()) / 3], -1)
-                asked = self.of_track(queue_shared, queue_track) + self.asked(asking.to(heard.dtype))
                 at = torch.arange(n_past, device=device)[None]
+                heard, asked = self.of_track(past_shared, past_track), self.of_track(queue_shared, queue_track)
+                early = None
+                if self.tastes is not None:
+                    heard, asked, early = self.tastes(heard, asked, past_told, n, sees, ahead)
+                heard = heard + self.told(past_told)
+                asking = torch.stack([torch.ones_like(position), torch.log1p(position.float()) / 3], -1)
+                asked = asked + self.asked(asking.to(heard.dtype))
                 there = sees + ahead - 1  # where a target stands, counted from its row's first play
                 place = torch.cat([at.expand(sees.shape[0], -1), there.clamp(min=0)], 1)
                 x = torch.cat([heard, asked], 1) + self.place(place.clamp(max=63))
@@ -111,10 +124,10 @@ class Attention(Network):
                     levels = levels[:, :, :1]
                 log_odds = torch.logsumexp(levels[..., :2], -1) - torch.logsumexp(levels[..., 2:], -1)
                 if not together:
-                    return log_odds, log_odds[:, 0] * 0, levels
+                    return log_odds, log_odds[:, 0] * 0, (levels, early)
                 there = torch.cat([(at < n[:, None]), sees >= 0], 1)[..., None].to(x.dtype)
                 session = (x * there).sum(1) / there.sum(1).clamp(min=1)
-                return log_odds, torch.log_softmax(self.mood(session), -1), levels
+                return log_odds, torch.log_softmax(self.mood(session), -1), (levels, early)
 
             def who_sees_whom(self, sees: Any, n: Any, at: Any) -> Any:
                 """(R, L, L): the plays heard before, all of them where targets see each other; for a target, what `sees` says."""
@@ -133,12 +146,14 @@ class Attention(Network):
                     below = torch.cat([target, itself], 2)
                 return torch.cat([above, below], 1)
 
-            def also(self, levels: Any, moods: Any, label: Any, also: Any) -> Any:
-                """How well the four levels are told, moods together."""
+            def also(self, more: Any, moods: Any, label: Any, also: Any) -> Any:
+                """How well the four levels are told, moods together; and how well tastes alone tell heard and asked plays."""
+                levels, early = more
                 level = levels_of(label, also)
                 said = torch.log_softmax(levels.float(), -1)
                 at = level.clamp(min=0)[..., None, None].expand(-1, -1, levels.shape[2], 1)
                 each = torch.gather(said, -1, at)[..., 0] * (level >= 0)[..., None]
-                return -torch.logsumexp(moods.float() + each.sum(1), -1).sum() / (level >= 0).sum().clamp(min=1)
+                missed = -torch.logsumexp(moods.float() + each.sum(1), -1).sum() / (level >= 0).sum().clamp(min=1)
+                return missed if self.tastes is None else missed + self.tastes.missed(*early, label)
 
         return Net()

@@ -61,10 +61,10 @@ class Reader:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How wide the inputs are; `skipped`: which column of `told` says that a heard play was skipped, -1 if none does."""
+        """How wide the inputs are; `skipped`, `skip_1`, `skip_3`: which column of `told` says so of a heard play, -1: none."""
         return {"shared": len(self.shared.source), "told": len(self.told.source), "own": len(self.own.source),
                 "tracks": len(self.tracks), "together": int(self.together),
-                "skipped": _value_of(self.told, "skipped")}  # fmt: skip
+                **{name: _value_of(self.told, name) for name in ("skipped", "skip_1", "skip_3")}}  # fmt: skip
 
     def read(self, batch: Batch, rows: Array, width: tuple[int, int]) -> dict[str, Array]:
         """The inputs of some rows, T and Q as `width` says."""

@@ -1,0 +1,148 @@
+"""Latent tastes: their weights are those of an enumeration of all histories, and nothing that is not heard is evidence."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from segue.models.latent import by_tastes  # noqa: E402
+
+WIDTH, TASTES, TEMPERS = 5, 3, 2
+SIZES = {"skipped": 0, "skip_1": 1, "skip_3": 2}
+#         very briefly    briefly       mostly       wholly       skipped, no more told   kept        unknown
+ENDS = [(1.0, 1, 1), (1.0, -1, 1), (-1.0, -1, 1), (-1.0, -1, -1), (1.0, 0, 0), (-1.0, 0, 0), (0.0, 0, 0)]
+
+
+def layer(seed=0):
+    torch.manual_seed(seed)
+    made = by_tastes(WIDTH, TASTES, TEMPERS, SIZES).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(torch.randn_like(weight) * 0.7)
+    return made
+
+
+def chance_of(made, odds, end):
+    """P of an end at a log-odds of a skip, each of its terms written out."""
+
+    def s(x):
+        return 1 / (1 + np.exp(-x))
+
+    low, high = (float(np.log1p(np.exp(c))) for c in made.cuts.detach().numpy())
+    skipped, first, third = end
+    if skipped == 0:
+        return 1.0
+    if skipped > 0:
+        return s(odds) if first == 0 else s(odds - low) if first > 0 else s(odds) - s(odds - low)
+    return 1 - s(odds) if third == 0 else s(odds + high) - s(odds) if third > 0 else 1 - s(odds + high)
+
+
+def enumerated(made, odds, ends, further):
+    """(K, M) chances of taste and temper `further` turns after the plays: over all tastes and all courses of the temper."""
+    prior = torch.softmax(made.taste_share, -1).detach().numpy()
+    share = torch.softmax(made.temper_share, -1).detach().numpy()
+    lasts = float(torch.sigmoid(made.lasts).detach())
+    turn = lasts * np.eye(TEMPERS) + (1 - lasts) * share
+    found = np.zeros((TASTES, TEMPERS))
+    for k in range(TASTES):
+        for course in product(range(TEMPERS), repeat=len(ends)):
+            p, before = prior[k], None
+            for t, m in enumerate(course):
+                p *= share[m] if before is None else turn[before, m]
+                p *= chance_of(made, odds[t, k, m], ends[t])
+                before = m
+            last = share if before is None else np.linalg.matrix_power(turn, further)[before]
+            found[k] += p * last
+    return found / found.sum()
+
+
+def test_the_weights_are_those_of_all_histories():
+    made = layer()
+    torch.manual_seed(5)
+    heard = torch.randn(1, len(ENDS), WIDTH)
+    with torch.no_grad():
+        odds = made.odds(heard)
+        chance, _ = made.evidence(odds, torch.tensor([ENDS]).float(), torch.tensor([len(ENDS)]))
+        after = made.filtered(chance)
+        for n in range(len(ENDS) + 1):
+            for further in (1, 3):
+                by_hand = enumerated(made, odds[0].numpy(), ENDS[:n], further)
+                ahead = made.turned(after[:, n : n + 1], torch.full((1, 1), float(further)))
+                assert ahead[0, 0].numpy() == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_the_ends_of_a_play_share_all_of_its_chance():
+    made = layer()
+    odds = torch.linspace(-9, 9, 7)[None, :, None, None].expand(4, -1, TASTES, TEMPERS)
+    told = torch.tensor(ENDS[:4])[:, None].expand(-1, 7, -1).float()
+    with torch.no_grad():
+        chance, _ = made.evidence(odds, told, torch.full((4,), 7))
+    assert chance.exp().sum(0).numpy() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_only_plays_that_are_heard_are_evidence():
+    made = layer()
+    heard, asked = torch.randn(2, 4, WIDTH), torch.randn(2, 3, WIDTH)
+    told = torch.tensor([ENDS[:4]] * 2).float()
+    n, sees = torch.tensor([2, 2]), torch.tensor([[0, 2, 2]] * 2)
+    other = told.clone()
+    other[:, 2:] *= -1  # plays after the second are none
+    other[1, 1] *= -1
+    with torch.no_grad():
+        (_, one, (*_, p)), (_, two, (*_, q)) = (
+            made(heard, asked, t, n, sees, torch.ones(2, 3).long()) for t in (told, other)
+        )
+    assert np.array_equal(one[0].numpy(), two[0].numpy())
+    assert np.array_equal(p[:, 0].numpy(), q[:, 0].numpy())  # the first asked play sees nothing
+    assert (p[1, 1:] != q[1, 1:]).all()
+
+
+def test_what_is_said_of_heard_plays_is_their_chance_as_it_comes():
+    made = layer()
+    heard, told = torch.randn(1, 4, WIDTH), torch.tensor([ENDS[:4]]).float()
+    with torch.no_grad():
+        *_, (said, skipped, p) = made(
+            heard, heard[:, :1], told, torch.tensor([4]), torch.tensor([[3]]), torch.ones(1, 1).long()
+        )
+        odds = made.odds(heard)[0].numpy()
+    whole = 0.0
+    for t in range(4):
+        weights = enumerated(made, odds, ENDS[:t], 1)
+        whole += np.log(
+            sum(weights[k, m] * chance_of(made, odds[t, k, m], ENDS[t]) for k in range(TASTES) for m in range(TEMPERS))
+        )
+    assert float(said.sum()) == pytest.approx(whole, abs=1e-4)
+    assert skipped.tolist() == [[1, 1, -1, -1]]
+    assert 0 < float(p) < 1
+
+
+def test_a_long_history_stays_a_number():
+    made = layer()
+    heard, told = torch.randn(1, 200, WIDTH) * 9, torch.tensor([(ENDS * 40)[:200]]).float()
+    n, sees = torch.tensor([200]), torch.tensor([[200, 0]])
+    with torch.no_grad():
+        one, two, (said, _, p) = made(heard, heard[:, :2], told, n, sees, torch.ones(1, 2).long())
+    assert all(torch.isfinite(x).all() for x in (one, two, said, p))
+
+
+def test_onnx_knows_tracks_unlike_any_and_gives_numbers():
+    import io
+
+    import onnxruntime
+
+    made, out = layer(), io.BytesIO()
+    heard = torch.randn(2, 3, WIDTH) * 1e4
+    told, n, sees = torch.tensor([ENDS[:3]] * 2).float(), torch.tensor([3, 3]), torch.tensor([[1, 3]] * 2)
+    given = (heard, heard[:, :2], told, n, sees, torch.ones(2, 2).long())
+    torch.onnx.export(made, given, out, dynamo=False, opset_version=17, input_names=list("abcdef"))
+    session = onnxruntime.InferenceSession(out.getvalue(), providers=["CPUExecutionProvider"])
+    found = session.run(None, dict(zip("abcdef", (g.numpy() for g in given), strict=True)))
+    with torch.no_grad():
+        one, two, more = made(*given)
+    for torch_said, onnx_said in zip((one, two, *more), found, strict=True):
+        assert onnx_said == pytest.approx(torch_said.numpy(), rel=1e-4, abs=1e-4)
+        assert np.isfinite(onnx_said).all()
