@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from segue.models.latent import by_tastes  # noqa: E402
+from segue.models.latent import LONGEST, by_tastes  # noqa: E402
 
 WIDTH, TASTES, TEMPERS = 5, 3, 2
 SIZES = {"skipped": 0, "skip_1": 1, "skip_3": 2}
@@ -118,6 +118,17 @@ def test_what_is_said_of_heard_plays_is_their_chance_as_it_comes():
     assert float(said.sum()) == pytest.approx(whole, abs=1e-4)
     assert skipped.tolist() == [[1, 1, -1, -1]]
     assert 0 < float(p) < 1
+
+
+def test_what_lies_further_back_than_a_row_is_forgotten():
+    made = layer()
+    torch.manual_seed(3)
+    heard, told = torch.randn(1, 100, WIDTH), torch.tensor([(ENDS * 20)[:100]]).float()
+    with torch.no_grad():
+        chance, _ = made.evidence(made.odds(heard), told, torch.tensor([100]))
+        for n in (64, 65, 80, 100):
+            whole, lately = made.filtered(chance)[:, n], made.filtered(chance[:, n - LONGEST : n])[:, -1]
+            assert whole.numpy() == pytest.approx(lately.numpy(), abs=1e-5)
 
 
 def test_a_long_history_stays_a_number():

@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LONGEST = 128  # plays back that are evidence
+LONGEST = 64  # plays back that are evidence: a row has no more
+OFTEN = 8  # plays
+SMALLEST = 1e-37  # that a float32 holds well
 MOST = 15.0  # a log-odds of a track, at most
 FAR = 2 * MOST  # where no log-odds comes to
 
@@ -89,21 +91,24 @@ def by_tastes(width: int, n_tastes: int, n_tempers: int, sizes: Mapping[str, int
             share, lasts = torch.softmax(self.temper_share, -1), torch.sigmoid(self.lasts)
             same = torch.eye(n_tempers, device=chance.device)
             turn = lasts * same + (1 - lasts) * share
-            scale = chance.detach().amax(-1)  # what is taken out of a product is added to its log: no gradient is lost
-            product = turn * torch.exp(chance - scale[..., None])[..., None, :]  # (R, T, K, M, M)
-            rows, tastes = chance[:, :1, :, :1, None] * 0, chance[:, :1, :, 0] * 0
+            most = chance.detach().amax(-1)  # what is taken out of a product is added to its log: no gradient is lost
+            product = turn * torch.exp(chance - most[..., None])[..., None, :]  # (R, T, K, M, M)
+            nothing, none = chance[:, :1, :, :1, None] * 0 + same, chance[:, :1, :, 0] * 0
+            taken, small = torch.cumsum(most, 1), none
+            taken = taken - torch.cat([none.expand(-1, LONGEST, -1), taken], 1)[:, :-LONGEST]
             apart, longest = 1, LONGEST if torch.onnx.is_in_onnx_export() else min(LONGEST, chance.shape[1])
             while apart < longest:
-                nothing = (rows + same).expand(-1, apart, -1, -1, -1)
-                earlier = torch.cat([nothing, product], 1)[:, :-apart]
-                product = (earlier[..., :, :, None] * product[..., None, :, :]).sum(-2)
-                scale = torch.cat([tastes.expand(-1, apart, -1), scale], 1)[:, :-apart] + scale
-                most = product.detach().amax((-1, -2)).clamp(min=1e-30)
-                product, scale = product / most[..., None, None], scale + torch.log(most)
+                earlier = torch.cat([nothing.expand(-1, apart, -1, -1, -1), product], 1)[:, :-apart]
+                product = sum(earlier[..., m : m + 1] * product[..., m : m + 1, :] for m in range(n_tempers))
+                if apart >= OFTEN:
+                    small = torch.cat([none.expand(-1, apart, -1), small], 1)[:, :-apart] + small
                 apart *= 2
+                if apart == OFTEN:  # before a product of so many is too small a number
+                    most = product.detach().amax((-1, -2)).clamp(min=SMALLEST)
+                    product, small = product / most[..., None, None], torch.log(most)
             weight = (share[:, None] * product).sum(-2)
-            log = torch.log(weight.clamp(min=1e-30)) + scale[..., None]
-            first = torch.log(share) + tastes[..., None]
+            log = torch.log(weight.clamp(min=SMALLEST)) + (taken + small)[..., None]
+            first = torch.log(share) + none[..., None]
             log = torch.cat([first, log], 1) + self.taste_share[:, None]
             return torch.softmax(log.flatten(2), -1).view(log.shape)
 
