@@ -19,6 +19,7 @@ import csv
 import multiprocessing
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ from segue.truth import Truth, open_truth
 
 HERE = Path(__file__).parent
 TABLE = HERE / "results" / "skip.csv"
+DRAWN = re.compile(r"skip_draw[2-9]\.csv")  # tables that settings are chosen by
 CACHE = Path(os.environ.get("SEGUE_CACHE", HERE.parent / ".cache")) / "bench-skip"
 MODELS = ("prior", "repeat-last", "logistic", "boosting", "lstm", "bilstm", "gru", "layered-lstm", "seq2seq", "one-input-lstm",
           "fusion", "winner2019", "attention", "blend")  # fmt: skip
@@ -52,7 +54,7 @@ MATTER = ("boosting", "winner2019", "attention")  # are fitted with several seed
 ABLATION = {
     "without own features": {"own_features": False}, "without co-listening vectors": {"vectors": 0},
     "without tastes": {"tastes": 0}, "one temper": {"tempers": 1}, "without moods": {"moods": 1},
-    "without levels": {"auxiliary": 0.0}, "without averaging": {"average": 0.0},
+    "without levels and tastes' own loss": {"auxiliary": 0.0}, "without averaging": {"average": 0.0},
     "without jitter": {"jitter": 0}, "with position weights": {"loss": "position"}, "one block": {"layers": 1},
     "without attention": {"layers": 0},
 }  # fmt: skip
@@ -272,15 +274,16 @@ def over_seeds(rows: list[dict[str, str]], sign: int, column: str) -> Iterator[s
     """Of every model fitted with several seeds: its mean and range; by how much ours is better, each session's mean over seeds."""
     fits: dict[str, list[dict[str, str]]] = {}
     for r in rows:
-        if not r["variant"]:
-            fits.setdefault(r["model"], []).append(r)
-    several = {m: of for m, of in fits.items() if len(of) > 1 and all(marks_file(r).is_file() for r in of)}
+        fits.setdefault(f"{r['model']} {r['variant']}".strip(), []).append(r)
+    fits = {m: of for m, of in fits.items() if len(of) > 1}
+    several = {m: of for m, of in fits.items() if all(marks_file(r).is_file() for r in of)}
     mean = {m: np.mean([np.load(marks_file(r))["marks"] for r in of], axis=0) for m, of in several.items()}
-    for m, of in several.items():
+    for m, of in fits.items():
         value = [float(r[column]) for r in of]
         said = f"{m}, {len(of)} seeds: {column.replace('_', ' ')} {np.mean(value):.5f} ({min(value):.5f} to {max(value):.5f})"
-        if "attention" in mean and m != "attention":
-            gain = sign * (mean["attention"] - mean[m])
+        ours = next((name for name in mean if name.startswith("attention")), m)
+        if m in several and m != ours:
+            gain = sign * (mean[ours] - mean[m])
             error = 1.96 * gain.std() / np.sqrt(len(gain))
             said += (
                 f"; attention is better by {gain.mean():+.4f} [{gain.mean() - error:+.4f}, {gain.mean() + error:+.4f}]"
@@ -294,9 +297,11 @@ def clock_of(row: dict[str, str]) -> str:
 
 def sooner(rows: list[dict[str, str]]) -> str:
     """When attention reaches the best validation score that the rebuilt winner ever reaches."""
-    first = [r for r in rows if not r["variant"] and r["seed"] == "0" and r.get("curve")]
-    curves = {r["model"]: [tuple(map(float, point.split("@"))) for point in r["curve"].split()]
-              for r in first if r["model"] in ("attention", "winner2019")}  # fmt: skip
+    first = [r for r in rows if r["seed"] == "0" and r.get("curve") and r["model"] in ("attention", "winner2019")]
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for r in sorted(first, key=lambda r: bool(r["variant"])):  # as they are, or as they were varied first
+        points = (point.split("@") for point in r["curve"].split())
+        curves.setdefault(r["model"], [(float(score), float(seconds)) for score, seconds in points])
     if len(curves) < 2:
         return ""
     score, seconds = max(curves["winner2019"])
@@ -359,8 +364,8 @@ def main() -> None:
         help="of listeners: settings are chosen on another than the committed tables are of",
     )
     asked = ask.parse_args()
-    if asked.draw != 1 and asked.table.parent == TABLE.parent:
-        sys.exit("--draw: the committed tables are of draw 1; name another one with --table")
+    if asked.draw != 1 and asked.table.resolve().parent == TABLE.resolve().parent and not DRAWN.match(asked.table.name):
+        sys.exit("--draw: the tables are of draw 1, and skip_draw2.csv of draw 2; name another one with --table")
     SHARED["draw"] = asked.draw
     asked.train, asked.test = (
         asked.train or (10_000 if asked.quick else 40_000),
@@ -375,7 +380,8 @@ def main() -> None:
     print(
         " ".join(f"{k} {v}" for k, v in versions().items() if v)
     )  # and not the GPU: what is forked is to find it untouched
-    SHARED["marks"] = "marks" if asked.table.stem == TABLE.stem else f"marks-{asked.table.stem}"
+    of_table = [asked.table.stem] if asked.table.stem != TABLE.stem else []
+    SHARED["marks"] = "-".join(["marks", *of_table, *([f"draw-{asked.draw}"] if asked.draw != 1 else [])])
     plan += [varied(text) for text in asked.variant]
     if not asked.show:
         for world in (asked.world,) if asked.world else tuple(registry.WORLDS):

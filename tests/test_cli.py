@@ -419,6 +419,15 @@ def test_train_evaluate_and_predict(run, tmp_path, library):
     assert status == 0
     assert "only the held-out last days are asked about" in text
     assert strict(run("evaluate", place, library, "--json")[1])["examples"] == card["counts"]["test"]
+    other = small.library("mssd").path
+    status, text, _ = run("evaluate", place, other, "--all-days", "--sessions", 20, "--seed", 1)
+    assert status == 0
+    assert re.search(r"\d+ of \d+ sessions, drawn by seed 1", text)
+    assert run("evaluate", place, library, "--sessions", 20)[::2] == (
+        2,
+        "segue: sessions=20: the bundle was trained on this library and is asked about its held-out days, which some of the "
+        "sessions do not show; leave it out, or give another library\n",
+    )
     asked = small.session()
     (tmp_path / "s.json").write_text(json.dumps(asked), encoding="utf-8-sig")
     status, text, _ = run("predict", place, tmp_path / "s.json")

@@ -453,6 +453,8 @@ def test_segue_train_evaluate_and_predict_length(run, tmp_path):
         ("compare length LISTS", "holds playlists, which nobody leaves: give a library of listening"),
         ("train length LISTS -o OUT", "holds playlists, which nobody leaves: give a library of listening"),
         ("evaluate BUNDLE LIB --history frozen", "--history means nothing for length: leave it out"),
+        ("evaluate BUNDLE LIB --sessions 9", "--sessions means nothing for length: leave it out"),
+        ("evaluate BUNDLE LIB --seed 1", "--seed means nothing for length: leave it out"),
         ("explain BUNDLE LIB", "the bundle answers length, not whether a play is skipped"),
     ],
 )  # fmt: skip

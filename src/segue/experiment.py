@@ -110,6 +110,7 @@ class Drawn:
     share: float | None
     seed: int
     doing: str = "to learn from"
+    remedy: str = "draw some with --sessions {n}, or take fewer features"  # {n}: so many would fit
     copies: int = COPIES
     _is_first: bool = True
 
@@ -127,8 +128,8 @@ class Drawn:
         n = max(1, int(0.8 * free / takes * (self.share or 1.0) * int(self.library.manifest["sessions"])))
         step = 10 ** (len(str(n)) - 1)
         raise TooLittleMemory(
-            f"{self.doing} these sessions takes some {takes / 1e9:.0f} GB of memory, {free / 1e9:.0f} GB are free: draw some with "
-            f"--sessions {n // step * step}, or take fewer features"
+            f"{self.doing} these sessions takes some {takes / 1e9:.0f} GB of memory, {free / 1e9:.0f} GB are free: "
+            + self.remedy.format(n=n // step * step)
         )
 
 

@@ -74,7 +74,7 @@ def explain(
     """
     if rows < 0 or repeats < 1:
         raise AskedWrongly(f"rows={rows}, repeats={repeats}: expected rows of 0 (all) or more, and at least one repeat")
-    asked = fairly_asked(opened, library, all_days=all_days, progress=progress)
+    asked = fairly_asked(opened, library, all_days=all_days, draws_some=False, progress=progress)
     model, batch = asked.model, asked.batch
     sample = some_sessions(batch, rows, seed)
     found = Importances((), (), float("nan"), 0.0)

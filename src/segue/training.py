@@ -123,6 +123,7 @@ def _card(
     return found
 
 
+_TRAIN_ON_SOME = "train on some with segue train --sessions {n}, which are then those that are asked about"
 COPIES_ASKED = 3  # of all examples, that asking holds at its peak: parts and whole, and those that are asked about
 
 
@@ -150,10 +151,14 @@ class Asked:
 
 def fairly_asked(
     opened: Bundle | str, library: Library | str, *, history: str = "rolling", all_days: bool = False,
-    sessions: int | None = None, seed: int = 0,
+    sessions: int | None = None, seed: int = 0, draws_some: bool = True,
     progress: Progress = lambda done, n, name: None,
 ) -> Asked:  # fmt: skip
     """The plays that `evaluate` asks about: held out, or later than those the bundle was trained on where there are any.
+
+    Parameters
+    ----------
+    draws_some : whether who asks may draw some of the sessions, and be told to
 
     Raises
     ------
@@ -170,10 +175,11 @@ def fairly_asked(
     snapshot = model.history if history == "frozen" else None
     is_same, sample = lib.fingerprint() == model.card["library"], model.card.get("sample")
     if is_same and sessions is not None:
-        raise AskedWrongly(f"sessions={sessions}: the library is the one it was trained on, and which days were held out is "
-                           "known of all its sessions together: leave it out")  # fmt: skip
+        raise AskedWrongly(f"sessions={sessions}: the bundle was trained on this library and is asked about its held-out days, "
+                           "which some of the sessions do not show; leave it out, or give another library")  # fmt: skip
     share = share_of(sessions, lib)
-    kept = _as_drawn(sample) if is_same and sample else Drawn(lib, share, seed, "to ask about", COPIES_ASKED)
+    remedy = _TRAIN_ON_SOME if is_same or not draws_some else "draw some with --sessions {n}"
+    kept = _as_drawn(sample) if is_same and sample else Drawn(lib, share, seed, "to ask about", remedy, COPIES_ASKED)
     batch, _ = from_library(model.asking, lib, snapshot=snapshot, kept=kept, progress=progress)
     if not len(batch):
         raise AskedWrongly(

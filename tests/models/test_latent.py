@@ -42,7 +42,7 @@ def chance_of(made, odds, end):
 
 
 def enumerated(made, odds, ends, further):
-    """(K, M) chances of taste and temper `further` turns after the plays: over all tastes and all courses of the temper."""
+    """(K, J) chances of taste and temper `further` turns after the plays: over all tastes and all courses of the temper."""
     prior = torch.softmax(made.taste_share, -1).detach().numpy()
     share = torch.softmax(made.temper_share, -1).detach().numpy()
     lasts = float(torch.sigmoid(made.lasts).detach())
@@ -131,13 +131,84 @@ def test_what_lies_further_back_than_a_row_is_forgotten():
             assert whole.numpy() == pytest.approx(lately.numpy(), abs=1e-5)
 
 
-def test_a_long_history_stays_a_number():
+def filtered_in_turn(made, chance):
+    """(T + 1, K, J) play after play, in float64."""
+    with np.errstate(under="ignore"):
+        share = torch.softmax(made.temper_share, -1).double().numpy()
+        lasts = float(torch.sigmoid(made.lasts))
+        turn = lasts * np.eye(TEMPERS) + (1 - lasts) * share
+        weight = torch.softmax(made.taste_share, -1).double().numpy()[:, None] * share
+        found = [weight]
+        for of_play in chance:
+            weight = (weight if len(found) == 1 else weight @ turn) * np.exp(of_play)
+            weight = weight / weight.sum()
+            found.append(weight)
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("strength", [1, 3])
+def test_a_row_of_63_plays_is_filtered_as_play_after_play(strength):
     made = layer()
-    heard, told = torch.randn(1, 200, WIDTH) * 9, torch.tensor([(ENDS * 40)[:200]]).float()
-    n, sees = torch.tensor([200]), torch.tensor([[200, 0]])
+    torch.manual_seed(2)
+    heard, told = torch.randn(1, 63, WIDTH) * strength, torch.tensor([(ENDS * 9)[:63]]).float()
     with torch.no_grad():
-        one, two, (said, _, p) = made(heard, heard[:, :2], told, n, sees, torch.ones(1, 2).long())
-    assert all(torch.isfinite(x).all() for x in (one, two, said, p))
+        chance, _ = made.evidence(made.odds(heard), told, torch.tensor([63]))
+        found = made.filtered(chance)[0].numpy()
+        by_hand = filtered_in_turn(made, chance[0].double().numpy())
+    assert found == pytest.approx(by_hand, abs=2e-4)
+    assert by_hand.max(axis=(1, 2)).min() < 0.9  # and nothing is certain throughout
+
+
+def test_a_track_unlike_any_is_as_good_as_certain_and_no_more():
+    made = layer()
+    assert made.odds(torch.randn(1, 4, WIDTH) * 1e6).abs().max() <= 15 + float(made.temper.detach().abs().max())
+
+
+def test_attention_is_told_by_how_much_a_play_was_otherwise():
+    made = layer()
+    weight = torch.full((1, 3, TASTES, TEMPERS), 1 / (TASTES * TEMPERS))
+    odds = torch.full((1, 3, TASTES, TEMPERS), float(np.log(3)))  # a chance of .75
+    said, p = made.said(weight, odds, torch.tensor([[1.0, -1.0, 0.0]]))
+    assert p.numpy() == pytest.approx(0.75, abs=1e-6)
+    assert said[0, :, -1].tolist() == pytest.approx([0.25, -0.75, 0.0], abs=1e-6)
+    assert said[0, :, -2].numpy() == pytest.approx(np.log(3) / 2, abs=1e-5)
+
+
+def test_what_tastes_miss_is_the_mean_log_loss_of_plays_heard_and_asked():
+    made = layer()
+    said, skipped = torch.log(torch.tensor([[0.5, 1.0]])), torch.tensor([[1.0, 0.0]])
+    p, label = torch.tensor([[0.2, 0.9, 0.4]]), torch.tensor([[1.0, 0.0, -1.0]])
+    by_hand = -(np.log(0.5) + np.log(0.2) + np.log(0.1)) / 3
+    assert float(made.missed(said, skipped, p, label)) == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_what_tastes_tell_moves_heard_and_asked_plays():
+    made = layer()
+    heard, asked = torch.randn(1, 3, WIDTH), torch.randn(1, 2, WIDTH)
+    one, other, _ = made(
+        heard,
+        asked,
+        torch.tensor([ENDS[:3]]).float(),
+        torch.tensor([3]),
+        torch.tensor([[3, 3]]),
+        torch.ones(1, 2).long(),
+    )
+    assert (abs(one - heard) > 1e-4).all()
+    assert (abs(other - asked) > 1e-4).all()
+
+
+def test_where_no_column_says_so_nothing_is_evidence():
+    torch.manual_seed(0)
+    skips_only = by_tastes(WIDTH, TASTES, TEMPERS, {"skipped": 0, "skip_1": -1, "skip_3": -1})
+    nothing = by_tastes(WIDTH, TASTES, TEMPERS, dict.fromkeys(SIZES, -1))
+    told, odds = torch.tensor([ENDS]).float(), torch.zeros(1, len(ENDS), TASTES, TEMPERS)
+    with torch.no_grad():
+        chance, skipped = skips_only.evidence(odds, told, torch.tensor([len(ENDS)]))
+        none, unknown = nothing.evidence(odds, told, torch.tensor([len(ENDS)]))
+    assert skipped[0].tolist() == [1, 1, -1, -1, 1, -1, 0]
+    assert chance[0, :6].exp().numpy() == pytest.approx(0.5, abs=1e-6)  # two ends, equally likely
+    assert not none.any()
+    assert not unknown.any()
 
 
 def test_onnx_knows_tracks_unlike_any_and_gives_numbers():

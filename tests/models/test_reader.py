@@ -68,6 +68,7 @@ def test_what_only_heard_plays_tell_stands_apart():
     reader = fitted(batch)
     assert (reader.shared.columns, reader.told.columns) == (("energy",), ("skipped", "reason_end"))
     assert reader.sizes | {"shared": 1, "told": 3, "own": 0, "tracks": 0, "together": 1, "skipped": 0} == reader.sizes
+    assert (reader.sizes["skip_1"], reader.sizes["skip_3"]) == (-1, -1)  # no column says so
     told = read(reader, batch)["past_told"]
     assert told[0].tolist() == [[1, 1, -1], [-1, -1, 1]]  # skipped; ended by fwdbtn; by trackdone
 

@@ -30,7 +30,7 @@ class Attention(Network):
     own_dropout: float = 0.5  # of sessions trained without them, so that the plays themselves are learned from, too
     n_tracks: int = 200_000
     patience: int = 5  # every other epoch is of other moments: one epoch alone says little
-    auxiliary: float = 0.3  # weight of the four levels beside skipped or not
+    auxiliary: float = 0.3  # weight of the four levels, and of what tastes alone expect, beside skipped or not
     average: float = 0.995
     jitter: int = 2
 
