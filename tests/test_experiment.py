@@ -459,12 +459,16 @@ def test_a_bundle_is_asked_about_some_sessions_of_a_library_that_does_not_fit(li
     assert np.array_equal(
         some.batch.values, whole.batch.values[np.isin(whole.batch.keys["session"], list(sessions))], equal_nan=True
     )
-    with pytest.raises(AskedWrongly, match="sessions=15: the library is the one it was trained on"):
+    with pytest.raises(AskedWrongly, match="sessions=15: the bundle was trained on this library"):
         fairly_asked(online, library, sessions=15)
     monkeypatch.setattr(experiment, "SMALL", 0)
     monkeypatch.setattr(experiment, "free_memory", lambda: 100_000)
-    with pytest.raises(TooLittleMemory, match="to ask about these sessions takes some"):
+    asks = "to ask about these sessions takes some .* are free: "
+    with pytest.raises(TooLittleMemory, match=asks + r"draw some with --sessions \d+$"):
         fairly_asked(online, other, all_days=True)
+    for not_drawn in ({"library": library}, {"library": other, "all_days": True, "draws_some": False}):
+        with pytest.raises(TooLittleMemory, match=asks + r"train on some with segue train --sessions \d+"):
+            fairly_asked(online, **not_drawn)
 
 
 def test_another_library_is_asked_about_days_after_those_it_was_trained_on(online, other):
