@@ -19,7 +19,6 @@ import csv
 import multiprocessing
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -46,7 +45,6 @@ from segue.truth import Truth, open_truth
 
 HERE = Path(__file__).parent
 TABLE = HERE / "results" / "skip.csv"
-DRAWN = re.compile(r"skip_draw[2-9]\.csv")  # tables that settings are chosen by
 CACHE = Path(os.environ.get("SEGUE_CACHE", HERE.parent / ".cache")) / "bench-skip"
 MODELS = ("prior", "repeat-last", "logistic", "boosting", "lstm", "bilstm", "gru", "layered-lstm", "seq2seq", "one-input-lstm",
           "fusion", "winner2019", "attention", "blend")  # fmt: skip
@@ -343,7 +341,7 @@ def main() -> None:
     ask.add_argument("--setting", default="challenge", choices=tuple(DECIDES))
     ask.add_argument("--models", default=",".join(MODELS))
     ask.add_argument("--seeds", type=int, default=1, help="of those that --several names")
-    ask.add_argument("--several", default=",".join(MATTER))
+    ask.add_argument("--several", default=",".join(MATTER), help="models that are fitted with so many seeds")
     ask.add_argument("--train", type=int, default=0)
     ask.add_argument("--test", type=int, default=0)
     ask.add_argument(
@@ -364,8 +362,14 @@ def main() -> None:
         help="of listeners: settings are chosen on another than the committed tables are of",
     )
     asked = ask.parse_args()
-    if asked.draw != 1 and asked.table.resolve().parent == TABLE.resolve().parent and not DRAWN.match(asked.table.name):
-        sys.exit("--draw: the tables are of draw 1, and skip_draw2.csv of draw 2; name another one with --table")
+    its_own = (
+        f"skip_draw{asked.draw}.csv" if asked.draw != 1 else TABLE.name
+    )  # settings are chosen by it; no table mixes draws
+    is_kept, is_drawn = asked.table.resolve().parent == TABLE.resolve().parent, asked.table.name.startswith("skip_draw")
+    if is_kept and (is_drawn or asked.draw != 1) and asked.table.name != its_own:
+        sys.exit(
+            f"--draw {asked.draw}: {asked.table.name} is of another draw; name {its_own}, or one elsewhere, with --table"
+        )
     SHARED["draw"] = asked.draw
     asked.train, asked.test = (
         asked.train or (10_000 if asked.quick else 40_000),

@@ -17,7 +17,7 @@ from typing import Any
 
 UNLIKELY = 1e-4  # a chance of a skip that tastes alone give at least, and at most its complement: no loss runs away
 LONGEST = 64  # plays back that are evidence: a row has no more
-OFTEN = 8  # plays
+OFTEN = 8  # plays, whose product is brought back to size: at 64 of them it is still far from too small
 SMALLEST = 1e-37  # that a float32 holds well
 MOST = 15.0  # a log-odds of a track, at most
 FAR = 2 * MOST  # where no log-odds comes to
