@@ -42,7 +42,7 @@ LAYERS = (
     ("proposers", ("proposers",)),
     ("answers", (
         "contest", "traits", "cold_start", "challenge_score", "playlists_bundle", "recommending", "ear", "alike",
-        "heard", "live", "bundle", "curves", "attribution", "truth", "stay_truth",
+        "heard", "live", "live_rows", "bundle", "curves", "attribution", "truth", "stay_truth",
         "stay_learned", "experiment", "training", "submission",
         "submission_score", "checks",
         "importance",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,12 +18,13 @@ from segue.catalogue import Catalogue
 from segue.errors import BadInput
 from segue.features import words
 from segue.features.build import Ask, attach, build
-from segue.features.columns import Columns, Flags, Ints, from_records
+from segue.features.columns import Columns, Ints, from_records
 from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
 from segue.features.tree import Node, walk
 from segue.heard import NOTHING_SAID, OWN, UNKNOWN, Heard, columns, ended_columns, ended_rows, numbers, together
+from segue.live_rows import KEPT, NO_VALUE, LiveRows, few
 from segue.session import Session, clock_at, ended_records, read
 
 NEW = "\0someone new"
@@ -134,21 +135,19 @@ class Bundle:
                 f"the session is older than the bundle's history (as of {self.card['history_as_of']}), which may know how "
                 "it went: not a fair test"
             )
-        asked = heard.coming[:, OWN.index("track")]
-        asked = asked[asked != UNKNOWN]
-        if new := len(asked) - self._n_known(asked):
+        asked = [key for key in heard.coming[:, _TRACK].tolist() if key != UNKNOWN]
+        if new := len(asked) - sum(map(self._knows, asked)):
             which = f"{new} of {len(asked)} asked tracks {'is' if new == 1 else 'are'}"
             which = which if len(asked) > 1 else "the asked track is"
             notes.append(f"{which} not known to this bundle: answered by the session and by what is said here alone")
         return tuple(notes)
 
-    def _n_known(self, tracks: Ints) -> int:
-        """How many of some tracks the bundle knows anything of; all, where it reads nothing of tracks."""
+    @cached_property
+    def _knows(self) -> Callable[[int], bool]:
+        """Whether the bundle knows anything of a track; true of each, where it reads nothing of tracks."""
         held = [self.tracks["track"]] if "track" in self.tracks else []
         held += [self.history["track",].keys] if ("track",) in self.history else []
-        if not held:
-            return len(tracks)
-        return int(np.logical_or.reduce([_among(tracks, keys) for keys in held]).sum())
+        return lru_cache(KEPT)(lambda key: not held or any(_holds(keys, key) for keys in held))
 
     @cached_property
     def _rates(self) -> dict[str, By]:
@@ -171,7 +170,14 @@ class Bundle:
             if is_personal(by):
                 found = (personal or {}).get(by)
                 history[by] = found if found is not None else NOBODY
+        if self._rows is not None and few(sessions):
+            return self._rows.batch(sessions, history)
         return build(self.asking, self._examples(sessions), history, labelled=False)
+
+    @cached_property
+    def _rows(self) -> LiveRows | None:
+        """How few sessions are read, where they can be."""
+        return LiveRows.of(self.asking, self.tracks)
 
     def heard(self, session: Session, coming: Sequence[Any] | None = None) -> Heard:
         """A session as whole numbers, with what is asked about.
@@ -406,14 +412,13 @@ def rated(tree: Node) -> By:
     return by if by and tree is words.History().rate(*by) else ()
 
 
-def _among(key: Ints, keys: Ints) -> Flags:
-    """Which of some keys are among others, sorted."""
-    if not len(keys):
-        return np.zeros(len(key), bool)
-    found: Flags = keys[np.minimum(np.searchsorted(keys, key), len(keys) - 1)] == key
-    return found
+def _holds(keys: Ints, key: int) -> bool:
+    """Whether a key is among some, sorted."""
+    at = int(keys.searchsorted(key))
+    return at < len(keys) and keys.item(at) == key
 
 
+_TRACK = OWN.index("track")
 _EMPTY = np.zeros(0, np.int64)
 NOBODY = Snapshot(_EMPTY, _EMPTY, _EMPTY, _EMPTY)  # of whom nothing is on record
 
@@ -429,12 +434,12 @@ def look_up(key: Array, known: Array, tracks: Mapping[str, Array], names: Sequen
     there = [name for name in names if name in tracks]
     if there:
         values = np.array([tracks[name].take(place) for name in there])
-        ok = have & (values != _UNKNOWN)
+        ok = have & (values != NO_VALUE)
         found |= zip(there, zip(np.where(ok, values, _ZERO), ok, strict=True), strict=True)
     return found
 
 
-_UNKNOWN, _ZERO = int(np.iinfo(np.int32).min), np.int64(0)
+_ZERO = np.int64(0)
 
 
 def vocabulary(tracks: Any, names: Sequence[str]) -> dict[str, Array]:
@@ -448,5 +453,5 @@ def vocabulary(tracks: Any, names: Sequence[str]) -> dict[str, Array]:
     for name, (value, known) in attach(key, np.ones(len(key), bool), tracks, names).items():
         fits = known & (np.abs(value) < 2**31 - 1)
         if fits.any():
-            made[name] = np.where(fits, value, _UNKNOWN).astype(np.int32)
+            made[name] = np.where(fits, value, NO_VALUE).astype(np.int32)
     return made if len(made) > 1 else {}

@@ -32,7 +32,7 @@ SHORT = {"start": "start_ms", "end": "end_ms"}  # either may be said
 LARGEST = 2e6  # of a track's attributes: thousandths beyond it would not fit a bundle's int32
 
 
-def _milliseconds(value: Any) -> Any:
+def milliseconds(value: Any) -> Any:
     """A time as text becomes milliseconds since 1970; a bare number is taken as such."""
     if isinstance(value, str):
         try:
@@ -40,25 +40,27 @@ def _milliseconds(value: Any) -> Any:
         except ValueError:
             raise ValueError("expected milliseconds since 1970, or a time such as 2024-01-31T10:00:00Z") from None
         return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
-    return _number(value)
+    return number(value)
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
+    """A number, and nothing that would be read as one."""
     if isinstance(value, str | bytes | bool):
         raise ValueError("expected a number")
     return value
 
 
-def _flag(value: Any) -> Any:
+def flag(value: Any) -> Any:
+    """0 or 1, which may be said as false or true."""
     if isinstance(value, str | bytes):
         raise ValueError("expected true, false, 0 or 1")
     return int(value) if isinstance(value, bool) else value
 
 
-_Time = Annotated[int, BeforeValidator(_milliseconds), Field(ge=-(2**45), le=2**45)]
-_Int = Annotated[int, BeforeValidator(_number), Field(ge=-(2**45), le=2**45)]
-_Flag = Annotated[int, BeforeValidator(_flag), Field(ge=0, le=1)]
-_Attribute = Annotated[float, BeforeValidator(_number), Field(ge=-LARGEST, le=LARGEST)]
+_Time = Annotated[int, BeforeValidator(milliseconds), Field(ge=-(2**45), le=2**45)]
+_Int = Annotated[int, BeforeValidator(number), Field(ge=-(2**45), le=2**45)]
+_Flag = Annotated[int, BeforeValidator(flag), Field(ge=0, le=1)]
+_Attribute = Annotated[float, BeforeValidator(number), Field(ge=-LARGEST, le=LARGEST)]
 _Text = Annotated[str, Field(max_length=1000)]
 _DERIVED = ("first_of_artist", "first_of_track")
 
@@ -69,7 +71,7 @@ _BOUNDS = {"hour": (0, 23), "weekday": (0, 6), "played_ms": (0, 604_800_000)}
 def _kind(column: schema.Column) -> Any:
     if column.name in _BOUNDS or column.name.startswith("n_seeks"):
         low, high = _BOUNDS.get(column.name, (0, 2**31))
-        return Annotated[int, BeforeValidator(_number), Field(ge=low, le=high)]
+        return Annotated[int, BeforeValidator(number), Field(ge=low, le=high)]
     if column.unit == "ms" and column.name != "played_ms":
         return _Time
     return {"text": _Text, "flag": _Flag}.get(column.kind, _Int)

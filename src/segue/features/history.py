@@ -90,6 +90,13 @@ class Snapshot:
         return (np.where(some, self.n[place], zero), np.where(some, self.k[place], zero),
                 np.where(some, self.day[place], zero), some)  # fmt: skip
 
+    def one(self, key: int) -> tuple[int, int, int] | None:
+        """n, k and the last day of a single key; None where nothing is known of it."""
+        at = int(self.keys.searchsorted(key))
+        if at == len(self.keys) or self.keys.item(at) != key:
+            return None
+        return self.n.item(at), self.k.item(at), self.day.item(at)
+
 
 History = Mapping[By, Rolling | Snapshot]
 

@@ -61,13 +61,14 @@ def gapless(examples: Examples) -> bool:
 class Straight:
     """Some trees as a function of one moment.
 
-    `columns` says what it reads of the plays of each view, in order; `now` what it reads of a target.
+    `columns` says what it reads of the plays of each view, in order; `reads` what it reads of a target.
     """
 
     def __init__(self, trees: tuple[Node, ...]) -> None:
         written = write(trees)
         self.trees = trees  # kept alive: nodes are told apart by identity
-        self.columns, self.now, self.text = written.columns, [*map(_reader, written.now)], written.text
+        self.columns, self.reads, self.text = written.columns, written.now, written.text
+        self._now = [*map(_reader, written.now)]
         space = {"__builtins__": {}, **written.given}
         exec(compile(written.text, "<features>", "exec"), space)
         self.function: Callable[..., list[tuple[Any, ...]]] = space["moment"]
@@ -76,7 +77,7 @@ class Straight:
         """Values (N, F) float32, 0 where unknown, and what is known (N, F): as `evaluate` has them, of `gapless` examples."""
         x = examples
         at = {"now": x.target.tolist(), "session": x.moment.tolist(), "history": range(len(x))}
-        cells = [_cells(column, at[kind]) for kind, column in (read(x) for read in self.now)]
+        cells = [_cells(column, at[kind]) for kind, column in (read(x) for read in self._now)]
         targets = list(zip(*cells, strict=True)) or [()] * len(x)
         edges = np.searchsorted(x.moment, np.arange(len(x.asked_after) + 1)).tolist()
         views = [

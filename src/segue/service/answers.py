@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic_core import to_json
+
 from segue.service.problems import Problem, shown
 
 MOST_REASONS = 10
@@ -12,7 +14,12 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 
 def encoded(value: Any) -> bytes:
-    return _encode(value).encode("utf-8", "replace")
+    """As JSON. A number that is none is an error."""
+    try:
+        made = to_json(value)
+    except ValueError:  # half a character, which no UTF-8 has
+        return _encode(value).encode("utf-8", "replace")
+    return _encode(value).encode() if b"NaN" in made or b"Infinity" in made else made
 
 
 def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Any:

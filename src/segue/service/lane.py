@@ -30,23 +30,39 @@ class Lane:
     routes: dict[str, Any]  # by path, as FastAPI writes it
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        found = self._found(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if found is None:
+        if scope["type"] != "http" or not self.takes(scope):
             await self.app(scope, receive, send)
             return
-        path, parameters = found
-        scope["path_params"], scope["route"] = parameters, self.routes[path]
-        try:
-            kind = Request if scope["query_string"] else _WithoutQuery
-            answer = await self.routes[path].endpoint(kind(scope, receive))
-        except Problem as problem:
-            answer = answer_of(problem)
-        except SegueError as cause:
-            answer = answer_of(Problem(422, str(cause)))
+        answer = await self._answered(
+            Request(scope, receive) if scope["query_string"] else _WithoutQuery(scope, receive)
+        )
         await answer(scope, receive, send)
 
-    def _found(self, scope: Any) -> tuple[str, dict[str, str]] | None:
-        path, (before, after) = scope["path"], PLAYS
+    def takes(self, scope: Any) -> bool:
+        """Whether this is asked for here; then the scope says by which route."""
+        found = self._found(scope["path"]) if scope["method"] == "POST" else None
+        if found is None:
+            return False
+        path, scope["path_params"] = found
+        scope["route"] = self.routes[path]
+        return True
+
+    async def answer(self, scope: Any, body: bytes) -> Any:
+        """A Response to a request that `takes` and that is here whole."""
+        request = Request(scope) if scope["query_string"] else _WithoutQuery(scope)
+        request._body = body
+        return await self._answered(request)
+
+    async def _answered(self, request: Request) -> Any:
+        try:
+            return await request.scope["route"].endpoint(request)
+        except Problem as problem:
+            return answer_of(problem)
+        except SegueError as cause:
+            return answer_of(Problem(422, str(cause)))
+
+    def _found(self, path: str) -> tuple[str, dict[str, str]] | None:
+        before, after = PLAYS
         if path in self.routes and path != HOT[1]:
             return path, {}
         name = path[len(before) : -len(after)] if path.startswith(before) and path.endswith(after) else ""

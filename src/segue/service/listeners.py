@@ -36,9 +36,9 @@ def table_of(rows: Sequence[bytes]) -> Ints:
     """Rows as they are kept, below each other."""
     if not rows:
         return np.zeros((0, len(OWN)), np.int64)
-    narrow = 8 * len(OWN)
-    if all(len(r) == narrow for r in rows):
-        return np.frombuffer(b"".join(rows), np.int64).reshape(len(rows), -1)
+    whole = b"".join(rows)
+    if len(whole) == 8 * len(OWN) * len(rows):  # none is wider
+        return np.frombuffer(whole, np.int64).reshape(len(rows), -1)
     width = max(map(len, rows)) // 8
     made = np.full((len(rows), width), UNKNOWN, np.int64)
     for i, r in enumerate(rows):

@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from segue import schema
 from segue.heard import COLUMNS, FIRST_OF, OWN, UNKNOWN, row
@@ -25,7 +26,6 @@ OF_PLAY = tuple(c for c in (*schema.PLAYS, *schema.TRACKS) if c in schema.TRACKS
 _ENDS = frozenset(c.name for c in schema.PLAYS.values() if c.known == "end")
 _PLACE = {name: i for i, name in enumerate(OWN)}
 _NAMES, _OF_TRACKS = frozenset(OF_PLAY), frozenset(schema.TRACKS)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ONE, _NARROW, _WIDE = (struct.Struct(f"={n}q") for n in (1, len(OWN), len(OWN) + len(schema.TRACKS)))
 
 
@@ -35,11 +35,11 @@ class Kept(NamedTuple):
     id: str
     text: str  # the fields that are known, as JSON
     row: bytes = b""  # int64 of `heard.OWN`, or of all `heard.COLUMNS` where attributes of the track were told
-    open: bool = False  # it has begun, and nothing is known of its end
+    open: bool | int = False  # it has begun, and nothing is known of its end
 
     @classmethod
     def of(cls, id: str, said: Mapping[str, Any]) -> Kept:
-        return cls(id, _encode(said), open=not (_ENDS & said.keys()))
+        return cls(id, to_json(dict(said)).decode(), open=not (_ENDS & said.keys()))
 
     @property
     def said(self) -> dict[str, Any]:
@@ -58,8 +58,7 @@ class Kept(NamedTuple):
         return end - played if start == UNKNOWN and UNKNOWN not in (end, played) else start
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What an event did."""
 
     plays: tuple[Kept, ...]  # all of the session, in order
@@ -67,12 +66,12 @@ class Change:
     new: bool = False
     repeated: bool = False
     late: bool = False  # plays after it were known already
-    changed: tuple[int, ...] = field(default=())  # those to be written: places in `plays`
+    changed: tuple[int, ...] = ()  # those to be written: places in `plays`
 
 
 def is_on(plays: Sequence[Kept], at: int) -> bool:
     """Only the last play can be on: one that was on when another began is over."""
-    return at == len(plays) - 1 and plays[at].open
+    return at == len(plays) - 1 and bool(plays[at].open)
 
 
 def told(event: Any) -> dict[str, Any]:
@@ -95,12 +94,13 @@ def applied(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any], zone
             409, f"the session has {len(plays)} plays already, {MOST} at most are kept", remedy="begin another session"
         )
     place = _place(plays, said.get("start_ms"))
-    fresh = Kept.of(id or f"play-{len(plays) + 1}", said)
-    if any(fresh.id == p.id for p in plays):  # a name of ours that the client has used, too
-        fresh = fresh._replace(id=f"{fresh.id}-of-{len(plays) + 1}")
-    after = (*plays[:place], fresh, *plays[place:])
+    name = id or f"play-{len(plays) + 1}"
+    if id is None and any(name == p.id for p in plays):  # a name of ours that the client has used, too
+        name = f"{name}-of-{len(plays) + 1}"
+    after = [*plays[:place], Kept.of(name, said), *plays[place:]]
     late = place < len(plays)
-    return _written(after, place, zone, Change(after, place, new=True, late=late), moved=late)
+    changed = _written(after, place, said, zone, moved=late)
+    return Change(tuple(after), place, new=True, late=late, changed=changed)
 
 
 def _which(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any]) -> int | None:
@@ -140,9 +140,10 @@ def _completed(plays: Sequence[Kept], at: int, said: Mapping[str, Any], zone: st
         )  # fmt: skip
     rest = (*plays[:at], *plays[at + 1 :])
     place = _place(rest, start) if "start_ms" in added else at
-    after = (*rest[:place], fresh, *rest[place:])
+    after = [*rest[:place], fresh, *rest[place:]]
     moved = place != at or bool({"artist", "track"} & added.keys())
-    return _written(after, place, zone, Change(after, place, late=place < len(after) - 1), moved=moved)
+    changed = _written(after, place, whole, zone, moved=moved)
+    return Change(tuple(after), place, late=place < len(after) - 1, changed=changed)
 
 
 def _place(plays: Sequence[Kept], start: int | None) -> int:
@@ -153,15 +154,18 @@ def _place(plays: Sequence[Kept], start: int | None) -> int:
     return at
 
 
-def _written(plays: tuple[Kept, ...], at: int, zone: str, change: Change, *, moved: bool) -> Change:
-    """With the rows of the play, and of those after it where it may be another one that is first of its artist."""
-    fresh = list(plays)
-    changed = range(at, len(plays)) if moved else (at,)
-    seen = [{p.number(name) for p in plays[:at]} for name in FIRST_OF]
+def _written(plays: list[Kept], at: int, said: Mapping[str, Any], zone: str, *, moved: bool) -> tuple[int, ...]:
+    """Give the play that says this its row, and those after it where it may be another one that is first of its artist: which."""
+    changed = tuple(range(at, len(plays))) if moved else (at,)
+    seen = [{_key(p.row, place)[0] for p in plays[:at]} for _, place in _FIRST]
     for i in changed:
-        said = plays[i].said
-        cells = row(said, zone, seen, len(OWN) if _OF_TRACKS.isdisjoint(said) else len(COLUMNS))
-        fresh[i] = plays[i]._replace(row=(_NARROW if len(cells) == len(OWN) else _WIDE).pack(*cells))
-        for name, keys in zip(FIRST_OF, seen, strict=True):
+        told = said if i == at else plays[i].said
+        cells = row(told, zone, seen, len(OWN) if _OF_TRACKS.isdisjoint(told) else len(COLUMNS))
+        plays[i] = plays[i]._replace(row=(_NARROW if len(cells) == len(OWN) else _WIDE).pack(*cells))
+        for (name, _), keys in zip(_FIRST, seen, strict=True):
             keys.add(cells[_PLACE[name]])
-    return replace(change, plays=tuple(fresh), changed=tuple(changed))
+    return changed
+
+
+_key = _ONE.unpack_from
+_FIRST = [(name, 8 * _PLACE[name]) for name in FIRST_OF]

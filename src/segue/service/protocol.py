@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from segue.service.guard import HEADERS, head_of
 from segue.service.problems import BUSY, MEDIA, Problem
@@ -16,6 +16,20 @@ _BODY = BUSY.body()
 _LINES = [name + b": " + value for name, value in (*HEADERS, *head_of(BUSY, _BODY))]
 # what is sent where there is no room: worked out once, for then there is no time either
 _FULL = b"\r\n".join([b"HTTP/1.1 429 Too Many Requests", *_LINES, b"", _BODY])
+
+
+_EVERY = b"".join(b"%b: %b\r\n" % one for one in HEADERS)
+
+
+class _Direct:
+    """What stands for a request in uvicorn's eyes while it is answered without its messages."""
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive, self.response_complete, self.disconnected = keep_alive, False, False
+        self.body: list[bytes] = []
+        self.message_event = self  # that uvicorn sets, when the connection is lost
+
+    def set(self) -> None: ...
 
 
 class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
@@ -53,30 +67,65 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
     def on_headers_complete(self) -> None:
         self._of_headers = -1
         self._stop()
-        free = (
-            self.cycle is None or self.cycle.response_complete
-        )  # no other request of this connection is being answered
+        # no other request of this connection is being answered
+        free = self.cycle is None or self.cycle.response_complete
         self._refused = (
             free and self.parser.should_keep_alive() and self.url.startswith(b"/v1/") and self.app.full()
             and self.expect_100_continue is False
         )  # fmt: skip
         if not self._refused:
             self.app.coming += 1
-            super().on_headers_complete()
+            if not (free and self._direct()):
+                super().on_headers_complete()
+
+    def _direct(self) -> bool:
+        """Whether this request is answered without ASGI's messages: the lane takes it, and its body is small and said to be."""
+        plain = self.url.startswith(b"/v1/") and self.url.isascii() and b"%" not in self.url and b"#" not in self.url
+        size = next((value for name, value in self.headers if name == b"content-length"), b"")
+        if not plain or self.expect_100_continue or not size.isdigit() or int(size) > self.app.limits.body:
+            return False
+        path, _, query = self.url.partition(b"?")
+        self.scope |= {"method": self.parser.get_method().decode("ascii"), "path": path.decode("latin-1"), "raw_path": path,
+                       "query_string": query}  # fmt: skip
+        if self.parser.get_http_version() != "1.1" or not self.app.app.takes(self.scope):
+            return False
+        self.cycle = _Direct(self.parser.should_keep_alive())
+        return True
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:
-            super().on_body(body)
+            if isinstance(self.cycle, _Direct):
+                self.cycle.body.append(body)
+            else:
+                super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._of_headers, self._whole = 0, True
         self._stop()
         if not self._refused:
-            super().on_message_complete()
+            if isinstance(self.cycle, _Direct):
+                task = self.loop.create_task(self._answer(self.cycle, self.scope))
+                task.add_done_callback(self.tasks.discard)
+                self.tasks.add(task)
+            else:
+                super().on_message_complete()
             return
         self.app.turned_away()
         self.transport.write(_FULL)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    async def _answer(self, cycle: _Direct, scope: Any) -> None:
+        status, headers, body = await self.app.direct(scope, b"".join(cycle.body))
+        if self.flow.write_paused:
+            await self.flow.drain()
+        cycle.response_complete = True
+        if self.transport.is_closing():
+            return
+        lines = [STATUS_LINE[status], *[b"%b: %b\r\n" % one for one in headers], _EVERY]
+        self.transport.write(b"".join([*lines, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body]))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     @property
     def _body_s(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -88,7 +89,7 @@ class Shelf:
         given = Catalogue(mapped(Path(catalogue))) if catalogue else None
         return cls(tuple(s if len(s.catalogue) else replace(s, catalogue=given or _lent(s, made)) for s in made))
 
-    @property
+    @cached_property
     def zone(self) -> str:
         return next((str(s.zone) for s in self.all if s.zone is not None), "UTC")
 

@@ -159,16 +159,16 @@ class State:
 
     def session(self, name: str) -> Stored | None:
         found = self.db.execute(
-            "SELECT id, name, listener, listener_age, country, day, began, over, gender FROM sessions WHERE name = ?",
+            "SELECT id, listener, listener_age, country, day, began, over, gender FROM sessions WHERE name = ?",
             (name,),
         ).fetchone()
         if found is None:
             return None
-        id, _, listener, age, country, day, began, over, gender = found
+        id, listener, age, country, day, began, over, gender = found
         plays = self.db.execute(
             "SELECT id, said, row, playing FROM plays WHERE session = ? ORDER BY place", (found[0],)
         ).fetchall()
-        kept = tuple([Kept(i, said, row, bool(on)) for i, said, row, on in plays])
+        kept = tuple(map(Kept._make, plays))
         return Stored(id, name, listener, age, country, day, began, kept, over, gender)
 
     def open_session(self, name: str, about: dict[str, Any], began: int) -> Stored:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
+from segue.service import plain
 from segue.service.problems import Problem
 from segue.session import LONGEST, Coming, Play, Session
 
@@ -128,7 +129,7 @@ Event.__doc__ = "A play of a session that is kept here: begun, ended, or both; a
 
 
 def read(model: Any, body: bytes) -> Any:
-    """A body as one of these. Raises Problem."""
+    """A body as one of these, or as a `plain.Plain` of it. Raises Problem."""
     from pydantic import ValidationError
 
     from segue.service.problems import of_validation
@@ -136,6 +137,8 @@ def read(model: Any, body: bytes) -> Any:
     if not body.strip():
         why = "the body is empty: did curl find the file after -d @?"
         raise Problem(400, why, field="body", remedy="send JSON as /docs shows")
+    if (found := plain.read(model, body)) is not None:
+        return found
     try:
         return model.model_validate_json(body)
     except ValidationError as cause:
