@@ -31,9 +31,7 @@ KINDS = {name: i for i, name in enumerate(COLUMNS)}
 
 
 def bundle(setting, rng, *, tables=True):
-    asking = ask(
-        skip.TASK, skip.TASK.settings[setting], FEATURES, options=skip.TASK.settings[setting].options
-    )
+    asking = ask(skip.TASK, skip.TASK.settings[setting], FEATURES, options=skip.TASK.settings[setting].options)
     known = np.sort(np.array(TRACKS[:10]))
     tracks = {"track": known} | {
         n: np.where(rng.random(10) < 0.2, NO_VALUE, rng.integers(-3000, 3000, 10)).astype(np.int32)
