@@ -199,6 +199,8 @@ class Values:
 
 
 def _check(what: str, values: Array, low: float, high: float) -> None:
+    if high < np.inf and (not values.size or (low <= values.min() and values.max() <= high)):
+        return  # as nearly always: a number that is none is in no order with others
     wrong = ~(np.isfinite(values) & (values >= low) & (values <= high))
     if wrong.any():
         raise BadInput(f"{what} {values[wrong].flat[0]}: expected a finite number from {low} to {high}; mend the model")

@@ -109,8 +109,8 @@ class FittedBoosting:
     usual: Array  # (F,)
 
     def _x(self, batch: Batch) -> Array:
-        x = batch.select(self.columns).with_nan()
-        return np.where(np.isnan(x), self.usual, x)
+        own = batch.select(self.columns)
+        return np.where(own.known, own.values, self.usual)
 
     def log_odds(self, batch: Batch) -> Floats:
         return self.trees.score(self._x(batch))

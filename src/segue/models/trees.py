@@ -198,8 +198,9 @@ class Trees:
             raise BadInput(f"x has shape {np.shape(x)}: expected (N, {self.n_features}); pass one column per feature")
         size = max(1, BLOCK // width)
         for block in (slice(start, start + size) for start in range(0, len(x), size)):
-            rows = np.clip(np.asarray(x[block], np.float64), -INFINITY, INFINITY)
-            rows[np.abs(rows) <= ZERO] = 0.0
+            rows = np.array(x[block], np.float64)
+            np.minimum(np.maximum(rows, -INFINITY, out=rows), INFINITY, out=rows)
+            np.copyto(rows, 0.0, where=np.abs(rows) <= ZERO)
             yield block, rows
 
     @cached_property

@@ -31,8 +31,8 @@ CREATE TABLE sessions (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- that of a session that is gone is never another one's
     name TEXT NOT NULL UNIQUE, listener TEXT, listener_age INTEGER, country TEXT, day TEXT,
     began INTEGER NOT NULL,   -- the start of its first play, or when it was first heard of: ms
-    n INTEGER NOT NULL,       -- plays, as of then:
-    touched INTEGER NOT NULL, -- when it was last written, to the minute: s
+    n INTEGER NOT NULL,       -- plays
+    touched INTEGER NOT NULL, -- when it was last written: s
     over INTEGER              -- the day on which it ended, once history counts it
 );
 CREATE INDEX of_listener ON sessions (listener, began) WHERE listener IS NOT NULL;
@@ -68,7 +68,6 @@ CREATE TABLE ended (        -- sessions of listeners that are over, the last of 
 ALTER TABLE sessions ADD COLUMN gender TEXT;
 """
 SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
-TOUCHED_S = 60  # how exactly it is kept when a session was last written: each time would be another page in every commit
 BUSY_S = 5.0  # how long a writer waits for another process
 
 
@@ -86,7 +85,6 @@ class Stored:
     plays: tuple[Kept, ...]
     over: int | None = None
     gender: str | None = None
-    touched: int = 0  # s
 
 
 class State:
@@ -116,6 +114,9 @@ class State:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if not version and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             raise BadInput(f"{self.path} is a database of something else: choose another --state")
+        db.execute(
+            "PRAGMA page_size = 8192"
+        )  # of a new file: plays are put in amid others, and split half as many pages
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
         db.execute("PRAGMA wal_autocheckpoint = 0")  # a thread does it: nobody waits for it
@@ -161,28 +162,27 @@ class State:
 
     def session(self, name: str) -> Stored | None:
         found = self.db.execute(
-            "SELECT id, listener, listener_age, country, day, began, over, gender, touched FROM sessions WHERE name = ?",
+            "SELECT id, listener, listener_age, country, day, began, over, gender FROM sessions WHERE name = ?",
             (name,),
         ).fetchone()
         if found is None:
             return None
-        id, listener, age, country, day, began, over, gender, touched = found
+        id, listener, age, country, day, began, over, gender = found
         plays = self.db.execute(
             "SELECT id, said, row, playing FROM plays WHERE session = ? ORDER BY place", (found[0],)
         ).fetchall()
         kept = tuple(map(Kept._make, plays))
-        return Stored(id, name, listener, age, country, day, began, kept, over, gender, touched)
+        return Stored(id, name, listener, age, country, day, began, kept, over, gender)
 
     def open_session(self, name: str, about: dict[str, Any], began: int) -> Stored:
         columns = ("listener", "listener_age", "country", "gender", "day")
         told: list[Any] = [about.get(c) for c in columns]
-        now = int(time.time())
         done = self.db.execute(
             f"INSERT INTO sessions (name, {', '.join(columns)}, began, n, touched) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-            (name, *told, began, now),
+            (name, *told, began, int(time.time())),
         )
         listener, age, country, gender, day = told
-        return Stored(int(done.lastrowid or 0), name, listener, age, country, day, began, (), gender=gender, touched=now)
+        return Stored(int(done.lastrowid or 0), name, listener, age, country, day, began, (), gender=gender)
 
     def describe_session(self, session: Stored, about: dict[str, Any]) -> None:
         """What an event says of the session itself: what was not known is added. Raises Problem where it differs."""
@@ -215,10 +215,9 @@ class State:
                 "REPLACE INTO plays VALUES (?, ?, ?, ?, ?, ?)",
                 [(session.id, i + 1, (p := plays[i]).id, p.text, p.row, p.open) for i in changed],
             )
-        now = int(time.time())
-        if now - session.touched >= TOUCHED_S:
-            session.touched = now
-            self.db.execute("UPDATE sessions SET n = ?, touched = ? WHERE id = ?", (len(plays), now, session.id))
+        self.db.execute(
+            "UPDATE sessions SET n = ?, touched = ? WHERE id = ?", (len(plays), int(time.time()), session.id)
+        )
         session.plays = plays
         start = plays[0].began
         if start not in (UNKNOWN, session.began):
@@ -313,7 +312,7 @@ class State:
         now = int(time.time())
         old = self.db.execute(
             "SELECT name FROM sessions WHERE touched < ? ORDER BY id LIMIT ?",
-            (now - round(keep_days * 86_400) - TOUCHED_S, at_once),
+            (now - round(keep_days * 86_400), at_once),
         ).fetchall()
         if not old and self.used() > most_bytes:
             old = self.db.execute("SELECT name FROM sessions ORDER BY id LIMIT ?", (at_once,)).fetchall()
