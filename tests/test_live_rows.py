@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from segue import registry, schema
 from segue.features.build import ask
+from segue.features.columns import combine, combined
 from segue.features.feature import Feature
 from segue.features.history import Rolling, Snapshot, is_personal
 from segue.features.keys import key64
@@ -50,8 +49,12 @@ def counted(by, rng):
         keys = np.zeros(1, np.int64)
     elif by == ("track",):
         keys = np.sort(np.array(TRACKS[3:]))
-    else:
-        keys = np.unique(rng.integers(-(2**62), 2**62, 5))
+    else:  # a track with each value of the other column, and some that nobody asks about
+        texts = [key64(text) for name in by for text in ("a", "b", *schema.PLAYS[name].domain)]
+        rows = rng.choice(np.array([0, 1, *texts]), (200, len(by)))
+        rows[:, 0] = rng.choice(TRACKS, 200) if by[0] == "track" else rows[:, 0]
+        asked = combine([*rows.T]) if len(by) > 1 else rows[:, 0]
+        keys = np.unique(np.append(asked, rng.integers(-(2**62), 2**62, 5)))
     n = rng.integers(1, 50, len(keys))
     return Snapshot(keys, n, rng.integers(0, n + 1), rng.integers(16_000, 17_000, len(keys)))
 
@@ -78,7 +81,8 @@ def table(rng, n, *, wide=False):
 
 
 def heard(rng, setting):
-    n, asked = int(rng.integers(0, 12)), int(rng.integers(1, 5)) if setting == "challenge" or rng.random() < 0.4 else 1
+    n = int(rng.integers(0, 12)) if rng.random() < 0.95 else int(rng.integers(126, 140))  # more than is looked back at
+    asked = int(rng.integers(1, 5)) if setting == "challenge" or rng.random() < 0.4 else 1
     before, day = int(rng.integers(0, 300)) * (rng.random() < 0.1), int(rng.integers(16_990, 17_010))
     return Heard(
         table(rng, n, wide=rng.random() < 0.2), table(rng, asked, wide=rng.random() < 0.2), n + before, day,
@@ -138,6 +142,28 @@ def test_rows_give_the_cells_that_columns_give(setting, tables, monkeypatch):
     assert told > 1000
 
 
+def test_the_key_of_a_row_is_that_of_its_columns():
+    rng = np.random.default_rng(3)
+    parts = rng.integers(-(2**63), 2**63, (3, 200), endpoint=False)
+    assert [combined(row) for row in parts.T.tolist()] == combine([*parts]).tolist()
+    assert combined([1, -2]) == 931_383_981_812_488_093
+
+
+def test_a_listener_is_looked_up_once_for_all_that_is_asked():
+    rng = np.random.default_rng(5)
+    opened = bundle("online", rng)
+    lately, asked = personal(opened.asking, rng), []
+
+    class Counted:
+        def find(self, key, day):
+            asked.append((key.tolist(), day.tolist()))
+            return lately["listener",].find(key, day)
+
+    one = Heard(table(rng, 4), table(rng, 8), 4, 17_000, False, listener="u1")
+    opened.batch_of([one, one], personal=lately | {("listener",): Counted()})
+    assert asked == [([key64("u1")], [17_000])]
+
+
 def test_what_was_asked_before_changes_nothing():
     rng = np.random.default_rng(4)
     opened, again = (bundle("online", np.random.default_rng(7)) for _ in range(2))
@@ -166,7 +192,7 @@ def test_few_sessions_go_by_rows_and_many_by_columns(monkeypatch):
 def test_lengths_and_networks_are_not_read_so():
     stay = length.TASK
     asking = ask(stay, stay.settings[stay.default], registry.features())
-    assert LiveRows.of(asking, {}) is None
+    assert LiveRows.of(asking, {}, {}) is None
 
 
 def test_a_bundle_knows_a_track_by_its_attributes_or_its_history():
@@ -178,4 +204,3 @@ def test_a_bundle_knows_a_track_by_its_attributes_or_its_history():
     none = Heard(rows[:0], rows.copy(), 0, 17_000, False)
     none.coming[:2, KINDS["track"]] = 5, 6
     assert "2 of 12 asked tracks are not known" in opened.notes(none)[0]
-    assert json.dumps(opened.notes(none))

@@ -177,7 +177,7 @@ class Bundle:
     @cached_property
     def _rows(self) -> LiveRows | None:
         """How few sessions are read, where they can be."""
-        return LiveRows.of(self.asking, self.tracks)
+        return LiveRows.of(self.asking, self.tracks, self.history)
 
     def heard(self, session: Session, coming: Sequence[Any] | None = None) -> Heard:
         """A session as whole numbers, with what is asked about.

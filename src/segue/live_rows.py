@@ -22,13 +22,15 @@ from segue.batch import Array, Batch
 from segue.features.build import Ask
 from segue.features.columns import combined, whole_of
 from segue.features.examples import HORIZON, RECENT
-from segue.features.history import History, Snapshot
+from segue.features.history import By, History, Snapshot
 from segue.features.straight import ALONE, MOST, Straight, straight
 from segue.features.writing import AHEAD
 from segue.heard import COLUMNS, OWN, UNKNOWN, Heard
 
 NO_VALUE = int(np.iinfo(np.int32).min)  # of an attribute that is unknown, in a bundle
-KEPT = 1 << 14  # tracks, and keys of each history, that are known at once: some 10 MB
+KEPT = (
+    1 << 14
+)  # tracks, and keys of each history, that are known at once: some 10 MB for the tracks, and 4 for each history
 _PLACE = {name: i for i, name in enumerate(COLUMNS)}
 _TRACK = _PLACE["track"]
 Cells = Sequence[Any]  # of one column, None where unknown
@@ -63,10 +65,13 @@ class LiveRows:
     Parameters
     ----------
     asking : of single plays (see `of`)
+    history : the bundle's own, of which those asked last are kept
     tracks : the bundle's attributes of tracks: `track`, keys in order, and a column of thousandths each, `NO_VALUE` for unknown
     """
 
-    def __init__(self, asking: Ask, tracks: Mapping[str, Array], written: Straight) -> None:
+    def __init__(
+        self, asking: Ask, tracks: Mapping[str, Array], history: Mapping[By, Snapshot], written: Straight
+    ) -> None:
         self.asking, self.written = asking, written
         self.names = tuple(n for n in asking.columns if n in schema.TRACKS)
         self._keys_of_tracks = np.asarray(tracks.get("track", np.zeros(0, np.int64)))
@@ -78,7 +83,7 @@ class LiveRows:
         self._sessions = sorted(of_sessions | {n for view, n in written.reads if view == "session"})
         self._pick = _picker([self._place(of) for of in written.reads])
         self._parts = [[self._place(("session" if _of_session(n) else "now", n)) for n in by] for by in asking.keys]
-        self._counts: dict[int, Callable[[int], tuple[int, int, int] | None]] = {}
+        self._counts = {id(totals): lru_cache(KEPT)(totals.one) for totals in history.values()}
         self._domains = {f.name: f.domain for f in asking.features.values() if f.domain}
         self._units = {f.name: f.unit for f in asking.features.values()}
 
@@ -105,23 +110,24 @@ class LiveRows:
         return _View(_picker(reads), sorted({i for i in reads if i < len(OWN)}), len(reads))
 
     @staticmethod
-    def of(asking: Ask, tracks: Mapping[str, Array]) -> LiveRows | None:
+    def of(asking: Ask, tracks: Mapping[str, Array], history: Mapping[By, Snapshot]) -> LiveRows | None:
         """None where a question is of another kind: with steps, or of sessions as such."""
         setting = asking.setting
         if asking.steps is not None or setting.moments == "start" or setting.sessions:
             return None
         written = straight(asking.trees)
-        return None if written is None else LiveRows(asking, tracks, written)
+        return None if written is None else LiveRows(asking, tracks, history, written)
 
     def batch(self, sessions: Sequence[Heard], history: History) -> Batch:
         """The features of the asked plays of several sessions, one after the other: as `segue.features.build.build` makes them."""
         rows: list[tuple[Any, ...]] = []
         counts: list[list[int]] = []
+        lately: Lately = {}  # what was found of listeners
         keys: list[tuple[int, ...]] = []  # as those of a batch, in their order below
         for number, s in enumerate(sessions):
             listener, step = 0 if s.listener is None else whole_of(s.listener), int(s.queued)
             keys += [(number, listener, s.day, s.n_plays + 1 + i * step, s.n_plays, 0) for i in range(len(s.coming))]
-            rows += self._moment(s, history, counts)
+            rows += self._moment(s, history, counts, lately)
         values = np.array(rows, np.float32)  # None is NaN
         known = ~np.isnan(values)  # no feature is NaN by itself
         values[~known] = 0
@@ -134,7 +140,7 @@ class LiveRows:
 
     # ── one session ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _moment(self, s: Heard, history: History, counts: list[list[int]]) -> list[tuple[Any, ...]]:
+    def _moment(self, s: Heard, history: History, counts: list[list[int]], lately: Lately) -> list[tuple[Any, ...]]:
         n, queue = len(s.coming), _NO_ROWS if not self.asking.setting.queue else s.coming
         if not n:
             return []
@@ -142,7 +148,7 @@ class LiveRows:
         return self.written.function(
             (len(past), len(recent), len(queue), 0),
             self._newest("past", past), self._newest("recent", recent), self._newest("queue", queue),
-            [], self._targets(s, history, counts), range(n - 1, -1, -1) if len(queue) else [-1] * n,
+            [], self._targets(s, history, counts, lately), range(n - 1, -1, -1) if len(queue) else [-1] * n,
         )  # fmt: skip
 
     def _newest(self, name: str, table: Array) -> Sequence[Cells]:
@@ -171,7 +177,7 @@ class LiveRows:
             return self._nothing
         return tuple([None if cell is None or (v := cell(at)) == NO_VALUE else v for cell in self._cell])
 
-    def _targets(self, s: Heard, history: History, counts: list[list[int]]) -> list[tuple[Any, ...]]:
+    def _targets(self, s: Heard, history: History, counts: list[list[int]], lately: Lately) -> list[tuple[Any, ...]]:
         """What is read of each target, a row each."""
         sessions = [_of(s, name) for name in self._sessions]
         step, position = int(s.queued), s.n_plays + 1
@@ -185,27 +191,28 @@ class LiveRows:
             counts.append([])
             found: list[int | None] = []
             for by, parts in zip(self.asking.keys, self._parts, strict=True):
-                count = self._counted(history[by], [cells[p] for p in parts], s.day)
+                count = self._counted(history[by], [cells[p] for p in parts], s.day, lately)
                 counts[-1].append(count[0] or 0)
                 found += count
             made.append(self._pick(cells + found))
         return made
 
-    def _counted(self, totals: Any, parts: Sequence[Any], day: int) -> tuple[int | None, ...]:
+    def _counted(self, totals: Any, parts: Sequence[Any], day: int, lately: Lately) -> tuple[int | None, ...]:
         """Plays and skips of a key, and days since the last one."""
         if None in parts:
             return _UNSAID
         key = parts[0] if len(parts) == 1 else combined(parts) if parts else 0
-        if not isinstance(totals, Snapshot):  # of listeners, as they stand now
-            n, k, last, some = (a.item() for a in totals.find(np.array([key], np.int64), np.array([day])))
-            return n, k, day - last if some else None
-        find = self._counts.get(id(totals))
-        if find is None:
-            find = self._counts[id(totals)] = lru_cache(KEPT)(totals.one)
-        one = find(key)
+        if not isinstance(totals, Snapshot):  # of listeners, as they stand now: once for each key
+            asked = id(totals), key, day
+            if asked not in lately:
+                n, k, last, some = (a.item() for a in totals.find(np.array([key], np.int64), np.array([day])))
+                lately[asked] = n, k, day - last if some else None
+            return lately[asked]
+        one = self._counts.get(id(totals), totals.one)(key)
         return _NEVER if one is None else (one[0], one[1], day - one[2])
 
 
+Lately = dict[tuple[int, int, int], tuple[int | None, ...]]  # by history, key and day
 _STATISTICS = ("n", "k", "days")
 _NEVER = (0, 0, None)  # of a key that is new
 _UNSAID = (None, None, None)

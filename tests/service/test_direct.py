@@ -15,6 +15,7 @@ import small
 from segue.service.app import Limits
 from segue.service.desk import Desk
 from segue.service.guard import Guard
+from segue.service.keys import new_key, read_keys
 from segue.service.lane import Lane
 from service.running import running
 
@@ -116,10 +117,8 @@ def test_what_is_sent_is_the_same_either_way(address, monkeypatch, long_way):
 
 
 def test_nothing_is_counted_as_under_way_afterwards(tmp_path):
-    seen = []
     with pytest.MonkeyPatch.context() as patch:
-        usual = Guard.direct
-        patch.setattr(Guard, "direct", lambda self, *a: (seen.append(self), usual(self, *a))[1])
+        seen = guard_of(patch)
         with running([small.bundle("online")], tmp_path) as at:
             place = ("127.0.0.1", int(at.rpartition(":")[2]))
             for path, value, headers in CASES.values():
@@ -230,6 +229,91 @@ def test_a_request_under_way_is_answered_before_the_service_ends(tmp_path, monke
     assert json.loads(body)["play"] == "p1"
 
 
+def guard_of(patch):
+    """The guards whom requests come to directly."""
+    seen, usual = [], Guard.direct
+    patch.setattr(Guard, "direct", lambda self, *a: (seen.append(self), usual(self, *a))[1])
+    return seen
+
+
+HALF = request("/v1/skip", SESSION)[:-3]
+
+
+def test_requests_that_never_come_whole_are_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("segue.service.protocol.BODY_S", 0.2)
+    seen = guard_of(monkeypatch)
+    with running([small.bundle("online")], tmp_path) as at:
+        place = ("127.0.0.1", int(at.rpartition(":")[2]))
+        for left in (HALF, HALF + b"", request("/v1/skip", SESSION) + request("/health", b"", "GET") * 3):
+            with socket.create_connection(place, timeout=10) as asking:  # and hangs up
+                asking.sendall(left)
+        with socket.create_connection(place, timeout=10) as asking:  # and waits
+            asking.sendall(HALF)
+            assert asking.recv(4096).startswith(b"HTTP/1.1 408 ")
+        assert sent(place, request("/v1/skip", SESSION))[0][0] == 200
+        until = time.monotonic() + 10
+        while (seen[0].inside, seen[0].coming) != (0, 0):
+            assert time.monotonic() < until, (seen[0].inside, seen[0].coming)
+            time.sleep(0.02)
+
+
+def test_a_body_may_come_in_pieces(address, long_way):
+    whole = request("/v1/skip", SESSION)
+    with socket.create_connection(address, timeout=10) as at:
+        for first in range(0, len(whole), 7):
+            at.sendall(whole[first : first + 7])
+            time.sleep(0.002)
+        assert answers(at, 1)[0][0] == 200
+    assert long_way == []
+
+
+def test_a_large_body_is_not_read_before_it_is_known_who_asks(tmp_path, long_way):
+    made = request("/v1/skip", SESSION | {"plays": [{"track": "t" * 900}] * 80})
+    assert len(made) > 65_536
+    with running([small.bundle("online")], tmp_path) as at:
+        assert sent(("127.0.0.1", int(at.rpartition(":")[2])), made)[0][0] == 200
+    assert long_way == ["/v1/skip"]
+
+
+def test_keys_and_rates_are_asked_for(tmp_path):
+    key = new_key(tmp_path / "keys.json", "me")
+    with running(
+        [small.bundle("online")], tmp_path, keys=read_keys(tmp_path / "keys.json"), limits=Limits(rate=1)
+    ) as at:
+        place = ("127.0.0.1", int(at.rpartition(":")[2]))
+        found = [
+            sent(place, request("/v1/skip", SESSION, "POST", *said))[0]
+            for said in ((), ("Authorization: Bearer other",), *[(f"Authorization: Bearer {key}",)] * 3)
+        ]
+        assert [status for status, _, _ in found] == [401, 401, 200, 200, 429]
+        assert "retry-after" in dict(found[-1][1])
+        assert "www-authenticate" in dict(found[0][1])
+
+
+def test_who_would_wait_too_long_is_turned_away(tmp_path, monkeypatch):
+    seen = guard_of(monkeypatch)
+    with running([small.bundle("online")], tmp_path) as at:
+        place = ("127.0.0.1", int(at.rpartition(":")[2]))
+        assert sent(place, request("/v1/skip", SESSION))[0][0] == 200
+        seen[0].crowded = lambda n: True
+        ((status, headers, body),) = sent(place, request("/v1/skip", SESSION))
+        assert (status, dict(headers)["retry-after"], json.loads(body)["status"]) == (429, "1", 429)
+        turns = iter([False, True, *[False] * 9])
+        seen[0].crowded = lambda n: next(turns)  # there was room when it began to come, and none when it was there
+        assert sent(place, request("/v1/skip", SESSION))[0][1:] == (headers, body)
+        assert sent(place, request("/v1/skip", SESSION))[0][0] == 200
+
+
+def test_where_nothing_can_be_answered_the_connection_is_closed(address, monkeypatch):
+    async def fails(*_):
+        raise RuntimeError("no counters can be written")
+
+    monkeypatch.setattr(Guard, "direct", fails)
+    with socket.create_connection(address, timeout=10) as at:
+        at.sendall(request("/v1/skip", SESSION))
+        assert at.recv(100) == b""
+
+
 def test_requests_are_counted_by_their_route(address):
     def counted():
         text = sent(address, request("/metrics", b"", "GET"))[0][2].decode()
@@ -241,6 +325,7 @@ def test_requests_are_counted_by_their_route(address):
     assert counted() == before + 3
 
 
-def test_a_client_in_the_tests_goes_the_long_way_to_the_same_functions(tmp_path):
+def test_a_client_in_the_tests_goes_the_long_way_to_the_same_functions(tmp_path, long_way):
     with service(tmp_path) as client:
         assert client.post("/v1/skip", json=SESSION).status_code == 200
+    assert long_way == ["/v1/skip"]

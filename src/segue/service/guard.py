@@ -54,7 +54,7 @@ class Guard:
     local: bool
     crowded: Callable[[int], bool]
     inside: int = 0  # requests that are being answered
-    coming: int = 0  # that were read, and are on their way here
+    coming: int = 0  # that are on their way here, of whom it will hear
     _rates: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -104,9 +104,10 @@ class Guard:
         problem = BUSY
         if not self.full():
             self.inside += 1
-            begun, status = time.perf_counter(), 500
+            begun, status, route = time.perf_counter(), 500, "other"
             try:
                 self._may(scope, scope["path"])
+                route = scope["route"].path
                 answer = await lane.answer(scope, body)
                 status = answer.status_code
                 return status, answer.raw_headers, answer.body
@@ -117,7 +118,7 @@ class Guard:
                 problem = Problem(500, FAILED)
             finally:
                 self.inside -= 1
-                self.measures.request(scope["route"].path, status, time.perf_counter() - begun)
+                self.measures.request(route, status, time.perf_counter() - begun)
         else:
             self.turned_away()
         sent = problem.body()

@@ -14,7 +14,7 @@ from segue.heard import Heard
 from segue.live import NEW
 from segue.service.desk import Question
 from segue.service.problems import Problem, shown
-from segue.service.wire import OF_PLAYS, Standing
+from segue.service.wire import OF_PLAYS
 from segue.staying import StayBundle, StayPrediction
 
 
@@ -50,7 +50,7 @@ class Lasting:
         """Tracks of the catalogue whose names hold a text, the most played first."""
         return self.catalogue.search(text, limit)
 
-    def heard(self, sent: Standing) -> Heard:
+    def heard(self, sent: Any) -> Heard:
         """A session that was sent whole. Raises Problem (422) where it asks about a play."""
         for name in OF_PLAYS:
             if value := getattr(sent, name):

@@ -34,7 +34,7 @@ def router(desk: Desk, book: Book) -> Any:
         served: Lasting = book.shelf.choose(TASK, request.query_params.get("model"), TASK)
         return served
 
-    def with_listener(served: Lasting, sent: wire.Standing) -> Any:
+    def with_listener(served: Lasting, sent: Any) -> Any:
         """Within the batch: with what is kept of whoever the session names."""
         heard = served.heard(sent)
         return heard if sent.listener is None else book.known_of(sent.listener, served, heard)

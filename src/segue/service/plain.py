@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AliasChoices, BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
@@ -39,7 +38,8 @@ Rule = tuple[str, Any, float, float, Callable[[Any], Any]]  # field, kind, its b
 
 class _Reader:
     def __init__(self, model: type[BaseModel]) -> None:
-        usual = {name: f.get_default(call_default_factory=True) for name, f in model.model_fields.items()}
+        given = {name: f.get_default(call_default_factory=True) for name, f in model.model_fields.items()}
+        usual = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}  # shared: nobody adds to it
         self._kind: type[Plain] = type(model.__name__, (Plain,), usual)
         self._rules = dict(pair for name, f in model.model_fields.items() for pair in _rules(name, f))
         self._required = {name for name, f in model.model_fields.items() if f.is_required()}
@@ -95,8 +95,9 @@ def read(model: type[BaseModel], body: bytes) -> Any | None:
         return None
     try:
         text = body.decode()
-        return None if "\\u" in text else reader(json.loads(text))  # half a character can be written so
-    except (_Unusual, ValueError, RecursionError):
+        half = "\\ud" in text or "\\uD" in text  # as half a character can be written, which the model refuses
+        return None if half else reader(json.loads(text))
+    except (_Unusual, ValueError, OverflowError, RecursionError):
         return None
 
 
@@ -114,7 +115,7 @@ def _rule(name: str, field: FieldInfo) -> Rule | None:
     if get_origin(inner) is Annotated:
         inner, *more = get_args(inner)
         told = _limits(more)
-        limits = None if limits is None or told is None else limits | told
+        limits = None if limits is None or told is None or limits.keys() & told.keys() else limits | told
     if limits is None:
         return None
     low, high = limits.get("low", -float("inf")), limits.get("high", float("inf"))
@@ -149,19 +150,20 @@ def _limits(metadata: list[Any]) -> dict[str, Any] | None:
     made: dict[str, Any] = {}
     for one in metadata:
         if isinstance(one, FieldInfo):
-            inner = _limits(one.metadata)
-            if inner is None:
-                return None
-            made |= inner
-        elif isinstance(one, Ge | MinLen):
-            made["low"] = one.ge if isinstance(one, Ge) else one.min_length
-        elif isinstance(one, Le | MaxLen):
-            made["high"] = one.le if isinstance(one, Le) else one.max_length
+            found = _limits(one.metadata)
         elif isinstance(one, BeforeValidator):
-            made["before"] = one.func
+            found = {"before": one.func}
         else:
+            found = next(
+                ({ours: getattr(one, theirs)} for theirs, ours in _BOUNDS.items() if hasattr(one, theirs)), None
+            )
+        if found is None or made.keys() & found.keys():  # something else, or said twice
             return None
+        made |= found
     return made
+
+
+_BOUNDS = {"ge": "low", "min_length": "low", "le": "high", "max_length": "high"}
 
 
 class _Never:

@@ -28,6 +28,9 @@ _PLACE = {name: i for i, name in enumerate(OWN)}
 _NAMES, _OF_TRACKS = frozenset(OF_PLAY), frozenset(schema.TRACKS)
 _ONE, _NARROW, _WIDE = (struct.Struct(f"={n}q") for n in (1, len(OWN), len(OWN) + len(schema.TRACKS)))
 
+_key = _ONE.unpack_from
+_FIRST = [(name, 8 * _PLACE[name]) for name in FIRST_OF]  # where they stand in a row
+
 
 class Kept(NamedTuple):
     """A play that is kept: as it was told, and as the evaluator reads it."""
@@ -35,7 +38,7 @@ class Kept(NamedTuple):
     id: str
     text: str  # the fields that are known, as JSON
     row: bytes = b""  # int64 of `heard.OWN`, or of all `heard.COLUMNS` where attributes of the track were told
-    open: bool | int = False  # it has begun, and nothing is known of its end
+    open: bool = False  # it has begun, and nothing is known of its end
 
     @classmethod
     def of(cls, id: str, said: Mapping[str, Any]) -> Kept:
@@ -71,7 +74,7 @@ class Change(NamedTuple):
 
 def is_on(plays: Sequence[Kept], at: int) -> bool:
     """Only the last play can be on: one that was on when another began is over."""
-    return at == len(plays) - 1 and bool(plays[at].open)
+    return at == len(plays) - 1 and plays[at].open
 
 
 def told(event: Any) -> dict[str, Any]:
@@ -159,13 +162,9 @@ def _written(plays: list[Kept], at: int, said: Mapping[str, Any], zone: str, *, 
     changed = tuple(range(at, len(plays))) if moved else (at,)
     seen = [{_key(p.row, place)[0] for p in plays[:at]} for _, place in _FIRST]
     for i in changed:
-        told = said if i == at else plays[i].said
-        cells = row(told, zone, seen, len(OWN) if _OF_TRACKS.isdisjoint(told) else len(COLUMNS))
+        of_it = said if i == at else plays[i].said
+        cells = row(of_it, zone, seen, len(OWN) if _OF_TRACKS.isdisjoint(of_it) else len(COLUMNS))
         plays[i] = plays[i]._replace(row=(_NARROW if len(cells) == len(OWN) else _WIDE).pack(*cells))
         for (name, _), keys in zip(_FIRST, seen, strict=True):
             keys.add(cells[_PLACE[name]])
     return changed
-
-
-_key = _ONE.unpack_from
-_FIRST = [(name, 8 * _PLACE[name]) for name in FIRST_OF]

@@ -1,9 +1,12 @@
-"""Uvicorn's reader of requests, with an end to how long a request may take to come, and how large its headers may be."""
+"""Uvicorn's reader of requests: with an end to how long one may take to come, and how large its headers may be; and what is asked
+most is answered from here, without ASGI's messages (docs/decisions/0027).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from segue.service.guard import HEADERS, head_of
@@ -21,19 +24,25 @@ _FULL = b"\r\n".join([b"HTTP/1.1 429 Too Many Requests", *_LINES, b"", _BODY])
 _EVERY = b"".join(b"%b: %b\r\n" % one for one in HEADERS)
 
 
-class _Direct:
-    """What stands for a request in uvicorn's eyes while it is answered without its messages."""
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive, self.response_complete, self.disconnected = keep_alive, False, False
-        self.body: list[bytes] = []
-        self.message_event = self  # that uvicorn sets, when the connection is lost
+class _Nobody:
+    """Whom uvicorn tells that a connection is lost."""
 
     def set(self) -> None: ...
 
 
+class _Direct:
+    """What stands for a request in uvicorn's eyes while it is answered without its messages."""
+
+    message_event = _Nobody()
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive, self.response_complete, self.disconnected = keep_alive, False, False
+        self.body: list[bytes] = []
+
+
 class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
-    """Closes a connection whose request does not come, or whose headers do not end; turns away who would wait too long.
+    """Closes a connection whose request does not come, or whose headers do not end; turns away who would wait too long; and answers
+    whom the lane takes, where what is sent is as usual.
 
     A request that comes in one piece, as nearly all do, sets no timer.
     """
@@ -49,6 +58,8 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self.app.coming -= len(self.pipeline)  # whom nobody will answer
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -73,16 +84,18 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
             free and self.parser.should_keep_alive() and self.url.startswith(b"/v1/") and self.app.full()
             and self.expect_100_continue is False
         )  # fmt: skip
-        if not self._refused:
+        if not self._refused and not (free and self._direct()):
+            super().on_headers_complete()
             self.app.coming += 1
-            if not (free and self._direct()):
-                super().on_headers_complete()
 
     def _direct(self) -> bool:
-        """Whether this request is answered without ASGI's messages: the lane takes it, and its body is small and said to be."""
+        """Whether this request is answered from here: the lane takes it, and its body is small and said to be."""
         plain = self.url.startswith(b"/v1/") and self.url.isascii() and b"%" not in self.url and b"#" not in self.url
         size = next((value for name, value in self.headers if name == b"content-length"), b"")
-        if not plain or self.expect_100_continue or not size.isdigit() or int(size) > self.app.limits.body:
+        most = min(
+            HIGH_WATER_LIMIT, self.app.limits.body
+        )  # of a larger one, nothing is read before it is known who asks
+        if not plain or self.expect_100_continue or not (size.isdigit() and len(size) < 10 and int(size) <= most):
             return False
         path, _, query = self.url.partition(b"?")
         self.scope |= {"method": self.parser.get_method().decode("ascii"), "path": path.decode("latin-1"), "raw_path": path,
@@ -104,7 +117,10 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
         self._stop()
         if not self._refused:
             if isinstance(self.cycle, _Direct):
-                task = self.loop.create_task(self._answer(self.cycle, self.scope))
+                body = b"".join(self.cycle.body)
+                self.cycle.body.clear()
+                self.app.coming += 1
+                task = self.loop.create_task(self._answer(self.cycle, self.scope, body))
                 task.add_done_callback(self.tasks.discard)
                 self.tasks.add(task)
             else:
@@ -114,10 +130,14 @@ class Bounded(HttpToolsProtocol):  # type: ignore[misc,unused-ignore]
         self.transport.write(_FULL)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
-    async def _answer(self, cycle: _Direct, scope: Any) -> None:
-        status, headers, body = await self.app.direct(scope, b"".join(cycle.body))
-        if self.flow.write_paused:
-            await self.flow.drain()
+    async def _answer(self, cycle: _Direct, scope: Any, sent: bytes) -> None:
+        try:
+            status, headers, body = await self.app.direct(scope, sent)
+            if self.flow.write_paused:
+                await self.flow.drain()
+        except BaseException:  # nobody is left who could answer
+            self.transport.close()
+            raise
         cycle.response_complete = True
         if self.transport.is_closing():
             return

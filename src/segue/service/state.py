@@ -114,13 +114,10 @@ class State:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if not version and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             raise BadInput(f"{self.path} is a database of something else: choose another --state")
-        db.execute(
-            "PRAGMA page_size = 8192"
-        )  # of a new file: plays are put in amid others, and split half as many pages
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
         db.execute("PRAGMA wal_autocheckpoint = 0")  # a thread does it: nobody waits for it
-        db.execute("PRAGMA cache_size = -65536")
+        db.execute("PRAGMA cache_size = -2048")  # a commit that split a page walks all of it; the system holds the rest
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA secure_delete = ON")  # who is forgotten is overwritten
         db.execute("PRAGMA trusted_schema = OFF")
@@ -171,7 +168,7 @@ class State:
         plays = self.db.execute(
             "SELECT id, said, row, playing FROM plays WHERE session = ? ORDER BY place", (found[0],)
         ).fetchall()
-        kept = tuple(map(Kept._make, plays))
+        kept = tuple([Kept(i, said, row, on == 1) for i, said, row, on in plays])
         return Stored(id, name, listener, age, country, day, began, kept, over, gender)
 
     def open_session(self, name: str, about: dict[str, Any], began: int) -> Stored:
