@@ -18,7 +18,7 @@ from segue.catalogue import Catalogue
 from segue.errors import BadInput
 from segue.features import words
 from segue.features.build import Ask, attach, build
-from segue.features.columns import Columns, Ints, from_records
+from segue.features.columns import Columns, Ints, from_records, place_of
 from segue.features.examples import HORIZON, RECENT, Examples
 from segue.features.feature import Feature
 from segue.features.history import By, History, Snapshot, is_personal
@@ -147,7 +147,7 @@ class Bundle:
         """Whether the bundle knows anything of a track; true of each, where it reads nothing of tracks."""
         held = [self.tracks["track"]] if "track" in self.tracks else []
         held += [self.history["track",].keys] if ("track",) in self.history else []
-        return lru_cache(KEPT)(lambda key: not held or any(_holds(keys, key) for keys in held))
+        return lru_cache(KEPT)(lambda key: not held or any(place_of(keys, key) >= 0 for keys in held))
 
     @cached_property
     def _rates(self) -> dict[str, By]:
@@ -410,12 +410,6 @@ def rated(tree: Node) -> By:
     keys = {node.args[0] for node in walk(tree) if node.op == "asof"} - {()}
     by: By = keys.pop() if len(keys) == 1 else ()
     return by if by and tree is words.History().rate(*by) else ()
-
-
-def _holds(keys: Ints, key: int) -> bool:
-    """Whether a key is among some, sorted."""
-    at = int(keys.searchsorted(key))
-    return at < len(keys) and keys.item(at) == key
 
 
 _TRACK = OWN.index("track")

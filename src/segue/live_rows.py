@@ -20,7 +20,7 @@ import numpy as np
 from segue import schema
 from segue.batch import Array, Batch
 from segue.features.build import Ask
-from segue.features.columns import combined, whole_of
+from segue.features.columns import combined, place_of, whole_of
 from segue.features.examples import HORIZON, RECENT
 from segue.features.history import By, History, Snapshot
 from segue.features.straight import ALONE, MOST, Straight, straight
@@ -171,9 +171,8 @@ class LiveRows:
 
     def _look_up(self, key: int) -> tuple[Any, ...]:
         """What the bundle knows of a track."""
-        keys = self._keys_of_tracks
-        at = int(keys.searchsorted(key))
-        if at == len(keys) or keys.item(at) != key:
+        at = place_of(self._keys_of_tracks, key)
+        if at < 0:
             return self._nothing
         return tuple([None if cell is None or (v := cell(at)) == NO_VALUE else v for cell in self._cell])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from by_hand import by_numpy, plays, session, with_history
 from segue.features.build import frozen
-from segue.features.columns import combine, from_records, key64
+from segue.features.columns import combine, from_records, key64, place_of
 from segue.features.history import Rolling, Snapshot, asked, is_personal, join, roll
 from segue.features.words import History
 
@@ -281,3 +281,14 @@ def test_an_example_left_out_does_not_shift_the_history_of_the_others():
     first = session("a", day=1, track=["t"] * 3, skipped=[1] * 3)
     table = plays(first, session("b", day=2, track=["u", "t", "t", "u"], asked=[0, 1, 0, 1]))
     assert by_numpy({"n": HISTORY.count("track")}, table) == {"n": [0, 0, 0, 3, 0]}
+
+
+def test_a_key_has_a_place_among_others_or_none():
+    keys = ints(-5, 0, 7)
+    assert [place_of(keys, key) for key in (-6, -5, 0, 3, 7, 8)] == [-1, 0, 1, -1, 2, -1]
+    assert place_of(ints(), 0) == -1
+
+
+def test_one_key_of_a_snapshot_is_found_as_of_many():
+    snapshot = Snapshot(ints(-5, 7), ints(3, 4), ints(1, 2), ints(10, 11))
+    assert [snapshot.one(key) for key in (-5, 0, 7)] == [(3, 1, 10), None, (4, 2, 11)]

@@ -52,6 +52,12 @@ def combined(parts: Sequence[int]) -> int:
 _WORD = (1 << 64) - 1
 
 
+def place_of(keys: Ints, key: int) -> int:
+    """Where a key stands among some, sorted; -1 where it does not."""
+    at = int(keys.searchsorted(key))
+    return at if at < len(keys) and keys.item(at) == key else -1
+
+
 def from_arrow(table: Any, names: Iterable[str]) -> Columns:
     """Columns of an arrow table; a name that the table lacks is unknown throughout."""
     return {name: _column(table, name) for name in names}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segue.features.columns import Column, Columns, Flags, Ints, combine
+from segue.features.columns import Column, Columns, Flags, Ints, combine, place_of
 from segue.features.ledger import DAYS, HELD, OFFSET, Ledger
 from segue.features.tree import Node, walk
 
@@ -92,10 +92,8 @@ class Snapshot:
 
     def one(self, key: int) -> tuple[int, int, int] | None:
         """n, k and the last day of a single key; None where nothing is known of it."""
-        at = int(self.keys.searchsorted(key))
-        if at == len(self.keys) or self.keys.item(at) != key:
-            return None
-        return self.n.item(at), self.k.item(at), self.day.item(at)
+        at = place_of(self.keys, key)
+        return None if at < 0 else (self.n.item(at), self.k.item(at), self.day.item(at))
 
 
 History = Mapping[By, Rolling | Snapshot]

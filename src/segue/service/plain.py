@@ -154,10 +154,9 @@ def _limits(metadata: list[Any]) -> dict[str, Any] | None:
         elif isinstance(one, BeforeValidator):
             found = {"before": one.func}
         else:
-            found = next(
-                ({ours: getattr(one, theirs)} for theirs, ours in _BOUNDS.items() if hasattr(one, theirs)), None
-            )
-        if found is None or made.keys() & found.keys():  # something else, or said twice
+            bounds = {ours: getattr(one, theirs) for theirs, ours in _BOUNDS.items() if hasattr(one, theirs)}
+            found = bounds if len(bounds) == 1 else None  # something else, or several at once
+        if found is None or made.keys() & found.keys():  # or one that was said before
             return None
         made |= found
     return made
