@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from served import service
 
@@ -79,6 +82,29 @@ def test_a_library_is_read_once(held):
     assert all(before)
     assert "holds the listeners of" in import_listeners(library, held)
     assert [table(held.state, name) for name in ("sessions", "plays", "counts", "ended")] == before
+
+
+class Nameless(Part):
+    """The same where every third play does not say its track, as exports of an account have it."""
+
+    def plays(self):
+        for part in super().plays():
+            named = pa.array(np.arange(part.num_rows) % 3 > 0)
+            track = pc.if_else(named, part["track"], pa.scalar(None, part["track"].type))
+            yield part.set_column(part.column_names.index("track"), "track", track)
+
+
+def test_plays_that_do_not_say_their_track_are_read_and_nothing_else_of_them_is_lost(held, tmp_path):
+    whole = State(tmp_path / "whole.sqlite")
+    import_listeners(Part(small.library("spotify_history"), []), Listeners.of(whole, keys_of_listeners(), "UTC"))
+    import_listeners(Nameless(small.library("spotify_history"), []), held)
+    said, of_all = ([json.loads(row[3]) for row in table(state, "plays")] for state in (held.state, whole))
+    whole.close()
+    lacking = sum("track" not in play for play in said)
+    assert len(said) == len(of_all)
+    assert 0 < lacking < len(said)
+    for play, named in zip(said, of_all, strict=True):
+        assert {**named, "track": None} == {**play, "track": None}
 
 
 def test_a_library_of_nobody_known_is_refused_and_leaves_nothing(held):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import sqlite3
+import threading
 
 import pytest
 from served import service
@@ -115,6 +117,16 @@ def test_what_a_restart_finds_still_comes_true(tmp_path):
     with service(tmp_path) as client:
         tell(client, id="b", track="u", start_ms=START + 300_000, skipped=True)
         assert told(client)["n"] == 1
+
+
+def test_what_was_answered_last_is_written_though_another_has_the_file_just_then(tmp_path):
+    with service(tmp_path) as client:
+        tell(client, id="a", track="t", start_ms=START, skipped=False, next={"track": "u"})
+        other = sqlite3.connect(client.book.state.path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.3, lambda: other.execute("COMMIT")).start()
+    assert other.execute("SELECT count(*) FROM predictions").fetchone() == (1,)
+    other.close()
 
 
 def counted(text, name, **labels):

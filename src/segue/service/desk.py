@@ -22,7 +22,7 @@ from segue.service.listeners import Listeners
 from segue.service.measures import Measures
 from segue.service.monitor import Monitor
 from segue.service.problems import Problem
-from segue.service.state import State
+from segue.service.state import BUSY_S, State
 
 MOST_AT_ONCE = 32  # jobs of one batch: beyond, each costs as much as the next
 LONGEST_WAIT_S = 0.05  # expected of whoever comes next: more is too long to be worth an answer
@@ -243,6 +243,7 @@ class Desk:
 
     def _flush(self) -> None:
         if self.monitor.waiting:
+            self.state.db.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")  # nobody waits for the loop any more
             self.state.db.execute("BEGIN IMMEDIATE")
             self.monitor.begin()
             self._commit()

@@ -18,7 +18,7 @@ from segue.features.history import key_of
 from segue.heard import UNKNOWN, ended_table
 from segue.live import EPOCH
 from segue.service.listeners import LIBRARY, Listeners
-from segue.service.plays import OF_PLAY, applied
+from segue.service.plays import OF_PLAY, added
 from segue.service.state import BUSY_S
 
 _DERIVED = ("first_of_artist", "first_of_track")
@@ -102,7 +102,7 @@ def _keep_last(held: Listeners, listener: str, plays: Any) -> None:
                  "day": None if day is None else day.isoformat()}  # fmt: skip
         session = state.open_session(f"{LIBRARY}{name}", about, 0 if began is None else began)
         for row in mine:
-            change = applied(session.plays, None, {c: row[c] for c in said if row[c] is not None}, held.zone)
+            change = added(session.plays, None, {c: row[c] for c in said if row[c] is not None}, held.zone)
             state.write(session, change)
         over = mine[-1]["end_day"]
         state.db.execute("UPDATE sessions SET over = ? WHERE id = ?", (over.toordinal() - EPOCH, session.id))

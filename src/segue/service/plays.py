@@ -96,6 +96,11 @@ def applied(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any], zone
         raise Problem(
             409, f"the session has {len(plays)} plays already, {MOST} at most are kept", remedy="begin another session"
         )
+    return added(plays, id, said, zone)
+
+
+def added(plays: Sequence[Kept], id: str | None, said: Mapping[str, Any], zone: str) -> Change:
+    """A session's plays with a new one, at its place by its start; without a track, too, as a library may have it."""
     place = _place(plays, said.get("start_ms"))
     name = id or f"play-{len(plays) + 1}"
     if id is None and any(name == p.id for p in plays):  # a name of ours that the client has used, too
